@@ -1,0 +1,142 @@
+//! The contract between core and the mechanism of an operating system.
+
+use std::io;
+
+use crate::done::Done;
+use crate::socket::{Control, Family, Reply};
+use crate::{Capabilities, Config, Error, Operation, Slot, Time};
+
+/// The system's descriptor, owned. An alias of core's, so that a system with another type stays possible.
+pub type OwnedDescriptor = std::os::fd::OwnedFd;
+
+/// Names one *arming* of an operation to the backend: fresh for each, never the user's key.
+///
+/// `index` is small and dense (core's place for the completion), so that a backend can keep a table by it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Token {
+    /// The completion's place in core's table.
+    pub index: u32,
+    /// Counts the armings of that place.
+    pub arming: u32,
+}
+
+/// How long a wait may take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Until {
+    /// Take what is ready, do not block.
+    Now,
+    /// Block until something is ready, a wake-up, or this point in time, whichever is first.
+    Deadline(Time),
+    /// Block until something is ready or a wake-up.
+    Forever,
+}
+
+/// Ends a backend's wait, from any thread. Cheap to clone; sticky: a wake before the wait ends that wait.
+pub trait Wake: Clone + Send + Sync + 'static {
+    /// Ends the present wait, or the next one. Does nothing once the backend is gone.
+    fn wake(&self);
+}
+
+/// A mechanism of an operating system that completes operations.
+///
+/// *If you use a loop*, you need nothing of this trait: name a backend's crate and use its `Loop`.
+///
+/// *If you implement one*: the trait is safe to implement and safe to call, because a backend owns an operation, by
+/// value, from [`start`](Self::start) until it pushes the outcome. These rules make that true; the conformance suite
+/// and the tests of each backend hold it to them.
+///
+/// 1. Memory safety under any sequence of calls, also hostile ones: duplicate tokens, unknown ones, slots that were
+///    never attached. Kernel-visible memory **must** be found by the backend's own slot and generation, **never** by
+///    what the caller passed.
+/// 2. Core passes a fresh token for each arming, so a late cancel can only hit what it was meant for.
+/// 3. Each started token **must** be pushed exactly once as final; a multishot one any number of times before, with an
+///    outcome that [`is_more`](crate::Outcome::is_more).
+/// 4. Nothing **may** be touched after it was pushed. Nothing that the kernel may write to **may** move, be freed or be
+///    aliased before: kernel-visible structs live in address-stable recycled blocks.
+/// 5. Dropping a backend **must** cancel and reap, on the thread that opened it; where the kernel does not let go within
+///    a bound, what it may still touch is leaked together.
+/// 6. No call back into core, no blocking outside [`wait`](Self::wait), no sleeping past its `until`.
+/// 7. Core never trusts a backend with its own invariants: a wrong variant, a duplicate or an unknown token is counted
+///    and reported as [`Error::Backend`].
+///
+/// A backend holds no timer, no callback, no cancellation policy and no queueing policy: core starts at most one
+/// operation per handle and direction, except that [`close`](Self::close) only comes when none is left.
+pub trait Backend: Sized {
+    /// The column's name in tables: lower case.
+    const NAME: &'static str;
+
+    /// Ends a wait from another thread.
+    type Waker: Wake;
+
+    /// Opens it, probing what this machine can do.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a configuration out of range; otherwise why the system refuses, with what can be done about it
+    /// (contract E1, E2).
+    fn open(config: &Config) -> io::Result<Self>;
+
+    /// What was found when it was opened.
+    fn capabilities(&self) -> Capabilities;
+
+    /// A waker of this backend; they all do the same.
+    fn waker(&self) -> Self::Waker;
+
+    /// The monotonic clock, read afresh.
+    fn now(&self) -> Time;
+
+    /// Takes a descriptor into `slot`, finding out itself what it is.
+    ///
+    /// # Errors
+    /// Why not, with the descriptor. [`Error::Busy`] if the slot is taken.
+    fn attach(&mut self, slot: Slot, descriptor: OwnedDescriptor) -> Result<(), (Error, OwnedDescriptor)>;
+
+    /// Gives the descriptor back, its status flags as they were (contract H5). Core calls it when nothing is pending.
+    ///
+    /// # Errors
+    /// [`Error::StaleHandle`] if the slot is empty; [`Error::Unsupported`] if there is no descriptor behind it.
+    fn detach(&mut self, slot: Slot) -> Result<OwnedDescriptor, Error>;
+
+    /// Opens a stream socket of `family` into `slot`.
+    ///
+    /// # Errors
+    /// Why not: [`Error::Unsupported`] where the capability is missing, [`Error::Busy`] if the slot is taken.
+    fn socket(&mut self, slot: Slot, family: Family) -> Result<(), Error>;
+
+    /// Does a call that never waits.
+    ///
+    /// # Errors
+    /// Why not; [`Error::StaleHandle`] if the slot is empty.
+    fn control(&mut self, slot: Slot, control: Control) -> Result<Reply, Error>;
+
+    /// Starts `operation` on the descriptor in `slot` (for one without a descriptor, the slot means nothing). Either
+    /// pushes its outcome at once or keeps it.
+    fn start(&mut self, token: Token, slot: Slot, operation: Operation, done: &mut Done);
+
+    /// Asks that what was started as `token` ends, pushing its outcome now or later: its real one where that is
+    /// decided, [`Error::Canceled`] otherwise. `slot` is what it was started with.
+    ///
+    /// Returns whether the backend still held it; false, and nothing done, if it was pushed before or never started.
+    fn cancel(&mut self, token: Token, slot: Slot, done: &mut Done) -> bool;
+
+    /// Waits, and pushes what is complete. Interrupted calls are repeated or count as a return with nothing.
+    ///
+    /// # Errors
+    /// [`Error::Deadlock`] where it can tell that nothing could ever end the wait. Anything else is the system's, and
+    /// ends `run`; "busy" and "again" are not errors (contract L5).
+    fn wait(&mut self, until: Until, done: &mut Done) -> Result<(), Error>;
+
+    /// Called in place of [`wait`](Self::wait) in a turn that has local work to do first: hand over to the system what
+    /// was only queued for it. A backend that queues nothing has nothing to do.
+    ///
+    /// # Errors
+    /// As `wait`.
+    fn flush(&mut self, _done: &mut Done) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Closes the descriptor in `slot`, which is free then. Core calls it when nothing is pending on it.
+    ///
+    /// # Errors
+    /// What the system said; the descriptor is gone either way. [`Error::StaleHandle`] if the slot is empty.
+    fn close(&mut self, slot: Slot) -> Result<(), Error>;
+}

@@ -1,0 +1,73 @@
+//! What a backend has completed, on its way to the loop.
+
+use std::collections::VecDeque;
+
+use crate::backend::Token;
+use crate::handles::Handles;
+use crate::{Handle, Outcome};
+
+/// The queue into which a [`Backend`](crate::Backend) pushes outcomes, in the order in which they are delivered.
+#[derive(Debug)]
+pub struct Done {
+    pub(crate) queue: VecDeque<Completed>,
+    pub(crate) handles: Handles,
+}
+
+/// One entry of the queue.
+#[derive(Debug)]
+pub(crate) struct Completed {
+    pub(crate) token: Token,
+    pub(crate) outcome: Outcome,
+}
+
+const _: () = assert!(size_of::<Completed>() <= 80);
+
+impl Done {
+    /// An empty queue, as a [`Driver`](crate::Driver) makes one; for testing a backend by itself.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { queue: VecDeque::new(), handles: Handles::new(crate::handle::next_tag()) }
+    }
+
+    /// Pushes the outcome of what was started as `token`: final, unless it [`is_more`](Outcome::is_more).
+    #[inline]
+    pub fn push(&mut self, token: Token, outcome: Outcome) {
+        self.queue.push_back(Completed { token, outcome });
+    }
+
+    /// A handle for a descriptor that an outcome brings into the loop (accept). The backend keeps the descriptor in
+    /// [`Handle::slot`] from now on, as if it had been attached, and names the handle in the outcome.
+    pub fn new_handle(&mut self) -> Handle {
+        self.handles.open()
+    }
+
+    /// Takes back a handle of [`new_handle`](Self::new_handle) that no outcome will name after all.
+    pub fn discard_handle(&mut self, handle: Handle) {
+        self.handles.release(handle.slot());
+    }
+
+    /// How many outcomes are queued.
+    #[must_use]
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether none is queued.
+    #[must_use]
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Takes the next outcome, as the driver does; for testing a backend by itself.
+    pub fn pop(&mut self) -> Option<(Token, Outcome)> {
+        self.queue.pop_front().map(|completed| (completed.token, completed.outcome))
+    }
+}
+
+impl Default for Done {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,122 @@
+//! The table of handles, and the queue of each handle and direction.
+
+use crate::Handle;
+use crate::handle::{Name, Slot};
+use crate::operation::Direction;
+
+/// No completion.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// All handles of one loop.
+#[derive(Debug)]
+pub(crate) struct Handles {
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+    tag: u32,
+}
+
+/// One handle, or a free place for one.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// That of the handle which is or was last here; a place whose generation is spent is never used again.
+    generation: u32,
+    pub(crate) state: HandleState,
+    /// The completions that use it, first in first out by direction; only the heads are the backend's.
+    pub(crate) queues: [Queue; 2],
+    /// Where closing was asked for by a completion: that one, which gets the result.
+    pub(crate) closer: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum HandleState {
+    Free,
+    Open,
+    /// Stale to its user, but something still uses the descriptor.
+    Closing,
+}
+
+/// A list of completions, linked through their table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Queue {
+    pub(crate) head: u32,
+    pub(crate) tail: u32,
+}
+
+impl Queue {
+    pub(crate) const EMPTY: Self = Self { head: NONE, tail: NONE };
+}
+
+impl Entry {
+    #[inline(always)]
+    pub(crate) fn queue(&mut self, direction: Direction) -> &mut Queue {
+        &mut self.queues[direction as usize]
+    }
+
+    /// Whether no completion uses it.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.queues == [Queue::EMPTY; 2]
+    }
+}
+
+impl Handles {
+    pub(crate) const fn new(tag: u32) -> Self {
+        Self { entries: Vec::new(), free: Vec::new(), tag }
+    }
+
+    /// A new handle.
+    pub(crate) fn open(&mut self) -> Handle {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.entries.push(Entry {
+                generation: 0,
+                state: HandleState::Free,
+                queues: [Queue::EMPTY; 2],
+                closer: NONE,
+            });
+            u32::try_from(self.entries.len() - 1).expect("fewer than 2^32 handles")
+        });
+        let entry = &mut self.entries[index as usize];
+        entry.state = HandleState::Open;
+        Handle { name: Name { index, generation: entry.generation, tag: self.tag } }
+    }
+
+    /// The entry of a handle that is open in this loop.
+    #[inline(always)]
+    pub(crate) fn get(&mut self, handle: Handle) -> Option<&mut Entry> {
+        let name = handle.name;
+        let entry = self.entries.get_mut(name.index as usize)?;
+        let fits = entry.generation == name.generation && self.tag == name.tag;
+        (fits && entry.state == HandleState::Open).then_some(entry)
+    }
+
+    /// The entry in a slot, whatever its state.
+    #[inline(always)]
+    pub(crate) fn slot(&mut self, slot: Slot) -> Option<&mut Entry> {
+        self.entries.get_mut(slot.index())
+    }
+
+    /// Frees a place. One whose generations are spent retires (contract C7).
+    pub(crate) fn release(&mut self, slot: Slot) {
+        let Some(entry) = self.entries.get_mut(slot.index()) else { return };
+        if entry.state == HandleState::Free {
+            return;
+        }
+        entry.state = HandleState::Free;
+        entry.queues = [Queue::EMPTY; 2];
+        entry.closer = NONE;
+        if entry.generation < u32::MAX {
+            entry.generation += 1;
+            self.free.push(slot.0);
+        }
+    }
+
+    /// The slots that hold an open handle or one that is closing.
+    pub(crate) fn used(&self) -> impl Iterator<Item = Slot> + '_ {
+        let used = |(index, entry): (usize, &Entry)| (entry.state != HandleState::Free).then_some(index);
+        self.entries.iter().enumerate().filter_map(used).map(|index| Slot(index as u32))
+    }
+
+    /// How many are open or closing.
+    pub(crate) fn len(&self) -> usize {
+        self.used().count()
+    }
+}

@@ -1,0 +1,339 @@
+//! What can be asked of the loop.
+
+use std::time::Duration;
+
+use crate::outcome::{
+    AcceptManyEnded, Accepted, Closed, Connected, Connection, Expired, NopDone, Notified, Outcome, Received,
+    Sent, SentAll, ShutDown,
+};
+use crate::{Address, Buffer, Error, Handle, Notifier, Time};
+
+/// Completes in the next turn, having done nothing.
+#[derive(Debug)]
+pub struct Nop;
+
+/// Completes when its deadline has passed, never before (contract T2).
+#[derive(Clone, Copy, Debug)]
+pub struct Timer {
+    pub(crate) due: Due,
+}
+
+impl Timer {
+    /// Due `duration` after it is armed, that is after `submit`, or after the callback that re-arms it.
+    #[must_use]
+    pub const fn after(duration: Duration) -> Self {
+        Self { due: Due::After(duration) }
+    }
+
+    /// Due at `time` on the loop's clock; at once if that has passed, never for [`Time::NEVER`].
+    #[must_use]
+    pub const fn at(time: Time) -> Self {
+        Self { due: Due::At(time) }
+    }
+}
+
+/// When a timer is due. The relative form becomes a point in time when it is armed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Due {
+    After(Duration),
+    At(Time),
+}
+
+/// Completes when `notifier` is notified, or at once if it was since it last completed a wait (contract W1).
+///
+/// One wait per notifier: a second one ends with [`Error::Busy`].
+#[derive(Debug)]
+pub struct NotifierWait {
+    /// A notifier of the same loop; of another one it ends with [`Error::InvalidInput`].
+    pub notifier: Notifier,
+}
+
+/// Accepts one connection. FIFO with the listener's other accepts.
+#[derive(Debug)]
+pub struct Accept {
+    /// A listening stream socket.
+    pub listener: Handle,
+}
+
+/// Accepts connections until it is stopped or fails: one event each, the last one handing the listener back.
+#[derive(Debug)]
+pub struct AcceptMany {
+    /// A listening stream socket.
+    pub listener: Handle,
+}
+
+/// Connects a stream socket. Sends may be queued behind it at once.
+#[derive(Debug)]
+pub struct Connect {
+    /// An unconnected stream socket of the address's family.
+    pub handle: Handle,
+    /// Where to.
+    pub address: Address,
+}
+
+/// Receives what has arrived, at least one byte, into the buffer's range. FIFO with the handle's other receives.
+#[derive(Debug)]
+pub struct Recv {
+    /// A connected socket.
+    pub handle: Handle,
+    /// Filled from its range's start; an empty range completes with zero in its place in the queue (contract R1).
+    pub buffer: Buffer,
+}
+
+/// Sends from the buffer's range as much as the system takes at once. FIFO with the handle's other sends.
+#[derive(Debug)]
+pub struct Send {
+    /// A connected socket, or one whose connect is queued before.
+    pub handle: Handle,
+    /// Its range is sent.
+    pub buffer: Buffer,
+}
+
+/// Sends the whole of the buffer's range. FIFO with the handle's other sends, whose bytes it does not mix with.
+#[derive(Debug)]
+pub struct SendAll {
+    /// A connected socket, or one whose connect is queued before.
+    pub handle: Handle,
+    /// Its range is sent.
+    pub buffer: Buffer,
+}
+
+/// Which direction of a stream a [`Shutdown`] ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ShutdownHow {
+    /// Receiving.
+    Read,
+    /// Sending: the peer sees the end of the stream after all that was sent.
+    Write,
+    /// Both.
+    Both,
+}
+
+/// Ends one or both directions of a stream, behind the sends queued before.
+#[derive(Debug)]
+pub struct Shutdown {
+    /// A connected socket.
+    pub handle: Handle,
+    /// Which directions.
+    pub how: ShutdownHow,
+}
+
+/// Closes a handle and reports how it went. The handle is stale from `submit` on, whatever is pending on it ends, and
+/// then the descriptor is closed (contract H1).
+#[derive(Debug)]
+pub struct Close {
+    /// The handle to close.
+    pub handle: Handle,
+}
+
+/// Everything that can be asked.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Operation {
+    /// See [`Nop`].
+    Nop(Nop),
+    /// See [`Timer`].
+    Timer(Timer),
+    /// See [`NotifierWait`].
+    NotifierWait(NotifierWait),
+    /// See [`Accept`].
+    Accept(Accept),
+    /// See [`AcceptMany`].
+    AcceptMany(AcceptMany),
+    /// See [`Connect`].
+    Connect(Connect),
+    /// See [`Recv`].
+    Recv(Recv),
+    /// See [`Send`].
+    Send(Send),
+    /// See [`SendAll`].
+    SendAll(SendAll),
+    /// See [`Shutdown`].
+    Shutdown(Shutdown),
+    /// See [`Close`].
+    Close(Close),
+}
+
+const _: () = assert!(size_of::<Operation>() <= 64);
+
+impl Operation {
+    /// The outcome that hands everything back with `error`.
+    #[must_use]
+    pub fn fail(self, error: Error) -> Outcome {
+        let result = Err(error);
+        match self {
+            Self::Nop(Nop) => Outcome::Nop(NopDone { result }),
+            Self::Timer(_) => Outcome::Timer(Expired { result }),
+            Self::NotifierWait(NotifierWait { notifier }) => {
+                Outcome::NotifierWait(Notified { notifier, result })
+            }
+            Self::Accept(Accept { listener }) => Outcome::Accept(Accepted { listener, result: Err(error) }),
+            Self::AcceptMany(AcceptMany { listener }) => {
+                Outcome::AcceptManyEnded(AcceptManyEnded { listener, error })
+            }
+            Self::Connect(Connect { handle, address }) => {
+                Outcome::Connect(Connected { handle, address, result })
+            }
+            Self::Recv(Recv { handle, buffer }) => {
+                Outcome::Recv(Received { handle, buffer, result: Err(error) })
+            }
+            Self::Send(Send { handle, buffer }) => Outcome::Send(Sent { handle, buffer, result: Err(error) }),
+            Self::SendAll(SendAll { handle, buffer }) => {
+                Outcome::SendAll(SentAll { handle, buffer, transferred: 0, result })
+            }
+            Self::Shutdown(Shutdown { handle, how }) => Outcome::Shutdown(ShutDown { handle, how, result }),
+            Self::Close(Close { handle }) => Outcome::Close(Closed { handle, result }),
+        }
+    }
+}
+
+/// The side of a handle on which an operation queues (contract H3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    /// Accept and receive.
+    Read,
+    /// Connect, send and shut down.
+    Write,
+}
+
+/// What an operation uses of the loop.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// Nothing: it is started as it comes.
+    None,
+    /// Core's own timers.
+    Timer,
+    /// Core's own notifiers.
+    Notifier,
+    /// One direction of a handle, first in first out.
+    Stream(Handle, Direction),
+    /// The whole of a handle, which it makes stale.
+    Close(Handle),
+}
+
+/// An operation as its user writes it. Implemented by each struct of [`Operation`]'s variants, and by nothing else.
+pub trait Submission: sealed::Sealed + Sized {
+    /// What the callback gets.
+    type Output;
+
+    /// What it uses.
+    #[doc(hidden)]
+    fn target(&self) -> Target;
+
+    /// Into the variant of [`Operation`].
+    #[doc(hidden)]
+    fn into_operation(self) -> Operation;
+
+    /// Out of the variant of [`Outcome`]; another variant comes back.
+    #[doc(hidden)]
+    fn output(outcome: Outcome) -> Result<Self::Output, Outcome>;
+}
+
+/// A [`Submission`] that ends once, with one outcome. Submitted by `submit` and `submit_rearm`.
+pub trait OneShot: Submission {}
+
+/// A [`Submission`] with any number of items before its one outcome. Submitted by `submit_multishot`.
+pub trait Multishot: Submission {
+    /// What comes with each event before the last.
+    type Item;
+
+    /// Out of the variant of [`Outcome`]; another variant comes back.
+    #[doc(hidden)]
+    fn item(outcome: Outcome) -> Result<Self::Item, Outcome>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// One variant: its struct, its output, and what it uses.
+macro_rules! submission {
+    ($name:ident => $output:ty, $outcome:ident, |$this:ident| $target:expr) => {
+        impl sealed::Sealed for $name {}
+
+        impl Submission for $name {
+            type Output = $output;
+
+            #[inline(always)]
+            fn target(&self) -> Target {
+                let $this = self;
+                $target
+            }
+
+            #[inline(always)]
+            fn into_operation(self) -> Operation {
+                Operation::$name(self)
+            }
+
+            #[inline(always)]
+            fn output(outcome: Outcome) -> Result<$output, Outcome> {
+                match outcome {
+                    Outcome::$outcome(output) => Ok(output),
+                    other => Err(other),
+                }
+            }
+        }
+
+        impl From<$name> for Operation {
+            #[inline(always)]
+            fn from(operation: $name) -> Self {
+                Self::$name(operation)
+            }
+        }
+    };
+}
+
+submission!(Nop => NopDone, Nop, |_this| Target::None);
+submission!(Timer => Expired, Timer, |_this| Target::Timer);
+submission!(NotifierWait => Notified, NotifierWait, |_this| Target::Notifier);
+submission!(Accept => Accepted, Accept, |this| Target::Stream(this.listener, Direction::Read));
+submission!(AcceptMany => AcceptManyEnded, AcceptManyEnded, |this| Target::Stream(this.listener, Direction::Read));
+submission!(Connect => Connected, Connect, |this| Target::Stream(this.handle, Direction::Write));
+submission!(Recv => Received, Recv, |this| Target::Stream(this.handle, Direction::Read));
+submission!(Send => Sent, Send, |this| Target::Stream(this.handle, Direction::Write));
+submission!(SendAll => SentAll, SendAll, |this| Target::Stream(this.handle, Direction::Write));
+submission!(Shutdown => ShutDown, Shutdown, |this| Target::Stream(this.handle, Direction::Write));
+submission!(Close => Closed, Close, |this| Target::Close(this.handle));
+
+impl OneShot for Nop {}
+impl OneShot for Timer {}
+impl OneShot for NotifierWait {}
+impl OneShot for Accept {}
+impl OneShot for Connect {}
+impl OneShot for Recv {}
+impl OneShot for Send {}
+impl OneShot for SendAll {}
+impl OneShot for Shutdown {}
+impl OneShot for Close {}
+
+impl Multishot for AcceptMany {
+    type Item = Connection;
+
+    #[inline(always)]
+    fn item(outcome: Outcome) -> Result<Connection, Outcome> {
+        match outcome {
+            Outcome::AcceptManyItem(connection) => Ok(connection),
+            other => Err(other),
+        }
+    }
+}
+
+impl Operation {
+    /// What it uses.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        match self {
+            Self::Nop(operation) => operation.target(),
+            Self::Timer(operation) => operation.target(),
+            Self::NotifierWait(operation) => operation.target(),
+            Self::Accept(operation) => operation.target(),
+            Self::AcceptMany(operation) => operation.target(),
+            Self::Connect(operation) => operation.target(),
+            Self::Recv(operation) => operation.target(),
+            Self::Send(operation) => operation.target(),
+            Self::SendAll(operation) => operation.target(),
+            Self::Shutdown(operation) => operation.target(),
+            Self::Close(operation) => operation.target(),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What comes back: all that the operation took, and how it went (contract C2).
+
+use crate::operation::ShutdownHow;
+use crate::{Address, Buffer, Error, Handle, Notifier};
+
+/// How a [`Nop`](crate::Nop) went.
+#[derive(Debug)]
+pub struct NopDone {
+    /// Cancelled, or not.
+    pub result: Result<(), Error>,
+}
+
+/// How a [`Timer`](crate::Timer) went.
+#[derive(Debug)]
+pub struct Expired {
+    /// `Ok` once its deadline has passed.
+    pub result: Result<(), Error>,
+}
+
+/// How a [`NotifierWait`](crate::NotifierWait) went.
+#[derive(Debug)]
+pub struct Notified {
+    /// The notifier, to wait again.
+    pub notifier: Notifier,
+    /// `Ok` if it was notified.
+    pub result: Result<(), Error>,
+}
+
+/// A connection as a listener accepts it.
+#[derive(Debug)]
+pub struct Connection {
+    /// The new socket, owned by the loop.
+    pub handle: Handle,
+    /// The peer's address.
+    pub address: Address,
+}
+
+/// How an [`Accept`](crate::Accept) went.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The listener, to accept again.
+    pub listener: Handle,
+    /// The new socket, owned by the loop, and the peer's address.
+    pub result: Result<(Handle, Address), Error>,
+}
+
+/// How an [`AcceptMany`](crate::AcceptMany) ended.
+#[derive(Debug)]
+pub struct AcceptManyEnded {
+    /// The listener, to accept again.
+    pub listener: Handle,
+    /// Why it ended: [`Error::Canceled`] after it was stopped or cancelled.
+    pub error: Error,
+}
+
+/// How a [`Connect`](crate::Connect) went.
+#[derive(Debug)]
+pub struct Connected {
+    /// The socket.
+    pub handle: Handle,
+    /// Where to.
+    pub address: Address,
+    /// Connected, or not.
+    pub result: Result<(), Error>,
+}
+
+/// How a [`Recv`](crate::Recv) went.
+#[derive(Debug)]
+pub struct Received {
+    /// The socket.
+    pub handle: Handle,
+    /// The buffer, its range as it was given.
+    pub buffer: Buffer,
+    /// How many bytes were written from its range's start on; zero at the end of the stream.
+    pub result: Result<usize, Error>,
+}
+
+/// How a [`Send`](crate::Send) went.
+#[derive(Debug)]
+pub struct Sent {
+    /// The socket.
+    pub handle: Handle,
+    /// The buffer, its range as it was given.
+    pub buffer: Buffer,
+    /// How many bytes were taken from its range's start on.
+    pub result: Result<usize, Error>,
+}
+
+/// How a [`SendAll`](crate::SendAll) went.
+#[derive(Debug)]
+pub struct SentAll {
+    /// The socket.
+    pub handle: Handle,
+    /// The buffer, its range as it was given.
+    pub buffer: Buffer,
+    /// How many bytes the system took, also when it failed or was cancelled.
+    pub transferred: usize,
+    /// `Ok` if it took all.
+    pub result: Result<(), Error>,
+}
+
+/// How a [`Shutdown`](crate::Shutdown) went.
+#[derive(Debug)]
+pub struct ShutDown {
+    /// The socket.
+    pub handle: Handle,
+    /// Which directions.
+    pub how: ShutdownHow,
+    /// Done, or not.
+    pub result: Result<(), Error>,
+}
+
+/// How a [`Close`](crate::Close) went.
+#[derive(Debug)]
+pub struct Closed {
+    /// The handle, stale now.
+    pub handle: Handle,
+    /// What the system said to closing. The descriptor is gone either way.
+    pub result: Result<(), Error>,
+}
+
+/// Everything that can come back.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// See [`NopDone`].
+    Nop(NopDone),
+    /// See [`Expired`].
+    Timer(Expired),
+    /// See [`Notified`].
+    NotifierWait(Notified),
+    /// See [`Accepted`].
+    Accept(Accepted),
+    /// One connection of an [`AcceptMany`](crate::AcceptMany); more events follow.
+    AcceptManyItem(Connection),
+    /// See [`AcceptManyEnded`].
+    AcceptManyEnded(AcceptManyEnded),
+    /// See [`Connected`].
+    Connect(Connected),
+    /// See [`Received`].
+    Recv(Received),
+    /// See [`Sent`].
+    Send(Sent),
+    /// See [`SentAll`].
+    SendAll(SentAll),
+    /// See [`ShutDown`].
+    Shutdown(ShutDown),
+    /// See [`Closed`].
+    Close(Closed),
+}
+
+impl Outcome {
+    /// Whether more events of the same operation follow.
+    #[must_use]
+    #[inline]
+    pub const fn is_more(&self) -> bool {
+        matches!(self, Self::AcceptManyItem(_))
+    }
+
+    /// The handle that this outcome brings into the loop, if any. It is closed where nobody will get to see it.
+    #[must_use]
+    pub const fn new_handle(&self) -> Option<Handle> {
+        match self {
+            Self::Accept(Accepted { result: Ok((handle, _)), .. })
+            | Self::AcceptManyItem(Connection { handle, .. }) => Some(*handle),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Sockets as the loop opens them: addresses, options, and the calls that never wait.
+
+use std::fmt;
+use std::net::{AddrParseError, SocketAddr};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A socket address (contract R4). IPv6 keeps its scope and flow.
+#[derive(Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Address {
+    /// IPv4 or IPv6.
+    Inet(SocketAddr),
+}
+
+impl Address {
+    /// The IPv4 or IPv6 address, if it is one.
+    #[must_use]
+    pub const fn as_inet(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Inet(address) => Some(*address),
+        }
+    }
+
+    /// The family of sockets that this address belongs to.
+    #[must_use]
+    pub const fn family(&self) -> Family {
+        match self {
+            Self::Inet(SocketAddr::V4(_)) => Family::Ipv4,
+            Self::Inet(SocketAddr::V6(_)) => Family::Ipv6,
+        }
+    }
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        Self::Inet(address)
+    }
+}
+
+impl FromStr for Address {
+    type Err = AddrParseError;
+
+    /// Parses `127.0.0.1:7000` or `[::1]:7000`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self::Inet)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inet(address) => address.fmt(f),
+        }
+    }
+}
+
+/// Which addresses a socket speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Family {
+    /// IPv4.
+    Ipv4,
+    /// IPv6 (and IPv4 mapped into it, unless [`SocketOption::V6Only`]).
+    Ipv6,
+}
+
+/// One option of a socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum SocketOption {
+    /// Bind to a port whose last connections still linger (SO_REUSEADDR).
+    ReuseAddress(bool),
+    /// Share the port with other sockets that ask for it too (SO_REUSEPORT).
+    ReusePort(bool),
+    /// Send small segments at once (TCP_NODELAY).
+    NoDelay(bool),
+    /// Speak IPv6 only (IPV6_V6ONLY); before binding.
+    V6Only(bool),
+    /// Bytes of the receive buffer (SO_RCVBUF); the system may round it.
+    ReceiveBuffer(u32),
+    /// Bytes of the send buffer (SO_SNDBUF); the system may round it.
+    SendBuffer(u32),
+    /// What closing does with unsent data (SO_LINGER): `None` leaves it to the system, `Some(zero)` resets the
+    /// connection. Rounded up to seconds.
+    Linger(Option<Duration>),
+}
+
+/// How a listening socket is opened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ListenOptions {
+    /// How many connections may wait to be accepted, 1 and up; 1024 unless set, and what the system allows.
+    pub backlog: u32,
+    /// [`SocketOption::ReuseAddress`], on unless set.
+    pub reuse_address: bool,
+    /// [`SocketOption::ReusePort`], off unless set.
+    pub reuse_port: bool,
+    /// [`SocketOption::V6Only`], the system's default unless set; ignored on IPv4.
+    pub v6_only: Option<bool>,
+    /// [`SocketOption::ReceiveBuffer`], which accepted sockets inherit; the system's default unless set.
+    pub receive_buffer: Option<u32>,
+    /// [`SocketOption::SendBuffer`], which accepted sockets inherit; the system's default unless set.
+    pub send_buffer: Option<u32>,
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        Self {
+            backlog: 1024,
+            reuse_address: true,
+            reuse_port: false,
+            v6_only: None,
+            receive_buffer: None,
+            send_buffer: None,
+        }
+    }
+}
+
+/// A call on a handle that never waits: what `Context`'s socket methods ask of the backend.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Control {
+    /// Bind to an address; port 0 lets the system choose.
+    Bind(Address),
+    /// Listen, with this backlog.
+    Listen(u32),
+    /// Set an option.
+    Set(SocketOption),
+    /// Tell the bound address.
+    LocalAddress,
+    /// Tell the peer's address.
+    PeerAddress,
+}
+
+/// The answer to a [`Control`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Reply {
+    /// Done.
+    Done,
+    /// The address that was asked for.
+    Address(Address),
+}
