@@ -11,6 +11,7 @@ mod handles;
 mod operation;
 mod outcome;
 mod socket;
+mod state;
 mod time;
 
 pub use backend::{Backend, OwnedDescriptor, Token, Until, Wake};
