@@ -8,9 +8,11 @@ mod done;
 mod error;
 mod handle;
 mod handles;
+mod notifier;
 mod operation;
 mod outcome;
 mod socket;
+mod sync;
 mod time;
 
 pub use backend::{Backend, OwnedDescriptor, Token, Until, Wake};
@@ -19,6 +21,7 @@ pub use config::{Capabilities, Config};
 pub use done::Done;
 pub use error::Error;
 pub use handle::{Handle, Key, Slot};
+pub use notifier::{Notifier, Waker};
 pub use operation::{
     Accept, AcceptMany, Close, Connect, Direction, Multishot, Nop, NotifierWait, OneShot, Operation, Recv,
     Send, SendAll, Shutdown, ShutdownHow, Submission, Target, Timer,
@@ -29,7 +32,3 @@ pub use outcome::{
 };
 pub use socket::{Address, Control, Family, ListenOptions, Reply, SocketOption};
 pub use time::Time;
-
-/// placeholder
-#[derive(Debug)]
-pub struct Notifier(std::sync::Arc<()>);
