@@ -26,7 +26,12 @@ impl Done {
     /// An empty queue, as a [`Driver`](crate::Driver) makes one; for testing a backend by itself.
     #[must_use]
     pub fn new() -> Self {
-        Self { queue: VecDeque::new(), handles: Handles::new(crate::handle::next_tag()) }
+        Self::with_tag(crate::handle::next_tag())
+    }
+
+    /// The queue of the loop with `tag`.
+    pub(crate) fn with_tag(tag: u32) -> Self {
+        Self { queue: VecDeque::new(), handles: Handles::new(tag) }
     }
 
     /// Pushes the outcome of what was started as `token`: final, unless it [`is_more`](Outcome::is_more).

@@ -94,6 +94,12 @@ impl Handles {
         self.entries.get_mut(slot.index())
     }
 
+    /// The handle that is, or was last, in a slot.
+    pub(crate) fn name(&self, slot: Slot) -> Handle {
+        let generation = self.entries.get(slot.index()).map_or(0, |entry| entry.generation);
+        Handle { name: Name { index: slot.0, generation, tag: self.tag } }
+    }
+
     /// Frees a place. One whose generations are spent retires (contract C7).
     pub(crate) fn release(&mut self, slot: Slot) {
         let Some(entry) = self.entries.get_mut(slot.index()) else { return };
@@ -107,16 +113,5 @@ impl Handles {
             entry.generation += 1;
             self.free.push(slot.0);
         }
-    }
-
-    /// The slots that hold an open handle or one that is closing.
-    pub(crate) fn used(&self) -> impl Iterator<Item = Slot> + '_ {
-        let used = |(index, entry): (usize, &Entry)| (entry.state != HandleState::Free).then_some(index);
-        self.entries.iter().enumerate().filter_map(used).map(|index| Slot(index as u32))
-    }
-
-    /// How many are open or closing.
-    pub(crate) fn len(&self) -> usize {
-        self.used().count()
     }
 }

@@ -187,6 +187,34 @@ impl Operation {
     }
 }
 
+/// Which operation it is: the variants of [`Operation`] without what they carry.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Kind {
+    /// [`Nop`]
+    Nop,
+    /// [`Timer`]
+    Timer,
+    /// [`NotifierWait`]
+    NotifierWait,
+    /// [`Accept`]
+    Accept,
+    /// [`AcceptMany`]
+    AcceptMany,
+    /// [`Connect`]
+    Connect,
+    /// [`Recv`]
+    Recv,
+    /// [`Send`]
+    Send,
+    /// [`SendAll`]
+    SendAll,
+    /// [`Shutdown`]
+    Shutdown,
+    /// [`Close`]
+    Close,
+}
+
 /// The side of a handle on which an operation queues (contract H3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Direction {
@@ -216,9 +244,17 @@ pub trait Submission: sealed::Sealed + Sized {
     /// What the callback gets.
     type Output;
 
+    /// Which operation it is.
+    #[doc(hidden)]
+    const KIND: Kind;
+
     /// What it uses.
     #[doc(hidden)]
     fn target(&self) -> Target;
+
+    /// Whether it failed in a way that passes by itself.
+    #[doc(hidden)]
+    fn is_transient(output: &Self::Output) -> bool;
 
     /// Into the variant of [`Operation`].
     #[doc(hidden)]
@@ -253,11 +289,17 @@ macro_rules! submission {
 
         impl Submission for $name {
             type Output = $output;
+            const KIND: Kind = Kind::$name;
 
             #[inline(always)]
             fn target(&self) -> Target {
                 let $this = self;
                 $target
+            }
+
+            #[inline(always)]
+            fn is_transient(output: &$output) -> bool {
+                output.error().is_some_and(Error::is_transient)
             }
 
             #[inline(always)]

@@ -1,6 +1,8 @@
 //! What comes back: all that the operation took, and how it went (contract C2).
 
-use crate::operation::ShutdownHow;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use crate::operation::{Kind, ShutdownHow};
 use crate::{Address, Buffer, Error, Handle, Notifier};
 
 /// How a [`Nop`](crate::Nop) went.
@@ -157,6 +159,45 @@ impl Outcome {
         matches!(self, Self::AcceptManyItem(_))
     }
 
+    /// Which operation it is of.
+    #[must_use]
+    #[inline]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Nop(_) => Kind::Nop,
+            Self::Timer(_) => Kind::Timer,
+            Self::NotifierWait(_) => Kind::NotifierWait,
+            Self::Accept(_) => Kind::Accept,
+            Self::AcceptManyItem(_) | Self::AcceptManyEnded(_) => Kind::AcceptMany,
+            Self::Connect(_) => Kind::Connect,
+            Self::Recv(_) => Kind::Recv,
+            Self::Send(_) => Kind::Send,
+            Self::SendAll(_) => Kind::SendAll,
+            Self::Shutdown(_) => Kind::Shutdown,
+            Self::Close(_) => Kind::Close,
+        }
+    }
+
+    /// The outcome of an operation whose parts the backend has lost; `None` for what no backend ever holds.
+    pub(crate) fn lost(kind: Kind, handle: Handle) -> Option<Self> {
+        let (error, buffer) = (Error::Backend, Buffer::default());
+        let result = Err(error);
+        let outcome = match kind {
+            Kind::Nop | Kind::Timer | Kind::NotifierWait | Kind::Close => return None,
+            Kind::Accept => Self::Accept(Accepted { listener: handle, result: Err(error) }),
+            Kind::AcceptMany => Self::AcceptManyEnded(AcceptManyEnded { listener: handle, error }),
+            Kind::Connect => {
+                let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into();
+                Self::Connect(Connected { handle, address, result })
+            }
+            Kind::Recv => Self::Recv(Received { handle, buffer, result: Err(error) }),
+            Kind::Send => Self::Send(Sent { handle, buffer, result: Err(error) }),
+            Kind::SendAll => Self::SendAll(SentAll { handle, buffer, transferred: 0, result }),
+            Kind::Shutdown => Self::Shutdown(ShutDown { handle, how: ShutdownHow::Both, result }),
+        };
+        Some(outcome)
+    }
+
     /// The handle that this outcome brings into the loop, if any. It is closed where nobody will get to see it.
     #[must_use]
     pub const fn new_handle(&self) -> Option<Handle> {
@@ -165,5 +206,29 @@ impl Outcome {
             | Self::AcceptManyItem(Connection { handle, .. }) => Some(*handle),
             _ => None,
         }
+    }
+}
+
+/// Why it failed, for outcomes that have a result.
+macro_rules! error_of_result {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// Why it failed, if it did.
+            #[must_use]
+            #[inline]
+            pub fn error(&self) -> Option<Error> {
+                self.result.as_ref().err().copied()
+            }
+        }
+    )*};
+}
+
+error_of_result!(NopDone, Expired, Notified, Accepted, Connected, Received, Sent, SentAll, ShutDown, Closed);
+
+impl AcceptManyEnded {
+    /// Why it ended.
+    #[must_use]
+    pub const fn error(&self) -> Option<Error> {
+        Some(self.error)
     }
 }

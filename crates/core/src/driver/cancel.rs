@@ -1,0 +1,224 @@
+//! Cancel, delete, and what they need to know of who has the operation.
+
+use super::completion::Place;
+use super::{Driver, expired};
+use crate::Error;
+use crate::backend::{Backend, Token};
+use crate::handle::Key;
+use crate::handles::NONE;
+use crate::operation::{Operation, Timer};
+use crate::state::{Call, Effect, Phase, step};
+
+/// The answer to a cancel (contract X1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cancel {
+    /// It was asked to end, and may still end with its real result.
+    Requested,
+    /// The key is stale, or of another loop.
+    NotFound,
+    /// Its outcome is queued or being delivered.
+    TooLate,
+}
+
+impl<B: Backend> Driver<B> {
+    /// Asks that `key`'s completion ends. It ends once: with its real result, or with [`Error::Canceled`].
+    pub fn cancel(&mut self, key: Key) -> Cancel {
+        match self.completions.lookup(key) {
+            Some(index) => self.cancel_at(index),
+            None => Cancel::NotFound,
+        }
+    }
+
+    pub(crate) fn cancel_at(&mut self, index: u32) -> Cancel {
+        let completion = self.completions.get(index);
+        if completion.place == Place::Closer && matches!(completion.phase, Phase::Adding | Phase::Active) {
+            // The handle is stale already: what has begun to close cannot stay open.
+            return Cancel::TooLate;
+        }
+        let (phase, effect) = step(completion.phase, Call::Cancel);
+        completion.phase = phase;
+        match effect {
+            Effect::TakeBack => {
+                self.withdraw(index);
+                Cancel::Requested
+            }
+            Effect::Ask => self.ask_for_the_end(index),
+            Effect::None => Cancel::Requested,
+            _ => Cancel::TooLate,
+        }
+    }
+
+    /// Ends an operation that was not started as cancelled.
+    fn withdraw(&mut self, index: u32) {
+        if let Some(operation) = self.take_back(index) {
+            let token = Token { index, arming: self.completions.get(index).arming };
+            self.done.push(token, operation.fail(Error::Canceled));
+        }
+        if self.completions.get(index).linked {
+            self.unlink(index);
+        }
+    }
+
+    /// Takes the operation of a completion that was not started from where it waits.
+    pub(super) fn take_back(&mut self, index: u32) -> Option<Operation> {
+        let completion = self.completions.get(index);
+        let position = completion.position as usize;
+        match completion.place {
+            Place::Starting => self.take_back_starting(index),
+            Place::Waiting => self.waiting.try_remove(position),
+            Place::Delayed => {
+                self.timers.remove(index);
+                self.waiting.try_remove(position)
+            }
+            Place::Notifier | Place::Timers | Place::Backend | Place::Closer | Place::Nobody => None,
+        }
+    }
+
+    /// Asks whoever has the operation to end it.
+    fn ask_for_the_end(&mut self, index: u32) -> Cancel {
+        let completion = self.completions.get(index);
+        let discarding = completion.phase == Phase::Discarding;
+        let token = Token { index, arming: completion.arming };
+        let (place, slot, position) = (completion.place, completion.slot, completion.position as usize);
+        match place {
+            Place::Backend => {
+                if !self.backend.cancel(token, slot, &mut self.done) {
+                    return Cancel::TooLate;
+                }
+                if !discarding {
+                    self.held(index);
+                }
+            }
+            Place::Timers => {
+                self.timers.remove(index);
+                self.end_canceled(index, expired(Err(Error::Canceled)));
+            }
+            Place::Notifier => {
+                self.notifier_waits -= 1;
+                if let Operation::NotifierWait(wait) = self.waiting.remove(position) {
+                    self.inbox.unregister(&wait.notifier);
+                    self.end_canceled(index, Operation::NotifierWait(wait).fail(Error::Canceled));
+                }
+            }
+            Place::Closer | Place::Nobody | Place::Starting | Place::Waiting | Place::Delayed => {}
+        }
+        Cancel::Requested
+    }
+
+    fn held(&mut self, index: u32) {
+        let completion = self.completions.get(index);
+        (completion.phase, _) = step(completion.phase, Call::Held);
+    }
+
+    fn end_canceled(&mut self, index: u32, outcome: crate::Outcome) {
+        if self.completions.get(index).phase == Phase::Active {
+            self.held(index);
+        }
+        self.end(index, outcome);
+    }
+
+    /// Cancels everything, background too. What a running callback, or one whose outcome is queued already, re-arms ends
+    /// as cancelled once (contract X3, X6).
+    pub fn cancel_all(&mut self) {
+        // Those behind others first, by marking them: they end in their order, after the one in front.
+        for index in 0..self.completions.len() {
+            let completion = self.completions.get(index);
+            if completion.phase == Phase::Adding && completion.linked && completion.previous != NONE {
+                self.held(index);
+            }
+        }
+        for index in 0..self.completions.len() {
+            let phase = self.completions.phase(index);
+            if phase != Phase::Dead && phase != Phase::Discarding && self.cancel_at(index) == Cancel::TooLate
+            {
+                self.completions.get(index).veto = true;
+            }
+        }
+    }
+
+    /// Ends `key`'s completion without delivering anything more, an outcome that is queued already included. What it
+    /// took is dropped once the system is done with it, a connection that it brings is closed (contract C5).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a stale key.
+    pub fn delete(&mut self, key: Key) -> Result<(), Error> {
+        self.delete_now(key).map(drop)
+    }
+
+    /// Deletes, and tells whether that has ended it at once.
+    pub(crate) fn delete_now(&mut self, key: Key) -> Result<bool, Error> {
+        let index = self.completions.lookup(key).ok_or(Error::NotFound)?;
+        Ok(self.delete_at(index))
+    }
+
+    /// Deletes the completion at `index`, and tells whether that has ended it at once.
+    fn delete_at(&mut self, index: u32) -> bool {
+        let completion = self.completions.get(index);
+        if completion.place == Place::Closer && completion.phase == Phase::Adding {
+            completion.phase = Phase::Discarding;
+            return false;
+        }
+        let (phase, effect) = step(completion.phase, Call::Delete);
+        if effect == Effect::TakeBack {
+            drop(self.take_back(index));
+            if self.completions.get(index).linked {
+                self.unlink(index);
+            }
+            self.completions.free(index);
+            return true;
+        }
+        completion.phase = phase;
+        if effect == Effect::Ask {
+            self.ask_for_the_end(index);
+        }
+        false
+    }
+
+    /// The callback of the completion at `index` was left by a panic: it is dead, or will end unheard.
+    pub(crate) fn abandon(&mut self, index: u32) {
+        if self.is_running(index) {
+            self.finish(index);
+        } else {
+            self.delete_at(index);
+        }
+    }
+
+    /// Arms a timer again with another deadline, in whatever state it is: queued, running, or in its own callback, where
+    /// it takes the place of disarming (contract T3).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a stale key, [`Error::InvalidInput`] if it is no timer, [`Error::Busy`] if its outcome is
+    /// queued already or it was cancelled.
+    pub fn timer_reset(&mut self, key: Key, timer: Timer) -> Result<(), Error> {
+        let index = self.completions.lookup(key).ok_or(Error::NotFound)?;
+        let backend = &self.backend;
+        let deadline = super::deadline(timer.due, || backend.now());
+        let completion = self.completions.get(index);
+        if completion.kind != crate::operation::Kind::Timer {
+            return Err(Error::InvalidInput);
+        }
+        match (completion.phase, completion.place) {
+            (Phase::Running, _) => self.running_reset = Some(Timer::at(deadline)),
+            (Phase::Adding, Place::Starting) => {
+                let position = completion.position as usize;
+                if let Some(starting) = self.starting.get_mut(position) {
+                    starting.operation = Some(Operation::Timer(timer));
+                }
+            }
+            (Phase::Adding, Place::Delayed) => {
+                drop(self.take_back(index));
+                self.start_next_turn(index, Operation::Timer(timer));
+            }
+            (Phase::Active, Place::Timers) if self.timers.remove(index) => {
+                self.timers.insert(index, deadline.as_nanos());
+            }
+            _ => return Err(Error::Busy),
+        }
+        Ok(())
+    }
+
+    /// The reset that the callback of the completion at `index` asked for, which it has to be armed with.
+    pub(crate) fn take_running_reset(&mut self) -> Option<Timer> {
+        self.running_reset.take()
+    }
+}

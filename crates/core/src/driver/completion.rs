@@ -1,0 +1,232 @@
+//! The table of completions.
+
+use crate::backend::Token;
+use crate::handle::{Key, Name, Slot};
+use crate::handles::NONE;
+use crate::operation::{Direction, Kind};
+use crate::state::Phase;
+
+/// One submitted operation and its state, or a free place for one.
+#[derive(Debug)]
+pub(super) struct Completion {
+    /// That of the keys which name it.
+    generation: u32,
+    /// Counts its armings: with its index, the token that the backend knows it by.
+    pub(super) arming: u32,
+    /// Where `place` keeps its operation; meaningless where it keeps none.
+    pub(super) position: u32,
+    /// The next of its handle's queue, or of the free places.
+    pub(super) next: u32,
+    /// The one before it in its handle's queue.
+    pub(super) previous: u32,
+    /// The handle that it uses.
+    pub(super) slot: Slot,
+    pub(super) phase: Phase,
+    pub(super) place: Place,
+    pub(super) kind: Kind,
+    pub(super) direction: Direction,
+    /// Whether it is in its handle's queue.
+    pub(super) linked: bool,
+    /// Whether `cancel_all` came too late for it: a rearm ends as cancelled, once (contract X6).
+    pub(super) veto: bool,
+    background: bool,
+}
+
+const _: () = assert!(size_of::<Completion>() <= 32);
+
+/// Who has the operation of a completion that has not ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Place {
+    /// The list of what the next turn starts.
+    Starting,
+    /// The table of what waits behind others of its handle.
+    Waiting,
+    /// The same table, until its delay is over.
+    Delayed,
+    /// The same table, until its notifier is notified.
+    Notifier,
+    /// The timers, which need nothing but the deadline.
+    Timers,
+    /// The backend.
+    Backend,
+    /// Nobody: a close, waiting for the last use of its handle to end.
+    Closer,
+    /// Nobody: its outcome is queued.
+    Nobody,
+}
+
+impl Completion {
+    const fn free(next: u32) -> Self {
+        Self {
+            generation: 0,
+            arming: 0,
+            position: 0,
+            next,
+            previous: NONE,
+            slot: Slot(NONE),
+            phase: Phase::Dead,
+            place: Place::Starting,
+            kind: Kind::Nop,
+            direction: Direction::Read,
+            linked: false,
+            veto: false,
+            background: false,
+        }
+    }
+
+    /// Begins another arming, of an operation of `kind`.
+    #[inline(always)]
+    pub(super) fn arm(&mut self, kind: Kind) {
+        self.phase = Phase::Adding;
+        self.kind = kind;
+        self.place = Place::Nobody;
+        (self.next, self.previous) = (NONE, NONE);
+    }
+}
+
+/// All completions of one loop.
+#[derive(Debug)]
+pub(super) struct Completions {
+    entries: Vec<Completion>,
+    /// The first of the free places: the one freed last, whose memory is in the cache.
+    free: u32,
+    active: u32,
+    background: u32,
+    tag: u32,
+}
+
+impl Completions {
+    pub(super) const fn new(tag: u32) -> Self {
+        Self { entries: Vec::new(), free: NONE, active: 0, background: 0, tag }
+    }
+
+    /// Takes a place.
+    #[inline(always)]
+    pub(super) fn allocate(&mut self) -> u32 {
+        if self.free == NONE {
+            self.grow();
+        }
+        let index = self.free;
+        self.free = self.entries[index as usize].next;
+        self.active += 1;
+        index
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let index = u32::try_from(self.entries.len()).expect("fewer than 2^32 completions");
+        assert!(index != NONE, "fewer than 2^32 completions");
+        self.entries.push(Completion::free(NONE));
+        self.free = index;
+    }
+
+    /// Frees a place. One whose generations are spent retires (contract C7).
+    #[inline(always)]
+    pub(super) fn free(&mut self, index: u32) {
+        let free = self.free;
+        let entry = self.get(index);
+        entry.phase = Phase::Dead;
+        entry.veto = false;
+        let was_background = std::mem::take(&mut entry.background);
+        if entry.generation < u32::MAX {
+            entry.generation += 1;
+            entry.next = free;
+            self.free = index;
+        }
+        self.active -= 1;
+        if was_background {
+            self.background -= 1;
+        }
+    }
+
+    /// The completion at `index`, a place that was allocated.
+    #[inline(always)]
+    pub(super) fn get(&mut self, index: u32) -> &mut Completion {
+        &mut self.entries[index as usize]
+    }
+
+    pub(super) fn phase(&self, index: u32) -> Phase {
+        self.entries[index as usize].phase
+    }
+
+    /// The completion that a token of the backend's names, if that arming has not ended.
+    #[inline(always)]
+    pub(super) fn find(&mut self, token: Token) -> Option<&mut Completion> {
+        self.entries.get_mut(token.index as usize).filter(|entry| entry.arming == token.arming)
+    }
+
+    /// The place of the completion that `key` names, unless it is stale.
+    pub(super) fn lookup(&self, key: Key) -> Option<u32> {
+        let Name { index, generation, tag } = key.name;
+        let entry = self.entries.get(index as usize)?;
+        let fits = tag == self.tag && entry.generation == generation && entry.phase != Phase::Dead;
+        fits.then_some(index)
+    }
+
+    #[inline(always)]
+    pub(super) fn key(&self, index: u32) -> Key {
+        let generation = self.entries[index as usize].generation;
+        Key { name: Name { index, generation, tag: self.tag } }
+    }
+
+    /// Places in the table, free ones included.
+    pub(super) fn len(&self) -> u32 {
+        self.entries.len() as u32
+    }
+
+    pub(super) const fn active(&self) -> u32 {
+        self.active
+    }
+
+    pub(super) const fn background(&self) -> u32 {
+        self.background
+    }
+
+    pub(super) fn set_background(&mut self, index: u32) {
+        let entry = self.get(index);
+        if !std::mem::replace(&mut entry.background, true) {
+            self.background += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_spent_generation_retires_its_place() {
+        let mut completions = Completions::new(1);
+        let index = completions.allocate();
+        completions.get(index).phase = Phase::Adding;
+        completions.get(index).generation = u32::MAX;
+        let key = completions.key(index);
+        completions.free(index);
+        assert_eq!(completions.lookup(key), None);
+        assert_ne!(completions.allocate(), index);
+    }
+
+    proptest! {
+        /// Keys name what they were made for, until it is freed and never after.
+        #[test]
+        fn keys_never_name_another(steps in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>()), 0..200)) {
+            let mut completions = Completions::new(7);
+            let (mut live, mut stale): (Vec<Key>, Vec<Key>) = (Vec::new(), Vec::new());
+            for (allocate, which) in steps {
+                if allocate || live.is_empty() {
+                    let index = completions.allocate();
+                    completions.get(index).phase = Phase::Adding;
+                    live.push(completions.key(index));
+                } else {
+                    let key = live.swap_remove(which.index(live.len()));
+                    completions.free(completions.lookup(key).unwrap());
+                    stale.push(key);
+                }
+                prop_assert_eq!(completions.active() as usize, live.len());
+                prop_assert!(live.iter().all(|key| completions.lookup(*key) == Some(key.name.index)));
+                prop_assert!(stale.iter().all(|key| completions.lookup(*key).is_none()));
+            }
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! Handles: opening and closing them, and the queue of each direction.
+
+use super::Driver;
+use super::completion::Place;
+use crate::Error;
+use crate::backend::{Backend, OwnedDescriptor, Token};
+use crate::handle::{Handle, Slot};
+use crate::handles::{HandleState, NONE, Queue};
+use crate::operation::{Direction, Operation};
+use crate::outcome::{Closed, Outcome};
+use crate::socket::{Address, Control, Family, ListenOptions, Reply, SocketOption};
+use crate::state::{Call, Phase, step};
+
+/// A descriptor that could not be attached, and why.
+#[derive(Debug)]
+pub struct AttachError {
+    /// Why.
+    pub error: Error,
+    /// The descriptor, unharmed.
+    pub descriptor: OwnedDescriptor,
+}
+
+impl std::fmt::Display for AttachError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for AttachError {}
+
+impl From<AttachError> for std::io::Error {
+    fn from(rejected: AttachError) -> Self {
+        rejected.error.into()
+    }
+}
+
+impl<B: Backend> Driver<B> {
+    /// Gives the loop a descriptor: one of std's sockets or files, for example.
+    ///
+    /// # Errors
+    /// The system's reason, or [`Error::Unsupported`]; the descriptor comes back with it.
+    pub fn attach(&mut self, descriptor: impl Into<OwnedDescriptor>) -> Result<Handle, AttachError> {
+        let handle = self.done.handles.open();
+        match self.backend.attach(handle.slot(), descriptor.into()) {
+            Ok(()) => Ok(handle),
+            Err((error, descriptor)) => {
+                self.done.handles.release(handle.slot());
+                Err(AttachError { error, descriptor })
+            }
+        }
+    }
+
+    /// Takes a descriptor out of the loop, its status flags as they were when it was attached (contract H5).
+    ///
+    /// # Errors
+    /// [`Error::StaleHandle`]; [`Error::Busy`] while something is pending on it; [`Error::Unsupported`] where there is no
+    /// descriptor behind it.
+    pub fn detach(&mut self, handle: Handle) -> Result<OwnedDescriptor, Error> {
+        let entry = self.done.handles.get(handle).ok_or(Error::StaleHandle)?;
+        if !entry.is_idle() {
+            return Err(Error::Busy);
+        }
+        let descriptor = self.backend.detach(handle.slot())?;
+        self.done.handles.release(handle.slot());
+        Ok(descriptor)
+    }
+
+    /// Opens a stream socket.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where the family is, or the system's reason.
+    pub fn socket(&mut self, family: Family) -> Result<Handle, Error> {
+        let handle = self.done.handles.open();
+        match self.backend.socket(handle.slot(), family) {
+            Ok(()) => Ok(handle),
+            Err(error) => {
+                self.done.handles.release(handle.slot());
+                Err(error)
+            }
+        }
+    }
+
+    /// Opens a socket that listens at `address`; port 0 lets the system choose.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for a backlog of zero, or the system's reason; nothing stays open.
+    pub fn listen(&mut self, address: Address, options: ListenOptions) -> Result<Handle, Error> {
+        let handle = self.socket(address.family())?;
+        let listening = self.set_up_listener(handle, address, &options);
+        if listening.is_err() {
+            self.close(handle);
+        }
+        listening.map(|()| handle)
+    }
+
+    fn set_up_listener(
+        &mut self,
+        handle: Handle,
+        address: Address,
+        options: &ListenOptions,
+    ) -> Result<(), Error> {
+        self.set(handle, SocketOption::ReuseAddress(options.reuse_address))?;
+        let v6_only = options.v6_only.filter(|_| address.family() == Family::Ipv6);
+        let asked = [
+            options.reuse_port.then_some(SocketOption::ReusePort(true)),
+            v6_only.map(SocketOption::V6Only),
+            options.receive_buffer.map(SocketOption::ReceiveBuffer),
+            options.send_buffer.map(SocketOption::SendBuffer),
+        ];
+        for option in asked.into_iter().flatten() {
+            self.set(handle, option)?;
+        }
+        self.bind(handle, address)?;
+        self.listen_on(handle, options.backlog)
+    }
+
+    /// Sets an option of a socket.
+    ///
+    /// # Errors
+    /// [`Error::StaleHandle`], or the system's reason.
+    pub fn set(&mut self, handle: Handle, option: SocketOption) -> Result<(), Error> {
+        self.control(handle, Control::Set(option)).map(drop)
+    }
+
+    /// Binds a socket; port 0 lets the system choose.
+    ///
+    /// # Errors
+    /// [`Error::StaleHandle`], or the system's reason.
+    pub fn bind(&mut self, handle: Handle, address: Address) -> Result<(), Error> {
+        self.control(handle, Control::Bind(address)).map(drop)
+    }
+
+    /// Makes a bound socket listen, for up to `backlog` connections that wait to be accepted.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for a backlog of zero, [`Error::StaleHandle`], or the system's reason.
+    pub fn listen_on(&mut self, handle: Handle, backlog: u32) -> Result<(), Error> {
+        if backlog == 0 {
+            return Err(Error::InvalidInput);
+        }
+        self.control(handle, Control::Listen(backlog)).map(drop)
+    }
+
+    /// The address that a socket is bound to.
+    ///
+    /// # Errors
+    /// [`Error::StaleHandle`], or the system's reason.
+    pub fn local_address(&mut self, handle: Handle) -> Result<Address, Error> {
+        self.control(handle, Control::LocalAddress).and_then(address_of)
+    }
+
+    /// The address of a socket's peer.
+    ///
+    /// # Errors
+    /// [`Error::StaleHandle`], or the system's reason: not connected.
+    pub fn peer_address(&mut self, handle: Handle) -> Result<Address, Error> {
+        self.control(handle, Control::PeerAddress).and_then(address_of)
+    }
+
+    fn control(&mut self, handle: Handle, control: Control) -> Result<Reply, Error> {
+        self.done.handles.get(handle).ok_or(Error::StaleHandle)?;
+        self.backend.control(handle.slot(), control)
+    }
+
+    /// Closes a handle: it is stale at once, what is pending on it ends as cancelled, and then the descriptor is closed.
+    /// Does nothing to a stale handle. Cannot fail (contract H1); the operation [`Close`](crate::Close) tells the result.
+    pub fn close(&mut self, handle: Handle) {
+        let Some(entry) = self.done.handles.get(handle) else { return };
+        entry.state = HandleState::Closing;
+        self.end_pending(handle.slot());
+        self.close_if_idle(handle.slot());
+    }
+
+    /// As [`close`](Self::close), but the completion at `index` gets the result, by the next turn at the earliest.
+    #[cold]
+    pub(super) fn enqueue_close(&mut self, index: u32, handle: Handle, operation: Operation) {
+        let Some(entry) = self.done.handles.get(handle) else {
+            return self.fail(index, operation, Error::StaleHandle);
+        };
+        entry.state = HandleState::Closing;
+        entry.closer = index;
+        let completion = self.completions.get(index);
+        completion.place = Place::Closer;
+        completion.slot = handle.slot();
+        self.closing.push(handle.slot());
+        self.end_pending(handle.slot());
+    }
+
+    /// Starts the closes that were submitted.
+    pub(super) fn close_idle(&mut self) {
+        while let Some(slot) = self.closing.pop() {
+            let closer = self.done.handles.slot(slot).map_or(NONE, |entry| entry.closer);
+            if closer != NONE {
+                let completion = self.completions.get(closer);
+                if completion.phase == Phase::Adding {
+                    (completion.phase, _) = step(completion.phase, Call::Start);
+                }
+            }
+            self.close_if_idle(slot);
+        }
+    }
+
+    /// Asks everything that is pending on a handle which closes to end, each queue in its order.
+    fn end_pending(&mut self, slot: Slot) {
+        for direction in [Direction::Read, Direction::Write] {
+            let Some(entry) = self.done.handles.slot(slot) else { return };
+            let head = entry.queue(direction).head;
+            if head == NONE {
+                continue;
+            }
+            let mut follower = self.completions.get(head).next;
+            while follower != NONE {
+                let completion = self.completions.get(follower);
+                if completion.phase == Phase::Adding {
+                    (completion.phase, _) = step(completion.phase, Call::Held);
+                }
+                follower = completion.next;
+            }
+            self.cancel_at(head);
+        }
+    }
+
+    /// Closes the descriptor of a closing handle once nothing uses it.
+    fn close_if_idle(&mut self, slot: Slot) {
+        let Some(entry) = self.done.handles.slot(slot) else { return };
+        if entry.state != HandleState::Closing || !entry.is_idle() {
+            return;
+        }
+        let closer = entry.closer;
+        if closer != NONE && self.completions.phase(closer) == Phase::Adding {
+            return;
+        }
+        let handle = self.done.handles.name(slot);
+        let result = self.backend.close(slot);
+        self.done.handles.release(slot);
+        if closer != NONE {
+            self.end(closer, Outcome::Close(Closed { handle, result }));
+        }
+    }
+
+    /// Puts a completion behind the others of its handle and direction.
+    #[cold]
+    pub(super) fn queue_behind(&mut self, index: u32, operation: Operation) {
+        let position = self.waiting.insert(operation) as u32;
+        let completion = self.completions.get(index);
+        (completion.place, completion.position) = (Place::Waiting, position);
+        let (slot, direction) = (completion.slot, completion.direction);
+        let Some(entry) = self.done.handles.slot(slot) else { return };
+        let queue = entry.queue(direction);
+        let tail = std::mem::replace(&mut queue.tail, index);
+        self.completions.get(tail).next = index;
+        let completion = self.completions.get(index);
+        (completion.previous, completion.next, completion.linked) = (tail, NONE, true);
+    }
+
+    /// Takes a completion out of its handle's queue; the next one's turn may have come.
+    #[inline]
+    pub(super) fn unlink(&mut self, index: u32) {
+        let completion = self.completions.get(index);
+        completion.linked = false;
+        let (slot, direction) = (completion.slot, completion.direction);
+        let Some(entry) = self.done.handles.slot(slot) else { return };
+        let queue = entry.queue(direction);
+        let alone = Queue { head: index, tail: index };
+        if *queue != alone {
+            return self.unlink_among_others(index);
+        }
+        *queue = Queue::EMPTY;
+        if entry.state == HandleState::Closing {
+            self.close_if_idle(slot);
+        }
+    }
+
+    #[cold]
+    fn unlink_among_others(&mut self, index: u32) {
+        let completion = self.completions.get(index);
+        let (slot, direction) = (completion.slot, completion.direction);
+        let (previous, next) = (completion.previous, completion.next);
+        (completion.previous, completion.next) = (NONE, NONE);
+        if next != NONE {
+            self.completions.get(next).previous = previous;
+        }
+        if previous != NONE {
+            self.completions.get(previous).next = next;
+        }
+        let Some(entry) = self.done.handles.slot(slot) else { return };
+        let queue = entry.queue(direction);
+        if queue.tail == index {
+            queue.tail = previous;
+        }
+        if queue.head == index {
+            queue.head = next;
+            self.advance(slot, direction);
+        }
+    }
+
+    /// The head of a queue has changed: starts it by the next turn, or ends it and those behind it where they are to end.
+    fn advance(&mut self, slot: Slot, direction: Direction) {
+        loop {
+            let Some(entry) = self.done.handles.slot(slot) else { return };
+            let head = entry.queue(direction).head;
+            if head == NONE {
+                return self.close_if_idle(slot);
+            }
+            let completion = self.completions.get(head);
+            if completion.phase == Phase::Adding {
+                if completion.place == Place::Waiting {
+                    let operation = self.waiting.remove(completion.position as usize);
+                    self.start_next_turn(head, operation);
+                }
+                return;
+            }
+            self.end_head(slot, direction, head);
+        }
+    }
+
+    /// Ends the head of a queue, which was asked to end before its turn came.
+    fn end_head(&mut self, slot: Slot, direction: Direction, head: u32) {
+        let operation = self.take_back(head);
+        let completion = self.completions.get(head);
+        let next = completion.next;
+        (completion.previous, completion.next, completion.linked) = (NONE, NONE, false);
+        let (phase, _) = step(completion.phase, Call::Queue);
+        completion.phase = phase;
+        let token = Token { index: head, arming: completion.arming };
+        if next != NONE {
+            self.completions.get(next).previous = NONE;
+        }
+        if let Some(entry) = self.done.handles.slot(slot) {
+            let queue = entry.queue(direction);
+            queue.head = next;
+            if next == NONE {
+                queue.tail = NONE;
+            }
+        }
+        if let Some(operation) = operation {
+            self.done.push(token, operation.fail(Error::Canceled));
+        }
+    }
+}
+
+fn address_of(reply: Reply) -> Result<Address, Error> {
+    match reply {
+        Reply::Address(address) => Ok(address),
+        Reply::Done => Err(Error::Backend),
+    }
+}

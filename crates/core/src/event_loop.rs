@@ -1,0 +1,215 @@
+//! Layer 2: callbacks.
+
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use crate::backend::{Backend, Until};
+use crate::callback::{self, Callbacks};
+use crate::context::Context;
+use crate::driver::{Driver, Taken};
+use crate::handles::NONE;
+use crate::{Config, Time};
+
+/// When [`Loop::run`] returns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RunMode {
+    /// After one turn that takes what is ready and does not block.
+    NoWait,
+    /// After at least one callback, or when nothing is active. An explicit [`Waker::wake`](crate::Waker::wake) ends it
+    /// early.
+    Once,
+    /// When nothing is adding, active or deleting, background completions not counted.
+    UntilDone,
+}
+
+/// An event loop on the backend `B`, whose callbacks get the user's state `S`.
+///
+/// The loop owns its driver and runs on the thread that calls [`run`](Self::run); callbacks run there and nowhere else,
+/// one at a time (contract C3). Everything but running is done through a [`Context`].
+///
+/// Dropping a loop runs no callback: it drops their captures, cancels what is under way and closes what it owns
+/// (contract X5).
+pub struct Loop<B: Backend, S> {
+    inner: Inner<B, S>,
+    /// A loop belongs to its thread.
+    not_send: PhantomData<*const ()>,
+}
+
+/// What a [`Context`] refers to.
+pub(crate) struct Inner<B: Backend, S> {
+    // Captures are dropped before the driver: they may hold notifiers, not operations.
+    pub(crate) callbacks: Callbacks<B, S>,
+    pub(crate) driver: Driver<B>,
+    pub(crate) failure: Option<io::Error>,
+    pub(crate) stopped: bool,
+}
+
+impl<B: Backend, S> Loop<B, S> {
+    /// Opens the backend and a loop on it.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a configuration out of range, otherwise why the system refuses and what to do about it
+    /// (contract E1, E2).
+    pub fn open(config: Config) -> io::Result<Self> {
+        Driver::open(config).map(Self::with_driver)
+    }
+
+    /// A loop on a backend that is open already.
+    #[must_use]
+    pub fn with_backend(backend: B) -> Self {
+        Self::with_driver(Driver::with_backend(backend))
+    }
+
+    fn with_driver(driver: Driver<B>) -> Self {
+        let inner = Inner { callbacks: Callbacks::new(), driver, failure: None, stopped: false };
+        Self { inner, not_send: PhantomData }
+    }
+
+    /// What callbacks get, for setting up and for looking afterwards.
+    pub fn context(&mut self) -> Context<'_, B, S> {
+        Context::new(&mut self.inner)
+    }
+
+    /// Runs turns, and callbacks with `state`, until `mode` says so, until a callback calls
+    /// [`stop`](Context::stop), or until one calls [`fail`](Context::fail).
+    ///
+    /// A turn starts what was submitted, in order; ends expired timers; takes notifications; waits once; and then runs the
+    /// callbacks of all that is complete, in the order in which that came about (contract L3). What callbacks submit
+    /// belongs to the next turn.
+    ///
+    /// A callback that panics unwinds through `run`. Its completion is dead then, other outcomes stay queued, and the loop
+    /// can be run again (contract C6).
+    ///
+    /// # Errors
+    /// What `fail` was given; [`Error::Deadlock`](crate::Error::Deadlock) where nothing could ever end a wait;
+    /// [`Error::Backend`](crate::Error::Backend) where the backend broke a rule; or the system's own, from waiting.
+    pub fn run(&mut self, state: &mut S, mode: RunMode) -> io::Result<()> {
+        match mode {
+            RunMode::NoWait => self.run_no_wait(state),
+            RunMode::Once => self.run_once(state),
+            RunMode::UntilDone => self.run_until_done(state),
+        }
+    }
+
+    /// Runs as [`RunMode::UntilDone`], but for at most `duration`; an explicit wake ends it early.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_for(&mut self, state: &mut S, duration: Duration) -> io::Result<()> {
+        let end = self.inner.driver.update_now() + duration;
+        self.run_until(state, end)
+    }
+
+    /// Runs as [`RunMode::UntilDone`], but until `end` at the latest; an explicit wake ends it early.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_until(&mut self, state: &mut S, end: Time) -> io::Result<()> {
+        while self.goes_on()? && self.inner.driver.foreground() > 0 {
+            self.turn(state, Until::Deadline(end))?;
+            if self.inner.driver.take_wake() || self.inner.driver.now() >= end {
+                break;
+            }
+        }
+        self.inner.take_failure()
+    }
+
+    fn run_no_wait(&mut self, state: &mut S) -> io::Result<()> {
+        if self.goes_on()? {
+            self.turn(state, Until::Now)?;
+        }
+        self.inner.take_failure()
+    }
+
+    fn run_once(&mut self, state: &mut S) -> io::Result<()> {
+        while self.goes_on()? && self.inner.driver.active() > 0 {
+            if self.turn(state, Until::Forever)? > 0 || self.inner.driver.take_wake() {
+                break;
+            }
+        }
+        self.inner.take_failure()
+    }
+
+    fn run_until_done(&mut self, state: &mut S) -> io::Result<()> {
+        while self.goes_on()? && self.inner.driver.foreground() > 0 {
+            self.turn(state, Until::Forever)?;
+        }
+        self.inner.take_failure()
+    }
+
+    /// Whether there is to be another turn. An error that is kept for `run` comes out here.
+    fn goes_on(&mut self) -> io::Result<bool> {
+        self.inner.take_failure()?;
+        Ok(!self.inner.stopped)
+    }
+
+    /// One turn and its callbacks; how many ran.
+    fn turn(&mut self, state: &mut S, until: Until) -> io::Result<usize> {
+        self.inner.driver.turn(until)?;
+        let mut guard = Guard { inner: &mut self.inner };
+        Ok(guard.run_callbacks(state))
+    }
+}
+
+/// Runs callbacks, and tidies up after one that panics.
+struct Guard<'a, B: Backend, S> {
+    inner: &'a mut Inner<B, S>,
+}
+
+impl<B: Backend, S> Guard<'_, B, S> {
+    /// Delivers what is queued now; what callbacks queue is left for the next turn.
+    fn run_callbacks(&mut self, state: &mut S) -> usize {
+        let mut called = 0;
+        for _ in 0..self.inner.driver.outcomes() {
+            match self.inner.driver.take() {
+                Some(Taken::Last { index, outcome } | Taken::More { index, outcome }) => {
+                    self.inner.driver.running = index;
+                    callback::deliver(self.inner, state, index, outcome);
+                    self.inner.driver.running = NONE;
+                    called += 1;
+                    if self.inner.stopped || self.inner.failure.is_some() {
+                        break;
+                    }
+                }
+                Some(Taken::Discarded { index }) => self.inner.callbacks.clear(index),
+                Some(Taken::Nothing) => {}
+                None => break,
+            }
+        }
+        called
+    }
+}
+
+impl<B: Backend, S> Drop for Guard<'_, B, S> {
+    fn drop(&mut self) {
+        let running = std::mem::replace(&mut self.inner.driver.running, NONE);
+        if running != NONE {
+            self.inner.driver.abandon(running);
+        }
+    }
+}
+
+impl<B: Backend, S> Inner<B, S> {
+    fn take_failure(&mut self) -> io::Result<()> {
+        self.failure.take().map_or(Ok(()), Err)
+    }
+}
+
+impl<B: Backend, S> fmt::Debug for Loop<B, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.inner, f)
+    }
+}
+
+impl<B: Backend, S> fmt::Debug for Inner<B, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loop")
+            .field("backend", &B::NAME)
+            .field("active", &self.driver.active())
+            .field("callbacks", &self.callbacks)
+            .field("stopped", &self.stopped)
+            .finish_non_exhaustive()
+    }
+}
