@@ -1,1 +1,26 @@
-//! proactor-system
+//! The synchronous system calls that proactor's backends share, over rustix: what they have in common stands here
+//! once, so that a call means the same on every one of them.
+//!
+//! Everything takes a borrowed descriptor, answers with core's [`Error`](proactor_core::Error), repeats interrupted
+//! calls in one place, and never blocks; what would block says [`Poll::Pending`](std::task::Poll).
+//!
+//! This crate is part of the backends. Users of the library have no need of it.
+#![warn(missing_docs)]
+
+mod call;
+mod clock;
+mod close;
+mod descriptor;
+mod socket;
+#[cfg(target_os = "linux")]
+mod waker;
+
+pub use clock::now;
+pub use close::close;
+pub use descriptor::{DescriptorKind, Mode, Transport, descriptor_kind, set_mode};
+pub use socket::{
+    MAX_TRANSFER, accept, address_from_system, address_to_system, connect, control, has_family, is_connected,
+    open_stream, receive, send, shutdown, take_error,
+};
+#[cfg(target_os = "linux")]
+pub use waker::EventWaker;
