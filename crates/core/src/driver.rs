@@ -20,6 +20,9 @@ mod completion;
 mod handles;
 mod turn;
 
+#[cfg(test)]
+mod tests;
+
 pub use cancel::Cancel;
 use completion::{Completions, Place};
 pub use handles::AttachError;

@@ -1,0 +1,340 @@
+//! The driver on a backend that completes only what the test tells it to, held to a small model.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use proptest::prelude::*;
+
+use super::Driver;
+use crate::backend::{Backend, OwnedDescriptor, Token, Until, Wake};
+use crate::done::Done;
+use crate::operation::{Direction, Nop, Operation, Recv, Send, Target, Timer};
+use crate::outcome::Outcome;
+use crate::socket::{Control, Family, Reply};
+use crate::state::State;
+use crate::{Buffer, Cancel, Capabilities, Close, Config, Error, Handle, Key, Slot, Time};
+
+#[derive(Clone)]
+struct NoWake;
+
+impl Wake for NoWake {
+    fn wake(&self) {}
+}
+
+/// Holds what it is given until it is told to complete it.
+#[derive(Default)]
+struct Manual {
+    held: BTreeMap<(u32, u32), (Slot, Operation)>,
+    /// Cancels that were asked for, and are answered by the next wait, as io_uring does; empty where they are answered
+    /// at once, as epoll does.
+    asked: Vec<Token>,
+    answers_late: bool,
+    open: Vec<u32>,
+    clock: u64,
+}
+
+impl Manual {
+    fn end(&mut self, token: Token, done: &mut Done, outcome: impl FnOnce(Operation) -> Outcome) -> bool {
+        let Some((_, operation)) = self.held.remove(&(token.index, token.arming)) else { return false };
+        done.push(token, outcome(operation));
+        true
+    }
+
+    /// The invariant that architecture.md promises to every backend.
+    fn at_most_one_per_direction(&self) -> bool {
+        let mut seen: Vec<(Slot, Direction)> = Vec::new();
+        self.held.values().all(|(slot, operation)| {
+            let Target::Stream(_, direction) = operation.target() else { return false };
+            let fresh = !seen.contains(&(*slot, direction));
+            seen.push((*slot, direction));
+            fresh
+        })
+    }
+}
+
+impl Backend for Manual {
+    const NAME: &'static str = "manual";
+    type Waker = NoWake;
+
+    fn open(_config: &Config) -> io::Result<Self> {
+        Ok(Self::default())
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+    }
+
+    fn waker(&self) -> NoWake {
+        NoWake
+    }
+
+    fn now(&self) -> Time {
+        Time::from_nanos(self.clock)
+    }
+
+    fn attach(&mut self, _: Slot, descriptor: OwnedDescriptor) -> Result<(), (Error, OwnedDescriptor)> {
+        Err((Error::Unsupported, descriptor))
+    }
+
+    fn detach(&mut self, _: Slot) -> Result<OwnedDescriptor, Error> {
+        Err(Error::Unsupported)
+    }
+
+    fn socket(&mut self, slot: Slot, _: Family) -> Result<(), Error> {
+        assert!(!self.open.contains(&slot.0), "a slot is free when it is given out");
+        self.open.push(slot.0);
+        Ok(())
+    }
+
+    fn control(&mut self, _: Slot, _: Control) -> Result<Reply, Error> {
+        Err(Error::Unsupported)
+    }
+
+    fn start(&mut self, token: Token, slot: Slot, operation: Operation, _: &mut Done) {
+        assert!(self.open.contains(&slot.0), "started on an open slot");
+        let fresh = self.held.insert((token.index, token.arming), (slot, operation)).is_none();
+        assert!(fresh, "a token is fresh for each arming");
+        assert!(self.at_most_one_per_direction());
+    }
+
+    fn cancel(&mut self, token: Token, _: Slot, done: &mut Done) -> bool {
+        if !self.answers_late {
+            return self.end(token, done, |operation| operation.fail(Error::Canceled));
+        }
+        let held = self.held.contains_key(&(token.index, token.arming));
+        if held {
+            self.asked.push(token);
+        }
+        held
+    }
+
+    fn wait(&mut self, until: Until, done: &mut Done) -> Result<(), Error> {
+        if let Until::Deadline(time) = until {
+            self.clock = self.clock.max(time.as_nanos());
+        }
+        self.clock += 1;
+        for token in std::mem::take(&mut self.asked) {
+            self.end(token, done, |operation| operation.fail(Error::Canceled));
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, slot: Slot) -> Result<(), Error> {
+        assert!(self.held.values().all(|(used, _)| *used != slot), "closed after the last use has ended");
+        let position = self.open.iter().position(|open| *open == slot.0).expect("closed once");
+        self.open.swap_remove(position);
+        Ok(())
+    }
+}
+
+/// One step of a program; numbers choose among what there is.
+#[derive(Clone, Debug)]
+enum Step {
+    Open,
+    Recv(usize),
+    Send(usize),
+    Nop,
+    Timer(u64),
+    Turn,
+    Complete(usize),
+    Pop,
+    Cancel(usize),
+    CancelAll,
+    Delete(usize),
+    Close(usize),
+    CloseOperation(usize),
+    Reset(usize, u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        2 => Just(Step::Open),
+        6 => (0..4_usize).prop_map(Step::Recv),
+        6 => (0..4_usize).prop_map(Step::Send),
+        1 => Just(Step::Nop),
+        2 => (0..50_u64).prop_map(Step::Timer),
+        6 => Just(Step::Turn),
+        6 => (0..8_usize).prop_map(Step::Complete),
+        4 => Just(Step::Pop),
+        3 => (0..64_usize).prop_map(Step::Cancel),
+        1 => Just(Step::CancelAll),
+        2 => (0..64_usize).prop_map(Step::Delete),
+        1 => (0..4_usize).prop_map(Step::Close),
+        1 => (0..4_usize).prop_map(Step::CloseOperation),
+        1 => ((0..64_usize), (0..50_u64)).prop_map(|(which, after)| Step::Reset(which, after)),
+    ]
+}
+
+/// What the model remembers of one submission.
+struct Submitted {
+    key: Key,
+    /// The queue in which it must keep its place.
+    queue: Option<(Handle, Direction)>,
+    deleted: bool,
+    canceled_alone: bool,
+    outcomes: u32,
+}
+
+struct Program {
+    driver: Driver<Manual>,
+    handles: Vec<Handle>,
+    submitted: Vec<Submitted>,
+    /// For each queue, the last submission that was delivered.
+    last: BTreeMap<(u32, u8), usize>,
+}
+
+impl Program {
+    fn new(answers_late: bool) -> Self {
+        let driver = Driver::with_backend(Manual { answers_late, ..Manual::default() });
+        Self { driver, handles: Vec::new(), submitted: Vec::new(), last: BTreeMap::new() }
+    }
+
+    fn note(&mut self, key: Key, queue: Option<(Handle, Direction)>) {
+        let fresh = Submitted { key, queue, deleted: false, canceled_alone: false, outcomes: 0 };
+        self.submitted.push(fresh);
+    }
+
+    /// A buffer that carries the number of the submission which takes it.
+    fn numbered(&self) -> Buffer {
+        Buffer::from((self.submitted.len() as u64).to_le_bytes().to_vec())
+    }
+
+    fn run(&mut self, step: &Step) {
+        match *step {
+            Step::Open if self.handles.len() < 4 => {
+                self.handles.push(self.driver.socket(Family::Ipv4).expect("opens"));
+            }
+            Step::Recv(which) | Step::Send(which) => self.submit_stream(step, which),
+            Step::Nop => {
+                let key = self.driver.submit(Nop);
+                self.note(key, None);
+            }
+            Step::Timer(after) => {
+                let key = self.driver.submit(Timer::after(std::time::Duration::from_nanos(after)));
+                self.note(key, None);
+            }
+            Step::Turn => self.driver.turn(Until::Now).expect("turns"),
+            Step::Complete(which) => self.complete(which),
+            Step::Pop => self.pop_all(),
+            Step::Cancel(which) => self.cancel(which),
+            Step::CancelAll => self.driver.cancel_all(),
+            Step::Delete(which) => self.delete(which),
+            Step::Close(which) if which < self.handles.len() => {
+                let handle = self.handles.swap_remove(which);
+                self.driver.close(handle);
+            }
+            Step::CloseOperation(which) if which < self.handles.len() => {
+                let handle = self.handles.swap_remove(which);
+                let key = self.driver.submit(Close { handle });
+                self.note(key, None);
+                assert_eq!(self.driver.detach(handle).map(drop), Err(Error::StaleHandle));
+            }
+            Step::Reset(which, after) => {
+                if let Some(submitted) = self.submitted.get(which) {
+                    let timer = Timer::after(std::time::Duration::from_nanos(after));
+                    let _ = self.driver.timer_reset(submitted.key, timer);
+                }
+            }
+            Step::Open | Step::Close(_) | Step::CloseOperation(_) => {}
+        }
+    }
+
+    fn submit_stream(&mut self, step: &Step, which: usize) {
+        let Some(&handle) = self.handles.get(which) else { return };
+        let buffer = self.numbered();
+        let (key, direction) = match step {
+            Step::Recv(_) => (self.driver.submit(Recv { handle, buffer }), Direction::Read),
+            _ => (self.driver.submit(Send { handle, buffer }), Direction::Write),
+        };
+        assert_eq!(self.driver.state(key), State::Adding);
+        self.note(key, Some((handle, direction)));
+    }
+
+    fn complete(&mut self, which: usize) {
+        let token = self.driver.backend.held.keys().nth(which).copied();
+        let Some((index, arming)) = token else { return };
+        self.driver.backend.end(Token { index, arming }, &mut self.driver.done, |operation| match operation {
+            Operation::Recv(Recv { handle, buffer }) => {
+                Outcome::Recv(crate::Received { handle, buffer, result: Ok(1) })
+            }
+            Operation::Send(Send { handle, buffer }) => Outcome::Send(crate::Sent { handle, buffer, result: Ok(1) }),
+            other => unreachable!("{other:?} is not handed to a backend here"),
+        });
+    }
+
+    fn cancel(&mut self, which: usize) {
+        let Some(submitted) = self.submitted.get_mut(which) else { return };
+        let stale = submitted.outcomes > 0;
+        let answer = self.driver.cancel(submitted.key);
+        assert!(!stale || answer == Cancel::NotFound, "a finished one is not found");
+        submitted.canceled_alone |= answer == Cancel::Requested;
+    }
+
+    fn delete(&mut self, which: usize) {
+        let Some(submitted) = self.submitted.get_mut(which) else { return };
+        let deleted = self.driver.delete(submitted.key);
+        assert!(submitted.outcomes == 0 || deleted == Err(Error::NotFound));
+        submitted.deleted |= deleted.is_ok();
+    }
+
+    fn pop_all(&mut self) {
+        while let Some((key, outcome)) = self.driver.pop() {
+            let position = self.submitted.iter().position(|submitted| submitted.key == key);
+            let number = position.expect("an outcome has a submission");
+            match outcome {
+                Outcome::Recv(crate::Received { buffer, .. }) | Outcome::Send(crate::Sent { buffer, .. }) => {
+                    assert_eq!(&buffer[..], (number as u64).to_le_bytes(), "its own buffer comes back");
+                }
+                _ => {}
+            }
+            let submitted = &mut self.submitted[number];
+            assert!(!submitted.deleted, "nothing is delivered after a delete");
+            submitted.outcomes += 1;
+            assert_eq!(submitted.outcomes, 1, "one outcome each");
+            assert_eq!(self.driver.state(key), State::Dead);
+            let Some((handle, direction)) = submitted.queue else { continue };
+            if submitted.canceled_alone {
+                continue;
+            }
+            let last = self.last.entry((handle.name.generation << 8 | handle.name.index, direction as u8));
+            let last = last.or_insert(number);
+            assert!(*last <= number, "first in, first out");
+            *last = number;
+        }
+    }
+
+    /// Everything ends, and nothing is left.
+    fn end(mut self) {
+        for handle in std::mem::take(&mut self.handles) {
+            self.driver.close(handle);
+        }
+        self.driver.cancel_all();
+        for _ in 0..3 {
+            self.driver.turn(Until::Now).expect("turns");
+            self.pop_all();
+        }
+        assert_eq!(self.driver.active(), 0);
+        assert_eq!(self.driver.backend_faults(), 0);
+        assert!(self.driver.backend.open.is_empty(), "every descriptor is closed");
+        assert!(self.driver.backend.held.is_empty());
+        assert!(self.driver.waiting.is_empty());
+        assert_eq!(self.driver.timers.len(), 0);
+        for submitted in &self.submitted {
+            assert_eq!(submitted.outcomes, u32::from(!submitted.deleted));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Any program keeps what the contract says of completions and handles: C1, C2, C5, X1, H1, H3.
+    #[test]
+    fn any_program_keeps_the_contract(late in any::<bool>(), steps in prop::collection::vec(step(), 0..120)) {
+        let mut program = Program::new(late);
+        for step in &steps {
+            program.run(step);
+        }
+        program.end();
+    }
+}
