@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -17,6 +18,7 @@ use crate::process::{self, Echo, End, Finished};
 /// The environment variable that names the file for the verdicts.
 const REPORT_VARIABLE: &str = "PROACTOR_CONFORMANCE_JSON";
 const LIST_LIMIT: Duration = Duration::from_secs(30);
+const CASE_LIMIT: Duration = Duration::from_secs(60);
 
 /// One backend of the table, and where it lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +92,7 @@ pub(crate) fn run(backend: &Backend, program: &Executable, report: &Path) -> Col
         Ok(listed) => column.listed = listed,
         Err(error) => column.problems.push(format!("its cases cannot be listed: {error:#}")),
     }
-    match run_filtered(program, &[], report) {
+    match run_all(program, report) {
         Ok((finished, cases)) => {
             let failed = cases.iter().any(|case| case.verdict == Verdict::Fail);
             if finished.end.success() == failed || finished.end == End::TimedOut {
@@ -146,24 +148,41 @@ fn parse_list(lines: &[String]) -> Result<BTreeMap<String, Vec<String>>> {
     Ok(cases)
 }
 
-/// Runs the cases whose names match (all, without a filter) and reads what the program reported.
-pub(crate) fn run_filtered(
-    program: &Executable,
-    filter: &[&str],
-    report: &Path,
-) -> Result<(Finished, Vec<CaseReport>)> {
+/// Runs all cases with their output shown, and reads what the program reported.
+pub(crate) fn run_all(program: &Executable, report: &Path) -> Result<(Finished, Vec<CaseReport>)> {
+    let mut command = program.command();
+    prepare(&mut command, report)?;
+    let finished = program.run(&mut command)?;
+    let cases = read(program, &finished, report)?;
+    Ok((finished, cases))
+}
+
+/// Runs one case for its verdict alone: what it prints is nobody's concern.
+pub(crate) fn run_case(program: &Executable, case: &str, report: &Path) -> Result<CaseReport> {
+    let mut command = program.command();
+    prepare(&mut command, report)?;
+    command.arg(case).stderr(Stdio::null());
+    let finished = process::collect(&mut command, CASE_LIMIT, Echo::Quiet)?;
+    let cases = read(program, &finished, report)?;
+    // A filter chooses every case whose name contains it.
+    cases.into_iter().find(|each| each.case == case).with_context(|| format!("{case} did not run"))
+}
+
+/// Names the file for the verdicts; what an earlier run left there must not pass for this one's.
+fn prepare(command: &mut Command, report: &Path) -> Result<()> {
     if let Some(folder) = report.parent() {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
-    // What an earlier run left there must not pass for this one's.
     if let Err(error) = std::fs::remove_file(report)
         && error.kind() != std::io::ErrorKind::NotFound
     {
         return Err(error).with_context(|| format!("cannot remove {}", report.display()));
     }
-    let mut command = program.command();
-    command.args(filter).env(REPORT_VARIABLE, report);
-    let finished = program.run(&mut command)?;
+    command.env(REPORT_VARIABLE, report);
+    Ok(())
+}
+
+fn read(program: &Executable, finished: &Finished, report: &Path) -> Result<Vec<CaseReport>> {
     let text = std::fs::read_to_string(report)
         .with_context(|| format!("no report of its cases (it ended with {})", finished.end))?;
     let parsed: Report = serde_json::from_str(&text)
@@ -172,7 +191,7 @@ pub(crate) fn run_filtered(
     if !parsed.backend.starts_with(&*own) {
         bail!("its report speaks of `{}`", parsed.backend);
     }
-    Ok((finished, parsed.cases))
+    Ok(parsed.cases)
 }
 
 #[cfg(test)]
@@ -256,6 +275,15 @@ mod tests {
         assert!(doubled.problems[0].contains("twice"), "{:?}", doubled.problems);
         let other_rules = run_fake("nop\tC1\ntimer\tT1\n", Some(&report(TIMER)), 0);
         assert!(other_rules.problems[0].contains("other rules"), "{:?}", other_rules.problems);
+    }
+
+    #[test]
+    fn one_case_is_found_among_those_that_its_name_chose() {
+        let scratch = Scratch::new();
+        let program = fake(&scratch, LIST, Some(&report(TIMER)), 0);
+        let file = scratch.path().join("out/report.json");
+        assert_eq!(run_case(&program, "timer", &file).unwrap().verdict, Verdict::NotHere);
+        assert!(run_case(&program, "time", &file).is_err());
     }
 
     #[test]

@@ -179,8 +179,7 @@ impl Bench {
 
     fn run_case(&self, program: &Executable, backend: &str, case: &str) -> Result<CaseReport> {
         let report = self.target.join(format!("conformance/{backend}.json"));
-        let (_, cases) = conformance::run_filtered(program, &[case], &report)?;
-        cases.into_iter().find(|each| each.case == case).with_context(|| format!("{case} did not run"))
+        conformance::run_case(program, case, &report)
     }
 }
 
