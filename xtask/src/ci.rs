@@ -49,6 +49,9 @@ const STEPS: [Step; 11] = [
 ];
 
 const LOOM_LIMIT: Duration = Duration::from_secs(1200);
+
+/// How many times slower a case may be under the sanitizer.
+const SANITIZER_PATIENCE: u32 = 5;
 const SANITIZER_TARGET: &str = "x86_64-unknown-linux-gnu";
 
 pub(crate) fn main(workspace: &Workspace, arguments: impl Iterator<Item = OsString>) -> Result<Colour> {
@@ -183,7 +186,7 @@ fn run_sanitized(workspace: &Workspace, program: &Executable, backends: &[Backen
     let backend = backends.iter().find(|backend| program.folder == *backend.folder);
     if let (Some(backend), CONFORMANCE) = (backend, program.target.as_str()) {
         let report = workspace.target(&format!("sanitizer/conformance/{}.json", backend.name));
-        let (finished, cases) = conformance::run_all(program, &report)?;
+        let (finished, cases) = conformance::run_all(program, &report, SANITIZER_PATIENCE)?;
         if cases.is_empty() || !finished.end.success() {
             bail!("{} cases, {}", cases.len(), finished.end);
         }

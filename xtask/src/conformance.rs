@@ -1,7 +1,7 @@
 //! What a backend's conformance program says, and how it is asked.
 //!
 //! Each backend's crate has a test program `conformance` that runs the whole table of cases in its own process:
-//! `--list-cases` prints a line `NAME<TAB>RULES` per case, arguments without dashes choose cases by name, and where
+//! `--list-cases` prints a line `NAME<TAB>RULES` per case, `--exact NAME` chooses one, and where
 //! `PROACTOR_CONFORMANCE_JSON` names a file, the verdicts are written there.
 
 use std::collections::BTreeMap;
@@ -17,6 +17,10 @@ use crate::process::{self, Echo, End, Finished};
 
 /// The environment variable that names the file for the verdicts.
 const REPORT_VARIABLE: &str = "PROACTOR_CONFORMANCE_JSON";
+
+/// The environment variable that multiplies the time that a case may take.
+const PATIENCE_VARIABLE: &str = "PROACTOR_CONFORMANCE_PATIENCE";
+
 const LIST_LIMIT: Duration = Duration::from_secs(30);
 const CASE_LIMIT: Duration = Duration::from_secs(60);
 
@@ -92,7 +96,7 @@ pub(crate) fn run(backend: &Backend, program: &Executable, report: &Path) -> Col
         Ok(listed) => column.listed = listed,
         Err(error) => column.problems.push(format!("its cases cannot be listed: {error:#}")),
     }
-    match run_all(program, report) {
+    match run_all(program, report, 1) {
         Ok((finished, cases)) => {
             let failed = cases.iter().any(|case| case.verdict == Verdict::Fail);
             if finished.end.success() == failed || finished.end == End::TimedOut {
@@ -148,9 +152,15 @@ fn parse_list(lines: &[String]) -> Result<BTreeMap<String, Vec<String>>> {
     Ok(cases)
 }
 
-/// Runs all cases with their output shown, and reads what the program reported.
-pub(crate) fn run_all(program: &Executable, report: &Path) -> Result<(Finished, Vec<CaseReport>)> {
+/// Runs all cases with their output shown, each allowed `patience` times its usual time, and reads what the program
+/// reported.
+pub(crate) fn run_all(
+    program: &Executable,
+    report: &Path,
+    patience: u32,
+) -> Result<(Finished, Vec<CaseReport>)> {
     let mut command = program.command();
+    command.env(PATIENCE_VARIABLE, patience.to_string());
     prepare(&mut command, report)?;
     let finished = program.run(&mut command)?;
     let cases = read(program, &finished, report)?;
@@ -161,10 +171,9 @@ pub(crate) fn run_all(program: &Executable, report: &Path) -> Result<(Finished, 
 pub(crate) fn run_case(program: &Executable, case: &str, report: &Path) -> Result<CaseReport> {
     let mut command = program.command();
     prepare(&mut command, report)?;
-    command.arg(case).stderr(Stdio::null());
+    command.args(["--exact", case]).stderr(Stdio::null());
     let finished = process::collect(&mut command, CASE_LIMIT, Echo::Quiet)?;
     let cases = read(program, &finished, report)?;
-    // A filter chooses every case whose name contains it.
     cases.into_iter().find(|each| each.case == case).with_context(|| format!("{case} did not run"))
 }
 
@@ -278,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn one_case_is_found_among_those_that_its_name_chose() {
+    fn one_case_is_found_among_those_reported() {
         let scratch = Scratch::new();
         let program = fake(&scratch, LIST, Some(&report(TIMER)), 0);
         let file = scratch.path().join("out/report.json");
