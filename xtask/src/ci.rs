@@ -1,0 +1,227 @@
+//! `ci`: everything that the gate runs beside `test-all`, as named steps.
+
+mod examples;
+
+use std::ffi::OsString;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::Colour;
+use crate::conformance::{self, Backend};
+use crate::executables::{self, Executable, Programs};
+use crate::mutate;
+use crate::process::{self, Echo, TestCounts};
+use crate::setup;
+use crate::test_all::CONFORMANCE;
+use crate::tidy;
+use crate::workspace::Workspace;
+
+/// One step: it is green when it ends without an error.
+struct Step {
+    name: &'static str,
+    what: &'static str,
+    run: fn(&Workspace) -> Result<()>,
+}
+
+/// Quick ones first, so that a slip shows soon.
+const STEPS: [Step; 11] = [
+    Step { name: "fmt", what: "the code is formatted", run: fmt },
+    Step { name: "tidy", what: "the project's written rules hold", run: tidy::check },
+    Step { name: "clippy", what: "no warnings from compiler and clippy", run: clippy },
+    Step { name: "docs", what: "the documentation builds without warnings", run: docs },
+    Step { name: "doc-tests", what: "the examples in the documentation run", run: doc_tests },
+    Step {
+        name: "standalone",
+        what: "each crate builds with only the features that it names",
+        run: standalone,
+    },
+    Step {
+        name: "examples",
+        what: "the example programs do what they say, seen from outside",
+        run: examples::run,
+    },
+    Step { name: "loom", what: "notifier and wake-up under every interleaving", run: loom },
+    Step { name: "address-sanitizer", what: "core and every backend under it", run: address_sanitizer },
+    Step { name: "counts", what: "instructions, system calls and allocations per operation", run: counts },
+    Step { name: "mutations", what: "every rule's case notices when its rule is broken", run: mutate::all },
+];
+
+const LOOM_LIMIT: Duration = Duration::from_secs(1200);
+
+/// How many times slower a case may be under the sanitizer.
+const SANITIZER_PATIENCE: u32 = 5;
+const SANITIZER_TARGET: &str = "x86_64-unknown-linux-gnu";
+
+pub(crate) fn main(workspace: &Workspace, arguments: impl Iterator<Item = OsString>) -> Result<Colour> {
+    let names: Vec<String> = arguments.map(|name| name.to_string_lossy().into_owned()).collect();
+    let steps = choose(&names)?;
+    let mut results = Vec::new();
+    for step in steps {
+        println!("\n== {}: {}", step.name, step.what);
+        let started = Instant::now();
+        let result = (step.run)(workspace);
+        let seconds = started.elapsed().as_secs_f64();
+        match &result {
+            Ok(()) => println!("-- {}: green, {seconds:.1} s", step.name),
+            Err(error) => println!("-- {}: RED, {seconds:.1} s: {error:#}", step.name),
+        }
+        results.push((step.name, seconds, result));
+    }
+    println!("\n== summary");
+    for (name, seconds, result) in &results {
+        println!("{name:18} {seconds:7.1} s  {}", if result.is_ok() { "green" } else { "RED" });
+    }
+    let failed: Vec<_> = results.iter().filter(|(_, _, result)| result.is_err()).collect();
+    for (name, _, result) in &failed {
+        if let Err(error) = result {
+            println!("failed: {name}: {error:#}");
+        }
+    }
+    println!("ci: {} of {} steps green", results.len() - failed.len(), results.len());
+    Ok(Colour::red_if(!failed.is_empty()))
+}
+
+/// The steps named, or all; in their own order.
+fn choose(names: &[String]) -> Result<Vec<&'static Step>> {
+    for name in names {
+        if STEPS.iter().all(|step| step.name != name) {
+            let known: Vec<_> = STEPS.iter().map(|step| format!("{:18} {}", step.name, step.what)).collect();
+            bail!("there is no step `{name}`; there are\n  {}", known.join("\n  "));
+        }
+    }
+    Ok(STEPS.iter().filter(|step| names.is_empty() || names.iter().any(|name| name == step.name)).collect())
+}
+
+fn cargo(workspace: &Workspace, arguments: &[&str]) -> Command {
+    let mut command = workspace.cargo();
+    command.args(arguments);
+    command
+}
+
+fn fmt(workspace: &Workspace) -> Result<()> {
+    setup::RUSTFMT.require()?;
+    process::run(&mut cargo(workspace, &["fmt", "--all", "--check"]))
+}
+
+fn clippy(workspace: &Workspace) -> Result<()> {
+    setup::CLIPPY.require()?;
+    process::run(&mut cargo(
+        workspace,
+        &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"],
+    ))
+}
+
+fn docs(workspace: &Workspace) -> Result<()> {
+    let mut command = cargo(workspace, &["doc", "--no-deps", "--workspace"]);
+    process::run(command.env("RUSTDOCFLAGS", "--deny warnings"))
+}
+
+fn doc_tests(workspace: &Workspace) -> Result<()> {
+    process::run(&mut cargo(workspace, &["test", "--doc", "--workspace"]))
+}
+
+/// Built together, crates lend each other the features of their dependencies; a user builds one alone.
+fn standalone(workspace: &Workspace) -> Result<()> {
+    for manifest in crates(workspace)? {
+        process::run(cargo(workspace, &["check", "--quiet", "--manifest-path"]).arg(manifest))?;
+    }
+    Ok(())
+}
+
+fn crates(workspace: &Workspace) -> Result<Vec<std::path::PathBuf>> {
+    let mut manifests = workspace.files_with_extension("toml")?;
+    manifests.retain(|file| {
+        file.starts_with("crates") && file.ends_with("Cargo.toml") && file.components().count() == 3
+    });
+    Ok(manifests)
+}
+
+fn loom(workspace: &Workspace) -> Result<()> {
+    let mut command =
+        cargo(workspace, &["test", "--package", "proactor-core", "--release", "--tests", "loom"]);
+    command.env("RUSTFLAGS", "--cfg loom");
+    // The models are many and their crate is small: what optimising across crates would cost is never earned back.
+    command.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+    command.env("CARGO_TARGET_DIR", workspace.target("loom"));
+    let finished = process::collect(&mut command, LOOM_LIMIT, Echo::Shown)?;
+    let counts = TestCounts::from_lines(&finished.lines);
+    if !finished.end.success() {
+        bail!("{}", finished.end);
+    }
+    if counts.passed == 0 || counts.ignored > 0 {
+        bail!("no model ran ({counts})");
+    }
+    Ok(())
+}
+
+/// The suites of core and of every backend, built with the sanitizer: it ends a program at the first wrong access, and
+/// at its end for what leaked.
+fn address_sanitizer(workspace: &Workspace) -> Result<()> {
+    setup::NIGHTLY_TOOLCHAIN.require()?;
+    let mut command = Command::new("rustup");
+    command.args(["run", setup::NIGHTLY, "cargo", "test", "--workspace", "--tests", "--no-run"]);
+    command.args(["--target", SANITIZER_TARGET]).current_dir(workspace.root());
+    command.env("RUSTFLAGS", "-Zsanitizer=address").env("CARGO_TARGET_DIR", workspace.target("sanitizer"));
+    // Set by the cargo that runs us, for its own toolchain.
+    for variable in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
+        command.env_remove(variable);
+    }
+    let programs = executables::build(workspace, &mut command, Programs::Tests)?;
+    let backends = conformance::expected(workspace.root());
+    let mut failed = Vec::new();
+    for program in programs.iter().filter(|program| !program.folder.ends_with("xtask")) {
+        if let Err(error) = run_sanitized(workspace, program, &backends) {
+            failed.push(format!("{} of {}: {error:#}", program.target, program.folder.display()));
+        }
+    }
+    if !failed.is_empty() {
+        bail!("{}", failed.join("; "));
+    }
+    Ok(())
+}
+
+fn run_sanitized(workspace: &Workspace, program: &Executable, backends: &[Backend]) -> Result<()> {
+    let backend = backends.iter().find(|backend| program.folder == *backend.folder);
+    if let (Some(backend), CONFORMANCE) = (backend, program.target.as_str()) {
+        let report = workspace.target(&format!("sanitizer/conformance/{}.json", backend.name));
+        let (finished, cases) = conformance::run_all(program, &report, SANITIZER_PATIENCE)?;
+        if cases.is_empty() || !finished.end.success() {
+            bail!("{} cases, {}", cases.len(), finished.end);
+        }
+        return Ok(());
+    }
+    let finished = program.run(&mut program.command())?;
+    if !finished.end.success() {
+        bail!("{}", finished.end);
+    }
+    Ok(())
+}
+
+fn counts(workspace: &Workspace) -> Result<()> {
+    setup::VALGRIND.require()?;
+    setup::STRACE.require()?;
+    process::run(&mut cargo(
+        workspace,
+        &["run", "--release", "--package", "proactor-bench", "--", "counts", "--assert"],
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_chosen_by_name_and_kept_in_order() {
+        let names = |steps: Vec<&'static Step>| steps.into_iter().map(|step| step.name).collect::<Vec<_>>();
+        assert_eq!(names(choose(&[]).unwrap()).len(), STEPS.len());
+        assert_eq!(names(choose(&["docs".to_owned(), "fmt".to_owned()]).unwrap()), ["fmt", "docs"]);
+    }
+
+    #[test]
+    fn an_unknown_step_is_refused_with_the_known_ones() {
+        let error = choose(&["speed".to_owned()]).err().unwrap().to_string();
+        assert!(error.contains("speed") && error.contains("address-sanitizer"), "{error}");
+    }
+}

@@ -1,0 +1,260 @@
+//! The example programs, run as a user would and judged from outside: by what they print, by how they end, and, for the
+//! server, by a client that shares no code with it.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::executables::{self, Programs};
+use crate::process::{End, Running};
+use crate::workspace::Workspace;
+
+/// The crates that carry the examples; each has all of them.
+const CRATES: [&str; 2] = ["crates/epoll", "crates/uring"];
+
+/// How long one example may take, all its steps together.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// What the server prints before the address that it listens on.
+const LISTENING: &str = "listening on ";
+
+struct Example {
+    name: &'static str,
+    steps: &'static [Step],
+}
+
+/// What is done with an example's programs. `ADDRESS` in arguments stands for the server's address.
+enum Step {
+    /// Runs it to its end, which is a success, and compares what it printed, line by line.
+    Prints { arguments: &'static [&'static str], lines: &'static [&'static str] },
+    /// Starts it as a server in the background, and waits until it says where it listens.
+    Serves { arguments: &'static [&'static str] },
+    /// Connects to the server, sends so many bytes, and expects the same ones back.
+    Echoes { bytes: usize },
+    /// The server ends by itself, successfully, and these are the lines it printed since.
+    Ends { lines: &'static [&'static str] },
+    /// Runs it to its end, which is a failure that prints nothing to standard output.
+    Fails { arguments: &'static [&'static str] },
+}
+
+const EXAMPLES: [Example; 3] = [
+    Example {
+        name: "echo",
+        steps: &[
+            // It serves three connections and ends: one that says nothing, ours, and its own client's.
+            Step::Serves { arguments: &["server", "127.0.0.1:0", "3"] },
+            Step::Echoes { bytes: 0 },
+            Step::Echoes { bytes: 1_000_003 },
+            Step::Prints { arguments: &["client", "ADDRESS"], lines: &["echoed 1048576 bytes"] },
+            Step::Ends { lines: &["served 3 connections"] },
+            // Nobody listens there any more.
+            Step::Fails { arguments: &["client", "ADDRESS"] },
+        ],
+    },
+    Example {
+        name: "timer",
+        steps: &[Step::Prints { arguments: &[], lines: &["tick 1", "tick 2", "tick 3", "done"] }],
+    },
+    Example {
+        name: "notify",
+        steps: &[Step::Prints {
+            arguments: &[],
+            lines: &["message 1", "message 2", "message 3", "message 4", "message 5", "done"],
+        }],
+    },
+];
+
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    for folder in CRATES {
+        let mut build = workspace.cargo();
+        build.args(["build", "--examples", "--manifest-path"]).arg(format!("{folder}/Cargo.toml"));
+        let programs = executables::build(workspace, &mut build, Programs::Ordinary)?;
+        for example in &EXAMPLES {
+            let program = programs
+                .iter()
+                .find(|program| program.target == example.name)
+                .with_context(|| format!("{folder} has no example `{}`", example.name))?;
+            let started = Instant::now();
+            let play =
+                Play { program: &program.path, server: None, address: None, deadline: started + LIMIT };
+            play.steps(example.steps).with_context(|| format!("{} of {folder}", example.name))?;
+            println!("{} of {folder}: ok, {:.2} s", example.name, started.elapsed().as_secs_f64());
+        }
+    }
+    Ok(())
+}
+
+struct Play<'a> {
+    program: &'a Path,
+    server: Option<Running>,
+    address: Option<SocketAddr>,
+    deadline: Instant,
+}
+
+impl Play<'_> {
+    fn steps(mut self, steps: &[Step]) -> Result<()> {
+        for step in steps {
+            match step {
+                Step::Prints { arguments, lines } => self.prints(arguments, lines)?,
+                Step::Serves { arguments } => self.serves(arguments)?,
+                Step::Echoes { bytes } => self.echoes(*bytes)?,
+                Step::Ends { lines } => self.ends(lines)?,
+                Step::Fails { arguments } => self.fails(arguments)?,
+            }
+        }
+        ensure!(self.server.is_none(), "its server was left running");
+        Ok(())
+    }
+
+    fn start(&self, arguments: &[&str]) -> Result<Running> {
+        let mut command = Command::new(self.program);
+        for argument in arguments {
+            match (*argument, self.address) {
+                ("ADDRESS", Some(address)) => command.arg(address.to_string()),
+                ("ADDRESS", None) => bail!("no server said where it listens"),
+                _ => command.arg(argument),
+            };
+        }
+        Running::start(&mut command)
+    }
+
+    fn prints(&self, arguments: &[&str], expected: &[&str]) -> Result<()> {
+        let (lines, end) = rest(self.start(arguments)?, self.deadline)?;
+        ensure!(end.success(), "{arguments:?}: {end}, having printed {lines:?}");
+        ensure!(lines == expected, "{arguments:?} printed {lines:?}, not {expected:?}");
+        Ok(())
+    }
+
+    fn fails(&self, arguments: &[&str]) -> Result<()> {
+        let (lines, end) = rest(self.start(arguments)?, self.deadline)?;
+        let failed = matches!(end, End::Exited(status) if status.code().is_some_and(|code| code != 0));
+        ensure!(failed && lines.is_empty(), "{arguments:?} was to fail: {end}, having printed {lines:?}");
+        Ok(())
+    }
+
+    fn serves(&mut self, arguments: &[&str]) -> Result<()> {
+        let mut server = self.start(arguments)?;
+        let line = server.line(self.deadline).context("the server printed nothing")?;
+        let address = line.strip_prefix(LISTENING).with_context(|| format!("the server printed `{line}`"))?;
+        self.address = Some(address.parse().with_context(|| format!("`{address}` is no address"))?);
+        self.server = Some(server);
+        Ok(())
+    }
+
+    fn echoes(&self, bytes: usize) -> Result<()> {
+        let address = self.address.context("no server said where it listens")?;
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let mut stream = TcpStream::connect_timeout(&address, left).context("cannot connect")?;
+        stream.set_read_timeout(Some(left))?;
+        stream.set_write_timeout(Some(left))?;
+        let sent = pattern(bytes);
+        let mut writer = stream.try_clone()?;
+        let received = std::thread::scope(|scope| {
+            let writing =
+                scope.spawn(|| writer.write_all(&sent).and_then(|()| writer.shutdown(Shutdown::Write)));
+            let mut received = Vec::new();
+            let read = stream.read_to_end(&mut received).context("cannot receive");
+            let written = writing.join().map_err(|_| anyhow::anyhow!("the writing thread panicked"))?;
+            written.context("cannot send")?;
+            read.map(|_| received)
+        })?;
+        ensure!(received.len() == sent.len(), "{} bytes came back of {bytes}", received.len());
+        ensure!(received == sent, "other bytes came back than were sent");
+        Ok(())
+    }
+
+    fn ends(&mut self, expected: &[&str]) -> Result<()> {
+        let server = self.server.take().context("no server was started")?;
+        let (lines, end) = rest(server, self.deadline)?;
+        ensure!(end.success(), "the server: {end}, having printed {lines:?}");
+        ensure!(lines == expected, "the server printed {lines:?}, not {expected:?}");
+        Ok(())
+    }
+}
+
+/// Bytes of which no two stretches are alike, so that a piece lost, doubled or out of place shows.
+fn pattern(bytes: usize) -> Vec<u8> {
+    (0..bytes as u64).map(|index| (index.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8).collect()
+}
+
+fn rest(mut program: Running, deadline: Instant) -> Result<(Vec<String>, End)> {
+    let lines = std::iter::from_fn(|| program.line(deadline)).collect();
+    Ok((lines, program.end(deadline)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scratch::Scratch;
+
+    fn play(script: &str, steps: &[Step]) -> Result<()> {
+        let scratch = Scratch::new();
+        let program = scratch.program("example", &format!("#!/bin/sh\n{script}\n"));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        Play { program: &program, server: None, address: None, deadline }.steps(steps)
+    }
+
+    const TICKS: &[Step] = &[Step::Prints { arguments: &["x"], lines: &["tick", "done"] }];
+
+    #[test]
+    fn lines_and_status_are_both_compared() {
+        assert!(play("echo tick; echo done", TICKS).is_ok());
+        assert!(play("echo tick; echo done; exit 1", TICKS).is_err());
+        assert!(play("echo tick", TICKS).is_err());
+        assert!(play("echo done; echo tick", TICKS).is_err());
+        assert!(play("echo tick; echo done; echo more", TICKS).is_err());
+    }
+
+    #[test]
+    fn what_is_to_fail_may_neither_succeed_nor_print() {
+        let fails: &[Step] = &[Step::Fails { arguments: &[] }];
+        assert!(play("exit 1", fails).is_ok());
+        assert!(play("exit 0", fails).is_err());
+        assert!(play("echo fine; exit 1", fails).is_err());
+    }
+
+    /// A server in this process; the script only says where it is.
+    fn echo_through(answer: impl Fn(Vec<u8>) -> Vec<u8> + Send, bytes: usize) -> Result<()> {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut received = Vec::new();
+                stream.read_to_end(&mut received).unwrap();
+                stream.write_all(&answer(received)).unwrap();
+            });
+            play(
+                &format!("echo {LISTENING}{address}; echo bye"),
+                &[Step::Serves { arguments: &[] }, Step::Echoes { bytes }, Step::Ends { lines: &["bye"] }],
+            )
+        })
+    }
+
+    #[test]
+    fn an_echo_is_compared_byte_by_byte() {
+        assert!(echo_through(|bytes| bytes, 70_001).is_ok());
+        assert!(echo_through(|bytes| bytes, 0).is_ok());
+        assert_ne!(pattern(70_001)[100], pattern(70_001)[60_000], "the swap must change something");
+        let swapped = |mut bytes: Vec<u8>| {
+            bytes.swap(100, 60_000);
+            bytes
+        };
+        assert!(echo_through(swapped, 70_001).is_err());
+        assert!(echo_through(|bytes| bytes[1..].to_vec(), 70_001).is_err());
+    }
+
+    #[test]
+    fn a_server_must_say_where_it_listens_and_must_end() {
+        let serves: &[Step] = &[Step::Serves { arguments: &[] }, Step::Ends { lines: &[] }];
+        assert!(play("echo hello", serves).is_err());
+        assert!(play("exit 0", serves).is_err());
+        assert!(play(&format!("echo {LISTENING}127.0.0.1:1"), serves).is_ok());
+        assert!(play(&format!("echo {LISTENING}127.0.0.1:1; exit 1"), serves).is_err());
+        assert!(play(&format!("echo {LISTENING}127.0.0.1:1"), &serves[..1]).is_err());
+    }
+}

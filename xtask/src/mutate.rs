@@ -1,0 +1,296 @@
+//! `mutate`: for each rule of the contract a small change that breaks it, and a case that must notice.
+//!
+//! A suite proves little by passing. Here the code is broken on purpose, one place at a time, and the case that is said
+//! to prove the rule has to fail: by its own assertion, not by hanging, by crashing or by failing to compile.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+
+use crate::Colour;
+use crate::conformance::{self, CaseReport, Verdict};
+use crate::executables::{self, Executable, Programs};
+use crate::test_all::CONFORMANCE;
+use crate::workspace::Workspace;
+
+/// Where the mutations are kept: any number of files, each with a list of them.
+const FOLDER: &str = "xtask/mutations";
+
+/// How the detail of a case that ran into its deadline begins.
+const HUNG: &str = "did not end within";
+
+/// One change that breaks one rule.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Mutation {
+    /// The rule of the contract that it breaks.
+    pub(crate) rule: String,
+    /// The file that it changes, relative to the workspace.
+    pub(crate) file: PathBuf,
+    /// What stands there, exactly once.
+    pub(crate) find: String,
+    /// What is put in its place.
+    pub(crate) replace: String,
+    /// The backend whose case must notice.
+    pub(crate) backend: String,
+    /// The case that must fail.
+    pub(crate) case: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MutationFile {
+    mutation: Vec<Mutation>,
+}
+
+impl std::fmt::Display for Mutation {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { rule, file, backend, case, .. } = self;
+        write!(formatter, "{rule} in {}, by {case} on {backend}", file.display())
+    }
+}
+
+impl Mutation {
+    /// The changed text of the file, which is given as it is.
+    pub(crate) fn apply(&self, text: &str) -> Result<String> {
+        let found = text.matches(&self.find).count();
+        ensure!(found == 1, "{}: the text to change was found {found} times, not once", self.file.display());
+        ensure!(self.find != self.replace, "{}: the change changes nothing", self.file.display());
+        Ok(text.replacen(&self.find, &self.replace, 1))
+    }
+}
+
+pub(crate) fn main(workspace: &Workspace, arguments: impl Iterator<Item = OsString>) -> Result<Colour> {
+    let rules: BTreeSet<String> = arguments.map(|rule| rule.to_string_lossy().into_owned()).collect();
+    let mut mutations = load(workspace)?;
+    for rule in &rules {
+        ensure!(mutations.iter().any(|each| each.rule == *rule), "there is no mutation for {rule}");
+    }
+    mutations.retain(|mutation| rules.is_empty() || rules.contains(&mutation.rule));
+    Ok(Colour::red_if(!run(workspace, &mutations)?.is_empty()))
+}
+
+/// All mutations, as the gate runs them.
+pub(crate) fn all(workspace: &Workspace) -> Result<()> {
+    let failed = run(workspace, &load(workspace)?)?;
+    ensure!(failed.is_empty(), "{}", failed.join("; "));
+    Ok(())
+}
+
+/// The checked-in mutations.
+pub(crate) fn load(workspace: &Workspace) -> Result<Vec<Mutation>> {
+    let mut mutations = Vec::new();
+    for file in workspace.files_with_extension("toml")? {
+        if file.starts_with(FOLDER) {
+            let parsed: MutationFile = toml::from_str(&workspace.read(&file)?)
+                .with_context(|| format!("{} cannot be read", file.display()))?;
+            mutations.extend(parsed.mutation);
+        }
+    }
+    Ok(mutations)
+}
+
+/// Tries each and gives those that nobody noticed, or that could not be tried.
+fn run(workspace: &Workspace, mutations: &[Mutation]) -> Result<Vec<String>> {
+    ensure!(!mutations.is_empty(), "there are no mutations");
+    let bench = Bench::new(workspace)?;
+    let mut failed = Vec::new();
+    failed.extend(bench.untouched(mutations)?);
+    for mutation in mutations {
+        let started = Instant::now();
+        let result = bench.attempt(mutation);
+        let seconds = started.elapsed().as_secs_f64();
+        match result {
+            Ok(detail) => println!("noticed: {mutation} ({seconds:.1} s): {detail}"),
+            Err(error) => {
+                println!("NOT NOTICED: {mutation} ({seconds:.1} s): {error:#}");
+                failed.push(format!("{mutation}: {error:#}"));
+            }
+        }
+    }
+    println!("mutations: {} tried, {} problems", mutations.len(), failed.len());
+    Ok(failed)
+}
+
+/// A copy of the tree to break, and one folder for everything built from it, so that only what a change touches is built
+/// again.
+struct Bench {
+    tree: Workspace,
+    target: PathBuf,
+}
+
+impl Bench {
+    fn new(workspace: &Workspace) -> Result<Self> {
+        let tree = Workspace::at(workspace.target("mutate/tree"));
+        synchronise(workspace, &tree)?;
+        Ok(Self { tree, target: workspace.target("mutate/build") })
+    }
+
+    /// The cases must pass while nothing is broken; gives those that do not.
+    fn untouched(&self, mutations: &[Mutation]) -> Result<Vec<String>> {
+        let backends: BTreeSet<&str> = mutations.iter().map(|mutation| mutation.backend.as_str()).collect();
+        let mut failed = Vec::new();
+        for backend in backends {
+            let program = self.build(backend)?;
+            let cases: BTreeSet<&str> = mutations
+                .iter()
+                .filter(|mutation| mutation.backend == backend)
+                .map(|mutation| mutation.case.as_str())
+                .collect();
+            for case in cases {
+                let report = self.run_case(&program, backend, case)?;
+                if report.verdict != Verdict::Pass {
+                    failed.push(format!("{case} on {backend} does not pass before anything is broken"));
+                }
+            }
+        }
+        Ok(failed)
+    }
+
+    /// Gives what the case said when it noticed.
+    fn attempt(&self, mutation: &Mutation) -> Result<String> {
+        let original = self.tree.read(&mutation.file)?;
+        let broken = mutation.apply(&original)?;
+        let path = self.tree.path(&mutation.file);
+        std::fs::write(&path, broken).with_context(|| format!("cannot write {}", path.display()))?;
+        let report = self
+            .build(&mutation.backend)
+            .and_then(|program| self.run_case(&program, &mutation.backend, &mutation.case));
+        std::fs::write(&path, original).with_context(|| format!("cannot write {}", path.display()))?;
+        noticed(&report?)
+    }
+
+    fn build(&self, backend: &str) -> Result<Executable> {
+        let backend = conformance::expected(self.tree.root())
+            .into_iter()
+            .find(|each| each.name == backend)
+            .with_context(|| format!("there is no backend `{backend}` here"))?;
+        let mut command = self.tree.cargo();
+        command.args(["test", "--quiet", "--no-run", "--test", CONFORMANCE, "--manifest-path"]);
+        command.arg(format!("{}/Cargo.toml", backend.folder));
+        command.env("CARGO_TARGET_DIR", &self.target).env("CARGO_PROFILE_DEV_DEBUG", "0");
+        let programs = executables::build(&self.tree, &mut command, Programs::Tests)?;
+        programs.into_iter().next().context("cargo built no conformance program")
+    }
+
+    fn run_case(&self, program: &Executable, backend: &str, case: &str) -> Result<CaseReport> {
+        let report = self.target.join(format!("conformance/{backend}.json"));
+        conformance::run_case(program, case, &report)
+    }
+}
+
+/// Whether a case that was to fail did so in the way that counts.
+fn noticed(report: &CaseReport) -> Result<String> {
+    if report.verdict != Verdict::Fail {
+        bail!("{} says {:?}", report.case, report.verdict);
+    }
+    let detail = report.detail.as_deref().unwrap_or_default();
+    ensure!(!detail.is_empty(), "{} failed without saying why", report.case);
+    ensure!(!detail.starts_with(HUNG), "{} failed by its deadline: {detail}", report.case);
+    Ok(detail.lines().next().unwrap_or_default().to_owned())
+}
+
+/// Makes the tree a copy. A file that is the same already is left alone, so that cargo sees no change in it.
+fn synchronise(workspace: &Workspace, tree: &Workspace) -> Result<()> {
+    std::fs::create_dir_all(tree.root()).context("cannot make the folder for the copy")?;
+    let wanted: BTreeSet<PathBuf> = workspace.files()?.into_iter().collect();
+    for stale in tree.files()?.iter().filter(|file| !wanted.contains(*file)) {
+        std::fs::remove_file(tree.path(stale))
+            .with_context(|| format!("cannot remove {}", stale.display()))?;
+    }
+    for file in &wanted {
+        copy_if_different(&workspace.path(file), &tree.path(file))
+            .with_context(|| format!("cannot copy {}", file.display()))?;
+    }
+    Ok(())
+}
+
+fn copy_if_different(from: &Path, to: &Path) -> std::io::Result<()> {
+    let bytes = std::fs::read(from)?;
+    if std::fs::read(to).is_ok_and(|present| present == bytes) {
+        return Ok(());
+    }
+    if let Some(folder) = to.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    // Written, not copied with its times: cargo must see that it is newer than what was built from the broken one.
+    std::fs::write(to, bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scratch::Scratch;
+
+    fn mutation() -> Mutation {
+        let text = r#"
+            [[mutation]]
+            rule = "C1"
+            file = "crates/core/src/driver.rs"
+            find = "pending += 1;"
+            replace = "pending += 2;"
+            backend = "sim"
+            case = "exactly_once"
+        "#;
+        toml::from_str::<MutationFile>(text).unwrap().mutation.remove(0)
+    }
+
+    #[test]
+    fn a_change_applies_where_its_text_stands_once() {
+        assert_eq!(mutation().apply("a\npending += 1;\nb").unwrap(), "a\npending += 2;\nb");
+    }
+
+    #[test]
+    fn a_change_whose_text_is_gone_doubled_or_unchanged_is_an_error() {
+        assert!(mutation().apply("nothing").unwrap_err().to_string().contains("0 times"));
+        assert!(mutation().apply("pending += 1; pending += 1;").unwrap_err().to_string().contains("2 times"));
+        let same = Mutation { replace: "pending += 1;".to_owned(), ..mutation() };
+        assert!(same.apply("pending += 1;").is_err());
+    }
+
+    fn report(verdict: Verdict, detail: Option<&str>) -> CaseReport {
+        let (case, rules) = ("exactly_once".to_owned(), vec!["C1".to_owned()]);
+        CaseReport { case, verdict, rules, detail: detail.map(str::to_owned) }
+    }
+
+    #[test]
+    fn only_an_assertion_counts_as_noticed() {
+        assert_eq!(noticed(&report(Verdict::Fail, Some("left: 2\nright: 1"))).unwrap(), "left: 2");
+        assert!(noticed(&report(Verdict::Fail, Some("did not end within 20 s"))).is_err());
+        assert!(noticed(&report(Verdict::Fail, None)).is_err());
+        assert!(noticed(&report(Verdict::Pass, None)).is_err());
+        assert!(noticed(&report(Verdict::NotHere, Some("clock"))).is_err());
+        assert!(noticed(&report(Verdict::ExpectedFailure, Some("left: 2"))).is_err());
+    }
+
+    #[test]
+    fn mutations_come_from_every_file_of_the_folder() {
+        let scratch = Scratch::new();
+        let entry = "[[mutation]]\nrule='C1'\nfile='a'\nfind='b'\nreplace='c'\nbackend='sim'\ncase='d'\n";
+        scratch.write("xtask/mutations/one.toml", entry);
+        scratch.write("xtask/mutations/two.toml", entry);
+        scratch.write("xtask/Cargo.toml", "[package]");
+        let workspace = Workspace::at(scratch.path());
+        assert_eq!(load(&workspace).unwrap().len(), 2);
+        scratch.write("xtask/mutations/three.toml", "[[mutation]]\nrule='C1'\n");
+        assert!(load(&workspace).is_err());
+    }
+
+    #[test]
+    fn the_copy_follows_the_tree_and_leaves_equal_files_alone() {
+        let (from, to) = (Scratch::new(), Scratch::new());
+        from.write("a/one.rs", "one");
+        from.write("two.rs", "two");
+        let stale = to.write("a/stale.rs", "stale");
+        let same = to.write("two.rs", "two");
+        let before = same.metadata().unwrap().modified().unwrap();
+        synchronise(&Workspace::at(from.path()), &Workspace::at(to.path())).unwrap();
+        assert_eq!(std::fs::read_to_string(to.path().join("a/one.rs")).unwrap(), "one");
+        assert!(!stale.exists());
+        assert_eq!(same.metadata().unwrap().modified().unwrap(), before);
+    }
+}

@@ -1,0 +1,180 @@
+//! What the tasks need beside cargo, what of it this machine lacks, and how to get it.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, bail};
+
+use crate::Colour;
+use crate::process;
+
+/// The toolchain of the address sanitizer: a flag that only nightly has.
+pub(crate) const NIGHTLY: &str = "nightly";
+
+/// One thing that a task needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tool {
+    pub(crate) name: &'static str,
+    needed_by: &'static str,
+    /// A command that succeeds where the tool is there.
+    probe: &'static [&'static str],
+    source: Source,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// A package of Debian's and its relatives'.
+    Package(&'static str),
+    /// Arguments of rustup.
+    Rustup(&'static [&'static str]),
+}
+
+pub(crate) const VALGRIND: Tool = Tool {
+    name: "valgrind",
+    needed_by: "counts",
+    probe: &["valgrind", "--version"],
+    source: Source::Package("valgrind"),
+};
+pub(crate) const STRACE: Tool = Tool {
+    name: "strace",
+    needed_by: "counts",
+    probe: &["strace", "--version"],
+    source: Source::Package("strace"),
+};
+pub(crate) const RUSTFMT: Tool = Tool {
+    name: "rustfmt",
+    needed_by: "fmt",
+    probe: &["cargo", "fmt", "--version"],
+    source: Source::Rustup(&["component", "add", "rustfmt"]),
+};
+pub(crate) const CLIPPY: Tool = Tool {
+    name: "clippy",
+    needed_by: "clippy",
+    probe: &["cargo", "clippy", "--version"],
+    source: Source::Rustup(&["component", "add", "clippy"]),
+};
+pub(crate) const NIGHTLY_TOOLCHAIN: Tool = Tool {
+    name: "the nightly toolchain",
+    needed_by: "address-sanitizer",
+    probe: &["rustup", "run", NIGHTLY, "rustc", "--version"],
+    source: Source::Rustup(&["toolchain", "install", NIGHTLY, "--profile", "minimal"]),
+};
+
+const TOOLS: [Tool; 5] = [RUSTFMT, CLIPPY, NIGHTLY_TOOLCHAIN, VALGRIND, STRACE];
+
+impl fmt::Display for Tool {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} (needed by {})", self.name, self.needed_by)
+    }
+}
+
+impl Tool {
+    /// Whether the tool is there and runs.
+    pub(crate) fn present(&self) -> bool {
+        let [program, arguments @ ..] = self.probe else { return false };
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    }
+
+    /// An error that says what is missing and how to get it.
+    pub(crate) fn require(&self) -> Result<()> {
+        if !self.present() {
+            bail!("{} is missing; `cargo xtask setup` installs it", self.name);
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn main(mut arguments: impl Iterator<Item = OsString>) -> Result<Colour> {
+    if let Some(argument) = arguments.next() {
+        bail!("setup takes no arguments, not `{}`", argument.to_string_lossy());
+    }
+    install_missing()?;
+    let missing = missing();
+    for tool in &missing {
+        println!("setup: still missing: {tool}");
+    }
+    Ok(Colour::red_if(!missing.is_empty()))
+}
+
+/// What this machine lacks.
+pub(crate) fn missing() -> Vec<Tool> {
+    TOOLS.into_iter().filter(|tool| !tool.present()).collect()
+}
+
+/// Installs what is missing, as far as that is possible here, and says what it did. What cannot be installed is no
+/// error yet: whoever needs it says so.
+pub(crate) fn install_missing() -> Result<()> {
+    let missing = missing();
+    if missing.is_empty() {
+        println!("setup: nothing is missing");
+        return Ok(());
+    }
+    let names: Vec<_> = missing.iter().map(Tool::to_string).collect();
+    println!("setup: missing: {}", names.join(", "));
+    let packages: Vec<&str> = missing
+        .iter()
+        .filter_map(|tool| match tool.source {
+            Source::Package(package) => Some(package),
+            Source::Rustup(_) => None,
+        })
+        .collect();
+    if !packages.is_empty() {
+        install_packages(&packages);
+    }
+    for tool in &missing {
+        if let Source::Rustup(arguments) = tool.source {
+            attempt(Command::new("rustup").args(arguments));
+        }
+    }
+    Ok(())
+}
+
+fn install_packages(packages: &[&str]) {
+    if !Path::new("/usr/bin/apt-get").exists() {
+        println!("setup: no apt-get here; install {} with this system's own means", packages.join(", "));
+        return;
+    }
+    // The lists of a fresh machine are often empty; where they cannot be had, the ones that are there may do.
+    attempt(Command::new("apt-get").arg("update"));
+    let mut install = Command::new("apt-get");
+    install.args(["install", "--yes", "--no-install-recommends"]).args(packages);
+    attempt(install.env("DEBIAN_FRONTEND", "noninteractive"));
+}
+
+fn attempt(command: &mut Command) {
+    println!("setup: {}", process::describe(command));
+    if let Err(error) = process::run(command) {
+        println!("setup: {error:#}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ABSENT: Tool = Tool {
+        name: "absent",
+        needed_by: "nothing",
+        probe: &["xtask-has-no-such-program"],
+        source: Source::Package("absent"),
+    };
+    const BROKEN: Tool = Tool { probe: &["sh", "-c", "exit 1"], ..ABSENT };
+    const THERE: Tool = Tool { probe: &["sh", "-c", "exit 0"], ..ABSENT };
+
+    #[test]
+    fn a_tool_is_there_when_its_probe_succeeds() {
+        assert!(!ABSENT.present());
+        assert!(!BROKEN.present());
+        assert!(THERE.present());
+    }
+
+    #[test]
+    fn a_missing_tool_is_named() {
+        assert!(ABSENT.require().unwrap_err().to_string().contains("absent"));
+        assert!(THERE.require().is_ok());
+    }
+}

@@ -1,0 +1,208 @@
+//! `test-all`: every test of every backend that can run here, and the table.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use lexopt::ValueExt;
+
+use crate::Colour;
+use crate::conformance::{self, Backend, Column};
+use crate::executables::{self, Executable, Programs};
+use crate::matrix::Matrix;
+use crate::process::TestCounts;
+use crate::setup;
+use crate::workspace::Workspace;
+
+/// The target that holds a backend's conformance program.
+pub(crate) const CONFORMANCE: &str = "conformance";
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Options {
+    backends: Vec<String>,
+    setup: bool,
+    json: Option<PathBuf>,
+}
+
+pub(crate) fn main(workspace: &Workspace, arguments: impl Iterator<Item = OsString>) -> Result<Colour> {
+    let options = parse(arguments)?;
+    if options.setup {
+        setup::install_missing()?;
+    }
+    for missing in setup::missing() {
+        println!("missing on this machine, though not for these tests: {missing}; `--setup` installs it");
+    }
+    let expected = conformance::expected(workspace.root());
+    let chosen = choose(&expected, &options.backends)?;
+    let started = Instant::now();
+    let mut build = workspace.cargo();
+    build.args(["test", "--workspace", "--tests", "--no-run"]);
+    let programs = executables::build(workspace, &mut build, Programs::Tests)?;
+    let mut outcome = Outcome::default();
+    if options.backends.is_empty() {
+        let shared = |program: &&Executable| expected.iter().all(|each| !belongs(program, each));
+        for program in programs.iter().filter(shared) {
+            outcome.run_tests(program)?;
+        }
+    }
+    let mut columns = Vec::new();
+    for backend in &chosen {
+        println!("\n== {}", backend.name);
+        for program in programs.iter().filter(|program| belongs(program, backend)) {
+            if program.target != CONFORMANCE {
+                outcome.run_tests(program)?;
+            }
+        }
+        columns.push((backend.name, run_conformance(workspace, &programs, backend)));
+    }
+    let matrix = Matrix::new(&columns);
+    println!("\n{}", matrix.render());
+    if let Some(file) = &options.json {
+        std::fs::write(file, matrix.json()).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    let red = matrix.red() || outcome.red();
+    println!("unit and property tests: {}", outcome.counts);
+    for program in &outcome.failed {
+        println!("failed: {program}");
+    }
+    let verdict = if red { "RED" } else { "green" };
+    let seconds = started.elapsed().as_secs_f64();
+    println!("test-all: {} cases on {} backends, {verdict}, {seconds:.1} s", matrix.cases(), columns.len());
+    Ok(Colour::red_if(red))
+}
+
+fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Options> {
+    let mut options = Options::default();
+    let mut parser = lexopt::Parser::from_args(arguments);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            lexopt::Arg::Long("backend") => options.backends.push(parser.value()?.string()?),
+            lexopt::Arg::Long("setup") => options.setup = true,
+            lexopt::Arg::Long("json") => options.json = Some(parser.value()?.into()),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(options)
+}
+
+/// The backends named, or all that are expected here.
+fn choose(expected: &[Backend], names: &[String]) -> Result<Vec<Backend>> {
+    if expected.is_empty() {
+        bail!("no backend can run on {}", std::env::consts::OS);
+    }
+    for name in names {
+        if expected.iter().all(|backend| backend.name != name) {
+            let known: Vec<_> = expected.iter().map(|backend| backend.name).collect();
+            bail!("there is no backend `{name}` here; there are {}", known.join(", "));
+        }
+    }
+    let chosen = |backend: &&Backend| names.is_empty() || names.iter().any(|name| name == backend.name);
+    Ok(expected.iter().filter(chosen).copied().collect())
+}
+
+fn belongs(program: &Executable, backend: &Backend) -> bool {
+    program.folder == *backend.folder
+}
+
+fn run_conformance(workspace: &Workspace, programs: &[Executable], backend: &Backend) -> Column {
+    let program = programs.iter().find(|each| belongs(each, backend) && each.target == CONFORMANCE);
+    let Some(program) = program else {
+        let problem = format!("{} has no test program `{CONFORMANCE}`", backend.folder);
+        return Column { problems: vec![problem], ..Column::default() };
+    };
+    let report = workspace.target(&format!("conformance/{}.json", backend.name));
+    conformance::run(backend, program, &report)
+}
+
+/// How the tests beside the conformance suite ended.
+#[derive(Debug, Default)]
+struct Outcome {
+    counts: TestCounts,
+    failed: Vec<String>,
+}
+
+impl Outcome {
+    fn run_tests(&mut self, program: &Executable) -> Result<()> {
+        let finished = program.run(&mut program.command())?;
+        let counts = TestCounts::from_lines(&finished.lines);
+        self.counts += counts;
+        let name = format!("{} of {}", program.target, program.folder.display());
+        if !finished.end.success() {
+            self.failed.push(format!("{name} ended with {}", finished.end));
+        } else if counts.failed > 0 {
+            self.failed.push(format!("{name} reports {} failures, and success", counts.failed));
+        } else if counts.ignored > 0 {
+            self.failed.push(format!("{name} ignores {} tests", counts.ignored));
+        }
+        Ok(())
+    }
+
+    fn red(&self) -> bool {
+        !self.failed.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scratch::Scratch;
+
+    fn parse_words(words: &[&str]) -> Result<Options> {
+        parse(words.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn options_are_understood_and_others_refused() {
+        let options =
+            parse_words(&["--backend", "sim", "--setup", "--json", "x.json", "--backend=epoll"]).unwrap();
+        let backends = vec!["sim".to_owned(), "epoll".to_owned()];
+        assert_eq!(options, Options { backends, setup: true, json: Some("x.json".into()) });
+        assert!(parse_words(&["--fast"]).is_err());
+        assert!(parse_words(&["sim"]).is_err());
+    }
+
+    #[test]
+    fn an_unknown_backend_is_refused_with_the_known_ones() {
+        let scratch = Scratch::new();
+        scratch.write("crates/sim/Cargo.toml", "");
+        let expected = conformance::expected(scratch.path());
+        assert_eq!(choose(&expected, &[]).unwrap(), expected);
+        assert_eq!(choose(&expected, &["sim".to_owned()]).unwrap(), expected);
+        let error = choose(&expected, &["iocp".to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("iocp") && error.contains("sim"), "{error}");
+        assert!(choose(&[], &[]).is_err());
+    }
+
+    #[test]
+    fn a_crate_without_a_conformance_program_is_red() {
+        let scratch = Scratch::new();
+        scratch.write("crates/sim/Cargo.toml", "");
+        let workspace = Workspace::at(scratch.path());
+        let backend = conformance::expected(scratch.path())[0];
+        let column = run_conformance(&workspace, &[], &backend);
+        assert!(Matrix::new(&[("sim", column)]).red());
+    }
+
+    fn outcome_of(output: &str, status: i32) -> Outcome {
+        let scratch = Scratch::new();
+        let script = format!("#!/bin/sh\necho '{output}'\nexit {status}\n");
+        let program = Executable::for_test("crates/sim", "tests", scratch.program("tests", &script));
+        let mut outcome = Outcome::default();
+        outcome.run_tests(&program).unwrap();
+        outcome
+    }
+
+    #[test]
+    fn failed_and_ignored_tests_are_red() {
+        let line = |passed: u32, failed: u32, ignored: u32| {
+            format!("test result: ok. {passed} passed; {failed} failed; {ignored} ignored; 0 measured")
+        };
+        let green = outcome_of(&line(3, 0, 0), 0);
+        assert!(!green.red());
+        assert_eq!(green.counts.passed, 3);
+        assert!(outcome_of(&line(3, 0, 0), 1).red());
+        assert!(outcome_of(&line(3, 1, 0), 0).red());
+        assert!(outcome_of(&line(3, 0, 1), 0).red());
+    }
+}
