@@ -1,1 +1,17 @@
-//! proactor-epoll
+//! **proactor** over Linux's epoll: the backend for every Linux.
+//!
+//! This crate is all of proactor's core with the loop of this backend; another backend's crate has the same names,
+//! so that changing the backend is changing one `use`.
+//!
+//! Each descriptor is registered once, edge-triggered for everything, when it comes into the loop, and removed when
+//! it goes: no call changes a registration in between.
+#![warn(missing_docs)]
+
+mod poller;
+#[cfg(test)]
+mod tests;
+
+pub use proactor_core::*;
+
+/// The backend over epoll. Works on every kernel that Rust's standard library works on.
+pub type Epoll = proactor_readiness::Readiness<poller::EpollPoller>;

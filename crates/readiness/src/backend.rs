@@ -1,0 +1,257 @@
+//! The backend over a poller.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use proactor_core::{
+    Backend, Capabilities, Config, Control, Done, Error, Family, NopDone, Operation, Outcome,
+    OwnedDescriptor, Reply, Slot, Time, Token, Until,
+};
+use proactor_system::{self as system, DescriptorKind, Mode, Transport};
+
+use crate::poller::{Event, Poller, Registration, Watch};
+use crate::source::{Restore, Traits};
+use crate::table::{Reading, Table};
+
+/// The backend over the poller `P`.
+pub struct Readiness<P: Poller> {
+    poller: P,
+    pub(crate) table: Table,
+    /// What has had its turn though it could go on, for which no edge will come.
+    unfinished: Vec<Registration>,
+    capabilities: Capabilities,
+}
+
+impl<P: Poller> Readiness<P> {
+    /// Takes a descriptor into a free slot.
+    pub(crate) fn adopt(
+        &mut self,
+        slot: Slot,
+        descriptor: OwnedFd,
+        kind: DescriptorKind,
+        mode: Mode,
+        restore: Restore,
+    ) -> Result<(), (Error, OwnedFd)> {
+        let registration = match self.table.prepare(slot) {
+            Ok(registration) => registration,
+            Err(error) => return Err((error, descriptor)),
+        };
+        match self.poller.add(descriptor.as_fd(), registration) {
+            Ok(watch) => {
+                self.table.insert(registration, descriptor, Traits { kind, watch, mode, restore });
+                Ok(())
+            }
+            Err(error) => Err((error, descriptor)),
+        }
+    }
+
+    /// Takes a descriptor out of its slot.
+    fn release(&mut self, slot: Slot) -> Result<(OwnedFd, Restore), Error> {
+        let (descriptor, traits) = self.table.remove(slot)?;
+        if traits.watch == Watch::Edges {
+            self.poller.remove(descriptor.as_fd());
+        }
+        Ok((descriptor, traits.restore))
+    }
+
+    /// Has a slot tried again in the next wait, which does not block then.
+    pub(crate) fn leave_unfinished(&mut self, slot: Slot) {
+        if let Ok(entry) = self.table.get(slot) {
+            let generation = entry.source.generation();
+            if !std::mem::replace(&mut entry.source.is_unfinished, true) {
+                self.unfinished.push(Registration { slot: slot.0, generation });
+            }
+        }
+    }
+
+    /// Tries again what an event may have made possible.
+    #[inline(always)]
+    fn dispatch(&mut self, event: Event, done: &mut Done) {
+        let Some(entry) = self.table.registered(event.registration) else { return };
+        if event.writable {
+            entry.source.write_drained = false;
+            if entry.waits_to_write() {
+                return self.dispatch_to_writer(event, done);
+            }
+        }
+        self.dispatch_to_reader(event, done);
+    }
+
+    /// The writer goes first, since how a connect went is an error that a receive would take away from it.
+    #[inline(never)]
+    fn dispatch_to_writer(&mut self, event: Event, done: &mut Done) {
+        let is_connecting = self.resume_writing(Slot(event.registration.slot), event.closed, done);
+        if !is_connecting {
+            self.dispatch_to_reader(event, done);
+        }
+    }
+
+    #[inline(always)]
+    fn dispatch_to_reader(&mut self, event: Event, done: &mut Done) {
+        let Some(entry) = self.table.registered(event.registration) else { return };
+        if event.irregular {
+            entry.source.short_read_drains = false;
+        }
+        if event.readable {
+            entry.source.read_drained = false;
+            match entry.reading {
+                Reading::Nothing => {}
+                Reading::Recv { .. } => entry.resume_recv(done),
+                Reading::Accept { .. } | Reading::AcceptMany { .. } => {
+                    self.resume_accepting(Slot(event.registration.slot), done);
+                }
+            }
+        }
+    }
+
+    /// Takes what events there are, all that were ready at entry and not without end.
+    fn take_events(&mut self, until: Until, done: &mut Done) -> Result<(), Error> {
+        let mut batch = self.poller.wait(until)?;
+        let mut left = self.table.len();
+        loop {
+            for index in 0..batch.len {
+                self.dispatch(self.poller.event(index), done);
+            }
+            left = left.saturating_sub(batch.len);
+            if !batch.is_full || left == 0 {
+                return Ok(());
+            }
+            batch = self.poller.wait(Until::Now)?;
+        }
+    }
+
+    /// Goes on with the first `len` of what was left unfinished, as if after an edge.
+    #[cold]
+    fn take_unfinished(&mut self, len: usize, done: &mut Done) {
+        for index in 0..len {
+            let registration = self.unfinished[index];
+            let Some(entry) = self.table.registered(registration) else { continue };
+            entry.source.is_unfinished = false;
+            let event =
+                Event { registration, readable: true, writable: true, irregular: false, closed: false };
+            self.dispatch(event, done);
+        }
+        self.unfinished.drain(..len);
+    }
+}
+
+impl<P: Poller> Backend for Readiness<P> {
+    const NAME: &'static str = P::NAME;
+
+    type Waker = P::Waker;
+
+    fn open(config: &Config) -> io::Result<Self> {
+        config.check()?;
+        let mut capabilities = Capabilities::default();
+        capabilities.ipv4 = system::has_family(Family::Ipv4);
+        capabilities.ipv6 = system::has_family(Family::Ipv6);
+        capabilities.descriptors = true;
+        capabilities.threads = true;
+        let poller = P::open(config)?;
+        Ok(Self { poller, table: Table::default(), unfinished: Vec::new(), capabilities })
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    fn waker(&self) -> Self::Waker {
+        self.poller.waker()
+    }
+
+    #[inline]
+    fn now(&self) -> Time {
+        system::now()
+    }
+
+    fn attach(&mut self, slot: Slot, descriptor: OwnedDescriptor) -> Result<(), (Error, OwnedDescriptor)> {
+        match system::descriptor_kind(descriptor.as_fd()) {
+            Ok(kind) => self.adopt(slot, descriptor, kind, Mode::Blocking, Restore::Never),
+            Err(error) => Err((error, descriptor)),
+        }
+    }
+
+    fn detach(&mut self, slot: Slot) -> Result<OwnedDescriptor, Error> {
+        let (descriptor, restore) = self.release(slot)?;
+        if restore != Restore::Never {
+            // The system has no reason to refuse, and a descriptor that does not block is better than none.
+            let _ = system::set_mode(descriptor.as_fd(), Mode::Blocking);
+        }
+        Ok(descriptor)
+    }
+
+    fn socket(&mut self, slot: Slot, family: Family) -> Result<(), Error> {
+        let socket = system::open_stream(family, Mode::Nonblocking)?;
+        let kind = DescriptorKind::Socket(Transport::Tcp);
+        self.adopt(slot, socket, kind, Mode::Nonblocking, Restore::OnDetach).map_err(|(error, _)| error)
+    }
+
+    fn control(&mut self, slot: Slot, control: Control) -> Result<Reply, Error> {
+        system::control(self.table.get(slot)?.source.descriptor()?, &control)
+    }
+
+    #[inline]
+    fn start(&mut self, token: Token, slot: Slot, operation: Operation, done: &mut Done) {
+        match operation {
+            Operation::Recv(operation) => self.recv(token, slot, operation, done),
+            Operation::SendAll(operation) => self.send_all(token, slot, operation, done),
+            Operation::Send(operation) => self.send(token, slot, operation, done),
+            Operation::Accept(operation) => self.accept(token, slot, operation, done),
+            Operation::AcceptMany(operation) => self.accept_many(token, slot, operation, done),
+            Operation::Connect(operation) => self.connect(token, slot, operation, done),
+            Operation::Shutdown(operation) => self.shutdown(token, slot, operation, done),
+            Operation::Nop(_) => done.push(token, Outcome::Nop(NopDone { result: Ok(()) })),
+            // Core's own, and what this backend does not know yet.
+            operation => done.push(token, operation.fail(Error::Unsupported)),
+        }
+    }
+
+    fn cancel(&mut self, token: Token, slot: Slot, done: &mut Done) -> bool {
+        let Ok(entry) = self.table.get(slot) else { return false };
+        if entry.reading.token() == Some(token) {
+            let canceled = self.unpark_reading(slot).and_then(|reading| reading.fail(Error::Canceled));
+            canceled.into_iter().for_each(|outcome| done.push(token, outcome));
+            return true;
+        }
+        let waiting = self.table.waiting_writer(slot).is_some_and(|(_, writing)| writing.token() == token);
+        if waiting {
+            self.cancel_writing(slot, token, done);
+        }
+        waiting
+    }
+
+    fn wait(&mut self, until: Until, done: &mut Done) -> Result<(), Error> {
+        let unfinished = self.unfinished.len();
+        if unfinished == 0 {
+            return self.take_events(until, done);
+        }
+        self.take_events(Until::Now, done)?;
+        self.take_unfinished(unfinished, done);
+        Ok(())
+    }
+
+    fn close(&mut self, slot: Slot) -> Result<(), Error> {
+        let (descriptor, restore) = self.release(slot)?;
+        if restore == Restore::Always {
+            // Nothing to be done where that fails: the descriptor goes.
+            let _ = system::set_mode(descriptor.as_fd(), Mode::Blocking);
+        }
+        system::close(descriptor)
+    }
+}
+
+impl<P: Poller> Drop for Readiness<P> {
+    /// Descriptors and parked operations drop by themselves; what others may share is left as it was found.
+    fn drop(&mut self) {
+        for descriptor in self.table.to_restore() {
+            let _ = system::set_mode(descriptor, Mode::Blocking);
+        }
+    }
+}
+
+impl<P: Poller> fmt::Debug for Readiness<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(P::NAME).field("slots", &self.table.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,126 @@
+//! What a mechanism has to bring.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use proactor_core::{Config, Error, Until, Wake};
+
+/// Names one registration of a descriptor: its slot, and which of the slot's registrations it is.
+///
+/// An event of an earlier one, still in a batch when the slot is used anew, names nobody (contract H2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Registration {
+    /// The slot.
+    pub slot: u32,
+    /// Counts the slot's registrations; wraps.
+    pub generation: u32,
+}
+
+impl Registration {
+    /// The registration of nobody, for the poller's own descriptors: its events are passed over.
+    pub const NOBODY: Self = Self { slot: u32::MAX, generation: u32::MAX };
+
+    /// As one number, which systems carry along with a descriptor.
+    #[must_use]
+    #[inline(always)]
+    pub const fn to_u64(self) -> u64 {
+        (self.generation as u64) << 32 | self.slot as u64
+    }
+
+    /// Out of that number.
+    #[must_use]
+    #[inline(always)]
+    pub const fn from_u64(number: u64) -> Self {
+        Self { slot: number as u32, generation: (number >> 32) as u32 }
+    }
+}
+
+/// Something has changed on a descriptor. A hint that a call may succeed, never a promise.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Event {
+    /// Whose.
+    pub registration: Registration,
+    /// A call that reads may have an answer: bytes, a connection, the end, an error, urgent data.
+    pub readable: bool,
+    /// A call that writes may have an answer: room, a decided connect, an error.
+    pub writable: bool,
+    /// Something else than bytes and room came: an end of the stream, an error, urgent data. A short read proves
+    /// nothing from now on.
+    pub irregular: bool,
+    /// Both directions are over, by a hang-up or an error; then it is readable, writable and irregular as well.
+    pub closed: bool,
+}
+
+/// What one wait brought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Batch {
+    /// How many events.
+    pub len: usize,
+    /// Whether the batch is full, so that there may be more.
+    pub is_full: bool,
+}
+
+/// Whether a descriptor can be watched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Watch {
+    /// It is: edges come as events.
+    Edges,
+    /// It is not and needs not be, because its calls never wait: a regular file, a directory.
+    AlwaysReady,
+}
+
+/// A mechanism that tells what is ready.
+pub trait Poller: Sized {
+    /// The backend's name in tables: lower case.
+    const NAME: &'static str;
+
+    /// Ends a wait from another thread.
+    type Waker: Wake;
+
+    /// Opens it.
+    ///
+    /// # Errors
+    /// Why the system refuses.
+    fn open(config: &Config) -> io::Result<Self>;
+
+    /// A waker; they all do the same.
+    fn waker(&self) -> Self::Waker;
+
+    /// Watches `descriptor` until it is removed, edge-triggered, for everything that [`Event`] tells. What is ready
+    /// already counts as an edge.
+    ///
+    /// # Errors
+    /// What the system said; the descriptor is not watched then.
+    fn add(&mut self, descriptor: BorrowedFd<'_>, registration: Registration) -> Result<Watch, Error>;
+
+    /// Watches it no longer. Called before the descriptor is closed, since a duplicate elsewhere would keep the
+    /// registration alive.
+    fn remove(&mut self, descriptor: BorrowedFd<'_>);
+
+    /// Waits for events, which replace those of the wait before. An interrupted wait brings none.
+    ///
+    /// # Errors
+    /// What the system said.
+    fn wait(&mut self, until: Until) -> Result<Batch, Error>;
+
+    /// An event of the last wait.
+    ///
+    /// # Panics
+    /// If there were not that many.
+    fn event(&self, index: usize) -> Event;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registrations_survive_as_numbers() {
+        for registration in
+            [Registration { slot: 7, generation: 0xdead_beef }, Registration { slot: 0, generation: 1 }]
+        {
+            assert_eq!(Registration::from_u64(registration.to_u64()), registration);
+        }
+        assert_eq!(Registration::NOBODY.to_u64(), u64::MAX);
+    }
+}

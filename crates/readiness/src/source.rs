@@ -1,0 +1,255 @@
+//! One descriptor: what is known of it, and the calls on it.
+
+use std::mem;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::task::{Poll, ready};
+
+use proactor_core::{Address, Buffer, Error};
+use proactor_system::{self as system, DescriptorKind, MAX_TRANSFER, Mode, Transport};
+use rustix::io::Errno;
+
+use crate::poller::Watch;
+
+/// How often one `SendAll` sends before others get their turn. A socket buffer takes a few pieces at most, so this
+/// ends only those whose peer reads as fast as they send.
+const SENDS_PER_TURN: usize = 16;
+
+/// A descriptor and what is known of it; or none, in a free slot.
+#[derive(Debug)]
+pub(crate) struct Source {
+    descriptor: Option<OwnedFd>,
+    /// Counts the descriptors that were here.
+    generation: u32,
+    traits: Traits,
+    /// The last call that reads would have blocked, or is known to have left nothing; no edge since.
+    pub(crate) read_drained: bool,
+    /// The last call that writes would have blocked; no edge since.
+    pub(crate) write_drained: bool,
+    /// Whether a read that brings less than was asked for has left nothing.
+    pub(crate) short_read_drains: bool,
+    /// Whether it has had its turn though it could go on, for which no edge will come.
+    pub(crate) is_unfinished: bool,
+}
+
+/// What is known of a descriptor for as long as it stays.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Traits {
+    pub(crate) kind: DescriptorKind,
+    pub(crate) watch: Watch,
+    /// What it is known to be. What is blocking is changed only where an operation needs that.
+    pub(crate) mode: Mode,
+    pub(crate) restore: Restore,
+}
+
+/// When a descriptor is made blocking again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Restore {
+    /// Never: it was not changed.
+    Never,
+    /// When it is detached: the loop opened it, and what `std` opens blocks.
+    OnDetach,
+    /// In any case: it came so, and somebody may share it (contract H5).
+    Always,
+}
+
+impl Source {
+    pub(crate) const fn free() -> Self {
+        Self {
+            descriptor: None,
+            generation: 0,
+            traits: Traits {
+                kind: DescriptorKind::Other,
+                watch: Watch::AlwaysReady,
+                mode: Mode::Blocking,
+                restore: Restore::Never,
+            },
+            read_drained: false,
+            write_drained: false,
+            short_read_drains: false,
+            is_unfinished: false,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_free(&self) -> bool {
+        self.descriptor.is_none()
+    }
+
+    #[inline(always)]
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    pub(crate) fn kind(&self) -> DescriptorKind {
+        self.traits.kind
+    }
+
+    pub(crate) fn occupy(&mut self, descriptor: OwnedFd, traits: Traits) {
+        let generation = self.generation;
+        let short_read_drains = traits.kind == DescriptorKind::Socket(Transport::Tcp);
+        *self = Self { descriptor: Some(descriptor), generation, traits, short_read_drains, ..Self::free() };
+    }
+
+    /// Gives the descriptor out; events of its registration name nobody from now on.
+    pub(crate) fn vacate(&mut self) -> Result<(OwnedFd, Traits), Error> {
+        let generation = self.generation.wrapping_add(1);
+        let left = mem::replace(self, Self { generation, ..Self::free() });
+        left.descriptor.map(|descriptor| (descriptor, left.traits)).ok_or(Error::StaleHandle)
+    }
+
+    /// The descriptor, if it has to be made blocking again whatever becomes of it.
+    pub(crate) fn to_restore(&self) -> Option<BorrowedFd<'_>> {
+        let descriptor = self.descriptor.as_ref()?;
+        (self.traits.restore == Restore::Always).then(|| descriptor.as_fd())
+    }
+
+    #[inline(always)]
+    pub(crate) fn descriptor(&self) -> Result<BorrowedFd<'_>, Error> {
+        self.descriptor.as_ref().map(AsFd::as_fd).ok_or(Error::StaleHandle)
+    }
+
+    /// Whether an empty buffer needs no call: bytes in a row, where none are nothing (contract R1).
+    #[inline(always)]
+    fn takes_bytes(&self) -> bool {
+        matches!(self.traits.kind, DescriptorKind::Socket(transport) if transport.is_stream())
+    }
+
+    /// Before a call that only O_NONBLOCK keeps from waiting.
+    fn make_nonblocking(&mut self) -> Result<(), Error> {
+        if self.traits.mode == Mode::Nonblocking {
+            return Ok(());
+        }
+        if !matches!(self.traits.kind, DescriptorKind::Socket(_)) {
+            return Err(Errno::NOTSOCK.into());
+        }
+        if system::set_mode(self.descriptor()?, Mode::Nonblocking)? == Mode::Blocking {
+            self.traits.restore = Restore::Always;
+        }
+        self.traits.mode = Mode::Nonblocking;
+        Ok(())
+    }
+
+    /// Receives into the buffer's range.
+    #[inline(always)]
+    pub(crate) fn receive(&mut self, buffer: &mut Buffer) -> Poll<Result<usize, Error>> {
+        let asked = buffer.len().min(MAX_TRANSFER);
+        let received = system::receive(self.descriptor()?, buffer.as_mut_slice()?);
+        self.read_drained = match received {
+            Poll::Pending => true,
+            // The end of the stream stays to be read again.
+            Poll::Ready(Ok(len)) => self.short_read_drains && len != 0 && len < asked,
+            Poll::Ready(Err(_)) => false,
+        };
+        received
+    }
+
+    /// Receives, if an answer can be expected.
+    #[inline(always)]
+    pub(crate) fn receive_first(&mut self, buffer: &mut Buffer) -> Poll<Result<usize, Error>> {
+        if !buffer.is_writable() {
+            return Poll::Ready(Err(Error::ReadOnlyBuffer));
+        }
+        if buffer.is_empty() && self.takes_bytes() {
+            return Poll::Ready(Ok(0));
+        }
+        if self.read_drained {
+            return Poll::Pending;
+        }
+        self.receive(buffer)
+    }
+
+    /// Before the first [`accept`](Self::accept).
+    pub(crate) fn prepare_to_accept(&mut self) -> Result<(), Error> {
+        if self.traits.kind == DescriptorKind::Socket(Transport::LocalStream) {
+            // Core has no name for the peer's address.
+            return Err(Error::Unsupported);
+        }
+        self.make_nonblocking()
+    }
+
+    /// Accepts a connection.
+    ///
+    /// After an error it is not drained: the connections that EMFILE left behind bring no further edge.
+    pub(crate) fn accept(&mut self) -> Poll<Result<(OwnedFd, Address), Error>> {
+        if self.read_drained {
+            return Poll::Pending;
+        }
+        let accepted = system::accept(self.descriptor()?);
+        self.read_drained = accepted.is_pending();
+        accepted
+    }
+
+    /// Sends from `bytes`.
+    #[inline(always)]
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> Poll<Result<usize, Error>> {
+        let sent = system::send(self.descriptor()?, bytes);
+        if sent.is_pending() {
+            self.write_drained = true;
+        }
+        sent
+    }
+
+    /// Sends, if an answer can be expected.
+    #[inline(always)]
+    pub(crate) fn send_first(&mut self, bytes: &[u8]) -> Poll<Result<usize, Error>> {
+        if bytes.is_empty() && self.takes_bytes() {
+            return Poll::Ready(Ok(0));
+        }
+        if self.write_drained {
+            return Poll::Pending;
+        }
+        self.send(bytes)
+    }
+
+    /// Sends what is left of `bytes` after `transferred`. Pending without being drained, it has had its turn.
+    #[inline(always)]
+    pub(crate) fn send_rest(&mut self, bytes: &[u8], transferred: &mut u32) -> Poll<Result<usize, Error>> {
+        for _ in 0..SENDS_PER_TURN {
+            let sent = ready!(self.send_first(&bytes[*transferred as usize..]))?;
+            // A buffer's length is a u32, and the system takes no more than it is given.
+            *transferred += sent as u32;
+            if *transferred as usize == bytes.len() {
+                return Poll::Ready(Ok(sent));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Starts to connect.
+    pub(crate) fn connect(&mut self, address: &Address) -> Poll<Result<(), Error>> {
+        self.make_nonblocking()?;
+        let connected = system::connect(self.descriptor()?, address);
+        match connected {
+            Poll::Ready(Ok(())) => self.connection_begins(),
+            // A receive would take the error that tells how the connect went, so it does not get to try before.
+            Poll::Pending => self.read_drained = true,
+            Poll::Ready(Err(_)) => {}
+        }
+        connected
+    }
+
+    /// How a connect went, if that is decided. `closed` is that both directions are over.
+    pub(crate) fn connect_result(&mut self, closed: bool) -> Poll<Result<(), Error>> {
+        let socket = self.descriptor()?;
+        let decided = match system::take_error(socket).and_then(|()| system::is_connected(socket)) {
+            Ok(true) => Ok(()),
+            Ok(false) if !closed => return Poll::Pending,
+            // Somebody else who has this socket has taken its error.
+            Ok(false) => Err(Errno::CONNABORTED.into()),
+            Err(error) => Err(error),
+        };
+        self.connection_begins();
+        Poll::Ready(decided)
+    }
+
+    /// Gives up to wait for a connect, so that a receive may have its error.
+    pub(crate) fn connect_is_canceled(&mut self) {
+        self.read_drained = false;
+    }
+
+    /// What was seen before belonged to no connection: an unconnected socket shows a hang-up, for one.
+    fn connection_begins(&mut self) {
+        self.read_drained = false;
+        self.short_read_drains = self.traits.kind == DescriptorKind::Socket(Transport::Tcp);
+    }
+}
