@@ -12,7 +12,6 @@ use crate::event_loop::Inner;
 use crate::handle::{Handle, Key};
 use crate::notifier::{Notifier, Waker};
 use crate::operation::{Multishot, OneShot, Submission, Timer};
-use crate::outcome::Outcome;
 use crate::socket::{Address, Family, ListenOptions, SocketOption};
 use crate::state::State;
 use crate::{Capabilities, Error, Time};
@@ -329,16 +328,19 @@ impl<'a, B: Backend, S> Context<'a, B, S> {
     /// [`resume`](Self::resume) (contract L2).
     pub fn stop(&mut self) {
         self.inner.stopped = true;
+        self.inner.interrupted = true;
     }
 
     /// Takes back a [`stop`](Self::stop).
     pub fn resume(&mut self) {
         self.inner.stopped = false;
+        self.inner.interrupted = self.inner.failure.is_some();
     }
 
     /// Ends the run after the present callback, keeping what is ready; `run` returns the error. The first one counts.
     pub fn fail(&mut self, error: impl Into<io::Error>) {
         self.inner.failure.get_or_insert(error.into());
+        self.inner.interrupted = true;
     }
 
     /// What the backend can do on this machine.
@@ -377,9 +379,9 @@ where
 {
     type Callback = F;
 
-    #[inline]
-    fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, outcome: Outcome, callback: F) {
-        if let Ok(output) = O::output(outcome) {
+    #[inline(always)]
+    fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, callback: F) {
+        if let Some(output) = inner.driver.done.take_next().and_then(O::output) {
             callback(state, &mut Context::new(inner), output);
         }
         inner.driver.finish(index);
@@ -397,9 +399,11 @@ where
 {
     type Callback = F;
 
-    #[inline]
-    fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, outcome: Outcome, mut callback: F) {
-        let Ok(output) = O::output(outcome) else { return inner.driver.finish(index) };
+    #[inline(always)]
+    fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, mut callback: F) {
+        let Some(output) = inner.driver.done.take_next().and_then(O::output) else {
+            return inner.driver.finish(index);
+        };
         let transient = O::is_transient(&output);
         let action = callback(state, &mut Context::new(inner), output);
         let armed = match action {
@@ -431,9 +435,10 @@ where
 {
     type Callback = F;
 
-    fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, outcome: Outcome, mut callback: F) {
+    fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, mut callback: F) {
+        let Some(outcome) = inner.driver.done.take_next() else { return };
         if outcome.is_more() {
-            if let Ok(item) = O::item(outcome) {
+            if let Some(item) = O::item(outcome) {
                 let flow = callback(state, &mut Context::new(inner), Event::More(item));
                 if !matches!(flow, Flow::Continue) {
                     inner.driver.cancel_at(index);
@@ -442,7 +447,7 @@ where
             inner.callbacks.put::<Self>(index, callback);
             return;
         }
-        let Ok(output) = <O as Submission>::output(outcome) else { return inner.driver.finish(index) };
+        let Some(output) = <O as Submission>::output(outcome) else { return inner.driver.finish(index) };
         let transient = O::is_transient(&output);
         let flow = callback(state, &mut Context::new(inner), Event::Last(Last { output }));
         let Flow::Rearm(Again { operation, delay }) = flow else { return inner.driver.finish(index) };

@@ -35,9 +35,18 @@ impl Done {
     }
 
     /// Pushes the outcome of what was started as `token`: final, unless it [`is_more`](Outcome::is_more).
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, token: Token, outcome: Outcome) {
+        if self.queue.len() == self.queue.capacity() {
+            grow_queue(&mut self.queue);
+        }
         self.queue.push_back(Completed { token, outcome });
+    }
+
+    /// Takes the outcome that is next, which its reader has looked at already.
+    #[inline(always)]
+    pub(crate) fn take_next(&mut self) -> Option<Outcome> {
+        self.queue.pop_front().map(|completed| completed.outcome)
     }
 
     /// A handle for a descriptor that an outcome brings into the loop (accept). The backend keeps the descriptor in
@@ -69,6 +78,13 @@ impl Done {
     pub fn pop(&mut self) -> Option<(Token, Outcome)> {
         self.queue.pop_front().map(|completed| (completed.token, completed.outcome))
     }
+}
+
+/// Makes room. It cannot unwind, which would be no use (there is no memory) and would cost: what is pushed could not be
+/// kept in registers, since unwinding has to find it to drop it.
+#[cold]
+extern "C" fn grow_queue(queue: &mut VecDeque<Completed>) {
+    queue.reserve(queue.capacity().max(16));
 }
 
 impl Default for Done {

@@ -6,8 +6,8 @@ use slab::Slab;
 
 use crate::backend::{Backend, Token};
 use crate::done::{Completed, Done};
-use crate::handle::{Key, Slot};
-use crate::handles::NONE;
+use crate::handle::{Key, Name, Slot};
+use crate::handles::{NONE, Queue};
 use crate::notifier::{Inbox, Notifier, Waker};
 use crate::operation::{Due, Operation, Submission, Target, Timer};
 use crate::outcome::{Expired, Outcome};
@@ -72,7 +72,18 @@ struct Starting {
     operation: Option<Operation>,
 }
 
-/// What [`Driver::take`] took from the queue.
+/// What is to become of the next entry of the queue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Verdict {
+    /// It is the last outcome of the completion at this index, whose callback runs now: the common case.
+    Last(u32),
+    /// [`Driver::examine_next`] finds out.
+    Slow,
+    /// There is none.
+    Empty,
+}
+
+/// What [`Driver::examine_next`] made of an entry of the queue.
 #[derive(Debug)]
 pub(crate) enum Taken {
     /// The last outcome of the completion at `index`, whose callback runs now.
@@ -131,15 +142,17 @@ impl<B: Backend> Driver<B> {
 
     /// Queues an operation; the next [`turn`](Self::turn) starts what was queued, in order (contract C4). What is wrong
     /// with it arrives as its outcome.
-    #[inline]
+    #[inline(always)]
     pub fn submit<O: Submission>(&mut self, operation: O) -> Key {
-        let index = self.completions.allocate();
+        let tag = self.completions.tag();
+        let (index, completion) = self.completions.allocate();
+        let key = Key { name: Name { index, generation: completion.generation(), tag } };
         self.enqueue(index, operation);
-        self.completions.key(index)
+        key
     }
 
     /// Queues `operation` as the next arming of the completion at `index`, whose place is allocated.
-    #[inline]
+    #[inline(always)]
     fn enqueue<O: Submission>(&mut self, index: u32, operation: O) {
         let full = self.completions.active() > self.max_operations;
         let completion = self.completions.get(index);
@@ -158,18 +171,21 @@ impl<B: Backend> Driver<B> {
                 if queue.tail != NONE {
                     return self.queue_behind(index, operation.into_operation());
                 }
-                (queue.head, queue.tail) = (index, index);
+                *queue = Queue { head: index, tail: index };
                 completion.linked = true;
-                self.start_next_turn(index, operation.into_operation());
             }
-            Target::Close(handle) => self.enqueue_close(index, handle, operation.into_operation()),
-            Target::None | Target::Timer | Target::Notifier => {
-                self.start_next_turn(index, operation.into_operation());
-            }
+            Target::Close(handle) => return self.enqueue_close(index, handle, operation.into_operation()),
+            Target::None | Target::Timer | Target::Notifier => {}
         }
+        completion.place = Place::Starting;
+        completion.position = self.starting.len() as u32;
+        if self.starting.len() == self.starting.capacity() {
+            grow_starting(&mut self.starting);
+        }
+        self.starting.push(Starting { index, operation: Some(operation.into_operation()) });
     }
 
-    #[inline(always)]
+    /// Has what waited until now started by the next turn.
     fn start_next_turn(&mut self, index: u32, operation: Operation) {
         let completion = self.completions.get(index);
         completion.place = Place::Starting;
@@ -197,7 +213,12 @@ impl<B: Backend> Driver<B> {
     /// [`is_more`](Outcome::is_more).
     pub fn pop(&mut self) -> Option<(Key, Outcome)> {
         loop {
-            match self.take()? {
+            let taken = match self.admit_next() {
+                Verdict::Last(index) => Taken::Last { index, outcome: self.done.take_next()? },
+                Verdict::Slow => self.examine_next(),
+                Verdict::Empty => return None,
+            };
+            match taken {
                 Taken::Last { index, outcome } => {
                     let key = self.completions.key(index);
                     self.finish(index);
@@ -209,41 +230,73 @@ impl<B: Backend> Driver<B> {
         }
     }
 
-    /// Takes the next entry of the queue, whatever it is.
-    #[inline]
-    pub(crate) fn take(&mut self) -> Option<Taken> {
-        let Completed { token, outcome } = self.done.queue.pop_front()?;
-        let Some(completion) = self.completions.find(token) else {
-            return Some(self.fault(outcome));
-        };
+    /// Looks at the next entry of the queue. Of the common case, it only remains to take the outcome and to deliver it.
+    #[inline(always)]
+    pub(crate) fn admit_next(&mut self) -> Verdict {
+        let Some(Completed { token, outcome }) = self.done.queue.front() else { return Verdict::Empty };
+        let (token, kind, more) = (*token, outcome.kind(), outcome.is_more());
+        let Some(completion) = self.completions.find(token) else { return Verdict::Slow };
+        // In few instructions; everything else is found out by the table of states.
+        let is_common = completion.phase == Phase::Active && completion.kind == kind && !more;
+        if !is_common {
+            return Verdict::Slow;
+        }
+        completion.phase = Phase::Running;
+        completion.arming = completion.arming.wrapping_add(1);
+        if completion.linked {
+            let (slot, direction) = (completion.slot, completion.direction);
+            completion.linked = false;
+            self.leave_queue(token.index, slot, direction);
+        }
+        Verdict::Last(token.index)
+    }
+
+    /// Takes the next entry of the queue, one that is not the common case, and finds out what is to become of it.
+    #[cold]
+    pub(crate) fn examine_next(&mut self) -> Taken {
+        match self.done.queue.pop_front() {
+            Some(completed) => self.examine(completed),
+            None => Taken::Nothing,
+        }
+    }
+
+    /// Puts back what was found out to be for the callback of the completion at `index`, to be delivered next.
+    pub(crate) fn put_back(&mut self, index: u32, outcome: Outcome) {
+        let arming = self.completions.get(index).arming;
+        self.done.queue.push_front(Completed { token: Token { index, arming }, outcome });
+    }
+
+    fn examine(&mut self, completed: Completed) -> Taken {
+        let Completed { token, outcome } = completed;
+        let Some(completion) = self.completions.find(token) else { return self.fault(outcome) };
         if completion.kind != outcome.kind() {
-            return Some(self.mismatch(token.index, outcome));
+            return self.mismatch(token.index, outcome);
         }
         let more = outcome.is_more();
         let call = if more { Call::More } else { Call::Last };
         let (phase, effect) = step(completion.phase, call);
         if effect == Effect::NotFound {
-            return Some(self.fault(outcome));
+            return self.fault(outcome);
         }
         completion.phase = phase;
         let index = token.index;
         if more {
             if effect == Effect::Deliver {
-                return Some(Taken::More { index, outcome });
+                return Taken::More { index, outcome };
             }
             self.dispose(outcome);
-            return Some(Taken::Nothing);
+            return Taken::Nothing;
         }
         completion.arming = completion.arming.wrapping_add(1);
         if completion.linked {
             self.unlink(index);
         }
         if effect == Effect::Deliver {
-            return Some(Taken::Last { index, outcome });
+            return Taken::Last { index, outcome };
         }
         self.dispose(outcome);
         self.completions.free(index);
-        Some(Taken::Discarded { index })
+        Taken::Discarded { index }
     }
 
     /// Gives up an outcome that nobody will get: its buffer is dropped, a handle that it brings is closed.
@@ -254,10 +307,9 @@ impl<B: Backend> Driver<B> {
     }
 
     /// The callback of the completion at `index` is finished with it: its place is free.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn finish(&mut self, index: u32) {
-        let completion = self.completions.get(index);
-        (completion.phase, _) = step(completion.phase, Call::Disarm);
+        debug_assert_eq!(step(self.completions.phase(index), Call::Disarm), (Phase::Dead, Effect::Free));
         self.completions.free(index);
     }
 
@@ -328,8 +380,7 @@ impl<B: Backend> Driver<B> {
         self.fault_unreported = false;
         let handle = self.done.handles.name(slot);
         let Some(outcome) = Outcome::lost(kind, handle) else { return taken };
-        self.done.queue.push_front(Completed { token: Token { index, arming }, outcome });
-        self.take().unwrap_or(Taken::Nothing)
+        self.examine(Completed { token: Token { index, arming }, outcome })
     }
 
     /// Where `key`'s completion stands.
@@ -412,6 +463,12 @@ impl<B: Backend> Driver<B> {
     pub(crate) fn outcomes(&self) -> usize {
         self.done.len()
     }
+}
+
+/// Makes room; cannot unwind, for the same reason as that of [`Done`].
+#[cold]
+extern "C" fn grow_starting(starting: &mut Vec<Starting>) {
+    starting.reserve(starting.capacity().max(16));
 }
 
 /// The last outcome of a timer.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::backend::{Backend, Until};
 use crate::callback::{self, Callbacks};
 use crate::context::Context;
-use crate::driver::{Driver, Taken};
+use crate::driver::{Driver, Taken, Verdict};
 use crate::handles::NONE;
 use crate::{Config, Time};
 
@@ -44,6 +44,8 @@ pub(crate) struct Inner<B: Backend, S> {
     pub(crate) driver: Driver<B>,
     pub(crate) failure: Option<io::Error>,
     pub(crate) stopped: bool,
+    /// Whether the present turn ends after the present callback: it has stopped or failed the loop.
+    pub(crate) interrupted: bool,
 }
 
 impl<B: Backend, S> Loop<B, S> {
@@ -63,7 +65,7 @@ impl<B: Backend, S> Loop<B, S> {
     }
 
     fn with_driver(driver: Driver<B>) -> Self {
-        let inner = Inner { callbacks: Callbacks::new(), driver, failure: None, stopped: false };
+        let inner = Inner { callbacks: Callbacks::new(), driver, failure: None, stopped: false, interrupted: false };
         Self { inner, not_send: PhantomData }
     }
 
@@ -163,22 +165,45 @@ impl<B: Backend, S> Guard<'_, B, S> {
     fn run_callbacks(&mut self, state: &mut S) -> usize {
         let mut called = 0;
         for _ in 0..self.inner.driver.outcomes() {
-            match self.inner.driver.take() {
-                Some(Taken::Last { index, outcome } | Taken::More { index, outcome }) => {
-                    self.inner.driver.running = index;
-                    callback::deliver(self.inner, state, index, outcome);
-                    self.inner.driver.running = NONE;
-                    called += 1;
-                    if self.inner.stopped || self.inner.failure.is_some() {
-                        break;
+            match self.inner.driver.admit_next() {
+                Verdict::Last(index) => self.call(state, index),
+                Verdict::Slow => {
+                    if !self.call_rare(state) {
+                        continue;
                     }
                 }
-                Some(Taken::Discarded { index }) => self.inner.callbacks.clear(index),
-                Some(Taken::Nothing) => {}
-                None => break,
+                Verdict::Empty => break,
+            }
+            called += 1;
+            if self.inner.interrupted {
+                break;
             }
         }
         called
+    }
+
+    #[inline(always)]
+    fn call(&mut self, state: &mut S, index: u32) {
+        self.inner.driver.running = index;
+        callback::deliver(self.inner, state, index);
+        self.inner.driver.running = NONE;
+    }
+
+    /// Delivers what is not the common case; whether a callback ran.
+    #[cold]
+    fn call_rare(&mut self, state: &mut S) -> bool {
+        match self.inner.driver.examine_next() {
+            Taken::Last { index, outcome } | Taken::More { index, outcome } => {
+                self.inner.driver.put_back(index, outcome);
+                self.call(state, index);
+                true
+            }
+            Taken::Discarded { index } => {
+                self.inner.callbacks.clear(index);
+                false
+            }
+            Taken::Nothing => false,
+        }
     }
 }
 
@@ -193,6 +218,7 @@ impl<B: Backend, S> Drop for Guard<'_, B, S> {
 
 impl<B: Backend, S> Inner<B, S> {
     fn take_failure(&mut self) -> io::Result<()> {
+        self.interrupted = self.stopped;
         self.failure.take().map_or(Ok(()), Err)
     }
 }

@@ -15,8 +15,9 @@ pub(crate) struct Handles {
     tag: u32,
 }
 
-/// One handle, or a free place for one.
+/// One handle, or a free place for one. Aligned so that finding one is a shift.
 #[derive(Debug)]
+#[repr(align(32))]
 pub(crate) struct Entry {
     /// That of the handle which is or was last here; a place whose generation is spent is never used again.
     generation: u32,

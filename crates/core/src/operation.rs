@@ -260,9 +260,9 @@ pub trait Submission: sealed::Sealed + Sized {
     #[doc(hidden)]
     fn into_operation(self) -> Operation;
 
-    /// Out of the variant of [`Outcome`]; another variant comes back.
+    /// Out of the variant of [`Outcome`]; nothing from another one.
     #[doc(hidden)]
-    fn output(outcome: Outcome) -> Result<Self::Output, Outcome>;
+    fn output(outcome: Outcome) -> Option<Self::Output>;
 }
 
 /// A [`Submission`] that ends once, with one outcome. Submitted by `submit` and `submit_rearm`.
@@ -273,9 +273,9 @@ pub trait Multishot: Submission {
     /// What comes with each event before the last.
     type Item;
 
-    /// Out of the variant of [`Outcome`]; another variant comes back.
+    /// Out of the variant of [`Outcome`]; nothing from another one.
     #[doc(hidden)]
-    fn item(outcome: Outcome) -> Result<Self::Item, Outcome>;
+    fn item(outcome: Outcome) -> Option<Self::Item>;
 }
 
 mod sealed {
@@ -308,10 +308,10 @@ macro_rules! submission {
             }
 
             #[inline(always)]
-            fn output(outcome: Outcome) -> Result<$output, Outcome> {
+            fn output(outcome: Outcome) -> Option<$output> {
                 match outcome {
-                    Outcome::$outcome(output) => Ok(output),
-                    other => Err(other),
+                    Outcome::$outcome(output) => Some(output),
+                    _ => None,
                 }
             }
         }
@@ -352,10 +352,10 @@ impl Multishot for AcceptMany {
     type Item = Connection;
 
     #[inline(always)]
-    fn item(outcome: Outcome) -> Result<Connection, Outcome> {
+    fn item(outcome: Outcome) -> Option<Connection> {
         match outcome {
-            Outcome::AcceptManyItem(connection) => Ok(connection),
-            other => Err(other),
+            Outcome::AcceptManyItem(connection) => Some(connection),
+            _ => None,
         }
     }
 }

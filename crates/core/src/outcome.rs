@@ -133,8 +133,6 @@ pub enum Outcome {
     NotifierWait(Notified),
     /// See [`Accepted`].
     Accept(Accepted),
-    /// One connection of an [`AcceptMany`](crate::AcceptMany); more events follow.
-    AcceptManyItem(Connection),
     /// See [`AcceptManyEnded`].
     AcceptManyEnded(AcceptManyEnded),
     /// See [`Connected`].
@@ -149,6 +147,8 @@ pub enum Outcome {
     Shutdown(ShutDown),
     /// See [`Closed`].
     Close(Closed),
+    /// One connection of an [`AcceptMany`](crate::AcceptMany); more events follow.
+    AcceptManyItem(Connection),
 }
 
 impl Outcome {

@@ -74,6 +74,12 @@ impl Completion {
         }
     }
 
+    /// The generation of the keys that name it.
+    #[inline(always)]
+    pub(super) const fn generation(&self) -> u32 {
+        self.generation
+    }
+
     /// Begins another arming, of an operation of `kind`.
     #[inline(always)]
     pub(super) fn arm(&mut self, kind: Kind) {
@@ -102,14 +108,15 @@ impl Completions {
 
     /// Takes a place.
     #[inline(always)]
-    pub(super) fn allocate(&mut self) -> u32 {
+    pub(super) fn allocate(&mut self) -> (u32, &mut Completion) {
         if self.free == NONE {
             self.grow();
         }
         let index = self.free;
-        self.free = self.entries[index as usize].next;
+        let entry = &mut self.entries[index as usize];
+        self.free = entry.next;
         self.active += 1;
-        index
+        (index, entry)
     }
 
     #[cold]
@@ -123,19 +130,17 @@ impl Completions {
     /// Frees a place. One whose generations are spent retires (contract C7).
     #[inline(always)]
     pub(super) fn free(&mut self, index: u32) {
-        let free = self.free;
-        let entry = self.get(index);
+        let entry = &mut self.entries[index as usize];
         entry.phase = Phase::Dead;
         entry.veto = false;
-        let was_background = std::mem::take(&mut entry.background);
-        if entry.generation < u32::MAX {
-            entry.generation += 1;
-            entry.next = free;
-            self.free = index;
+        if std::mem::take(&mut entry.background) {
+            self.background -= 1;
         }
         self.active -= 1;
-        if was_background {
-            self.background -= 1;
+        if entry.generation < u32::MAX {
+            entry.generation += 1;
+            entry.next = self.free;
+            self.free = index;
         }
     }
 
@@ -169,6 +174,11 @@ impl Completions {
         Key { name: Name { index, generation, tag: self.tag } }
     }
 
+    #[inline(always)]
+    pub(super) const fn tag(&self) -> u32 {
+        self.tag
+    }
+
     /// Places in the table, free ones included.
     pub(super) fn len(&self) -> u32 {
         self.entries.len() as u32
@@ -198,13 +208,13 @@ mod tests {
     #[test]
     fn a_spent_generation_retires_its_place() {
         let mut completions = Completions::new(1);
-        let index = completions.allocate();
+        let (index, _) = completions.allocate();
         completions.get(index).phase = Phase::Adding;
         completions.get(index).generation = u32::MAX;
         let key = completions.key(index);
         completions.free(index);
         assert_eq!(completions.lookup(key), None);
-        assert_ne!(completions.allocate(), index);
+        assert_ne!(completions.allocate().0, index);
     }
 
     proptest! {
@@ -215,7 +225,7 @@ mod tests {
             let (mut live, mut stale): (Vec<Key>, Vec<Key>) = (Vec::new(), Vec::new());
             for (allocate, which) in steps {
                 if allocate || live.is_empty() {
-                    let index = completions.allocate();
+                    let (index, _) = completions.allocate();
                     completions.get(index).phase = Phase::Adding;
                     live.push(completions.key(index));
                 } else {

@@ -221,6 +221,7 @@ impl<B: Backend> Driver<B> {
     }
 
     /// Closes the descriptor of a closing handle once nothing uses it.
+    #[cold]
     fn close_if_idle(&mut self, slot: Slot) {
         let Some(entry) = self.done.handles.slot(slot) else { return };
         if entry.state != HandleState::Closing || !entry.is_idle() {
@@ -254,11 +255,15 @@ impl<B: Backend> Driver<B> {
     }
 
     /// Takes a completion out of its handle's queue; the next one's turn may have come.
-    #[inline]
     pub(super) fn unlink(&mut self, index: u32) {
         let completion = self.completions.get(index);
         completion.linked = false;
         let (slot, direction) = (completion.slot, completion.direction);
+        self.leave_queue(index, slot, direction);
+    }
+
+    #[inline(always)]
+    pub(super) fn leave_queue(&mut self, index: u32, slot: Slot, direction: Direction) {
         let Some(entry) = self.done.handles.slot(slot) else { return };
         let queue = entry.queue(direction);
         let alone = Queue { head: index, tail: index };

@@ -4,7 +4,7 @@ use super::completion::Place;
 use super::{Driver, Starting, deadline, expired};
 use crate::backend::{Backend, Token, Until};
 use crate::notifier::Registration;
-use crate::operation::{Nop, NotifierWait, Operation, Timer};
+use crate::operation::{NotifierWait, Operation, Timer};
 use crate::outcome::{NopDone, Notified, Outcome};
 use crate::state::{Call, Effect, Phase, step};
 use crate::{Error, Time};
@@ -42,28 +42,36 @@ impl<B: Backend> Driver<B> {
         // One reading for all that is armed here, and after all of it was submitted: never early.
         let mut clock = None;
         for Starting { index, operation } in started.drain(..) {
-            if let Some(operation) = operation {
-                self.start(index, operation, &mut clock);
+            match operation {
+                None => {}
+                Some(operation @ (Operation::Nop(_) | Operation::Timer(_) | Operation::NotifierWait(_))) => {
+                    self.start_local(index, operation, &mut clock);
+                }
+                Some(operation) => self.hand_over(index, operation),
             }
         }
         self.started = started;
     }
 
-    #[inline]
-    fn start(&mut self, index: u32, operation: Operation, clock: &mut Option<Time>) {
+    #[inline(always)]
+    fn hand_over(&mut self, index: u32, operation: Operation) {
         let completion = self.completions.get(index);
-        let (phase, effect) = step(completion.phase, Call::Start);
-        debug_assert_eq!(effect, Effect::HandOver, "only what is adding is to be started");
-        completion.phase = phase;
+        debug_assert_eq!(step(completion.phase, Call::Start), (Phase::Active, Effect::HandOver));
+        (completion.phase, completion.place) = (Phase::Active, Place::Backend);
+        let token = Token { index, arming: completion.arming };
+        self.backend.start(token, completion.slot, operation, &mut self.done);
+    }
+
+    /// Starts what core does itself.
+    #[inline(never)]
+    fn start_local(&mut self, index: u32, operation: Operation, clock: &mut Option<Time>) {
+        let completion = self.completions.get(index);
+        debug_assert_eq!(step(completion.phase, Call::Start), (Phase::Active, Effect::HandOver));
+        completion.phase = Phase::Active;
         match operation {
             Operation::Timer(timer) => self.start_timer(index, timer, clock),
             Operation::NotifierWait(wait) => self.start_notifier_wait(index, wait),
-            Operation::Nop(Nop) => self.end(index, Outcome::Nop(NopDone { result: Ok(()) })),
-            operation => {
-                completion.place = Place::Backend;
-                let token = Token { index, arming: completion.arming };
-                self.backend.start(token, completion.slot, operation, &mut self.done);
-            }
+            _ => self.end(index, Outcome::Nop(NopDone { result: Ok(()) })),
         }
     }
 
