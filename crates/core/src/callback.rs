@@ -5,8 +5,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::{self, MaybeUninit};
 
-use crate::event_loop::Inner;
 use crate::Backend;
+use crate::event_loop::Inner;
 
 /// How many words of captures need no box.
 const INLINE_WORDS: usize = 4;
@@ -20,12 +20,7 @@ pub(crate) trait Deliver<B: Backend, S>: Sized {
 
     /// Calls `callback`, which was taken out of the loop, with the outcome of the completion at `index`, which is the next
     /// of the queue.
-    fn deliver(
-        inner: &mut Inner<B, S>,
-        state: &mut S,
-        index: u32,
-        callback: Self::Callback,
-    );
+    fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, callback: Self::Callback);
 }
 
 /// What is known of a stored callback once its type is forgotten.

@@ -67,7 +67,7 @@ pub struct Capabilities {
     pub threads: bool,
     /// Completions come from the kernel (io_uring), not from readiness.
     pub kernel_completions: bool,
-    /// Time stands still but for waits: the clock is simulated.
+    /// The clock is simulated: a wait that nothing else ends jumps to its deadline.
     pub virtual_time: bool,
 }
 

@@ -59,6 +59,8 @@ pub struct Driver<B: Backend> {
     /// A fault that `turn` has not reported yet.
     fault_unreported: bool,
     max_operations: u32,
+    /// Whether the backend is a simulation.
+    has_no_outside: bool,
     /// The completion whose callback runs.
     pub(crate) running: u32,
     /// A reset of that completion's timer, from inside its callback.
@@ -117,6 +119,7 @@ impl<B: Backend> Driver<B> {
         let tag = crate::handle::next_tag();
         let inbox = Inbox::new(backend.waker());
         let timers = Timers::new(backend.now().as_nanos());
+        let has_no_outside = backend.capabilities().virtual_time;
         Self {
             backend,
             done: Done::with_tag(tag),
@@ -135,6 +138,7 @@ impl<B: Backend> Driver<B> {
             faults: 0,
             fault_unreported: false,
             max_operations: config.max_operations.unwrap_or(u32::MAX),
+            has_no_outside,
             running: NONE,
             running_reset: None,
         }
@@ -341,13 +345,14 @@ impl<B: Backend> Driver<B> {
         }
         let completion = self.completions.get(index);
         // Anywhere else it has failed already, or waits behind others; then the delay is theirs.
-        if completion.phase == Phase::Adding && completion.place == Place::Starting {
-            if let Some(operation) = self.take_back_starting(index) {
-                let position = self.waiting.insert(operation) as u32;
-                let completion = self.completions.get(index);
-                (completion.place, completion.position) = (Place::Delayed, position);
-                self.timers.insert(index, due.as_nanos());
-            }
+        if completion.phase == Phase::Adding
+            && completion.place == Place::Starting
+            && let Some(operation) = self.take_back_starting(index)
+        {
+            let position = self.waiting.insert(operation) as u32;
+            let completion = self.completions.get(index);
+            (completion.place, completion.position) = (Place::Delayed, position);
+            self.timers.insert(index, due.as_nanos());
         }
         true
     }

@@ -65,7 +65,8 @@ impl<B: Backend, S> Loop<B, S> {
     }
 
     fn with_driver(driver: Driver<B>) -> Self {
-        let inner = Inner { callbacks: Callbacks::new(), driver, failure: None, stopped: false, interrupted: false };
+        let inner =
+            Inner { callbacks: Callbacks::new(), driver, failure: None, stopped: false, interrupted: false };
         Self { inner, not_send: PhantomData }
     }
 

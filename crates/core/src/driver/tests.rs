@@ -253,13 +253,19 @@ impl Program {
     fn complete(&mut self, which: usize) {
         let token = self.driver.backend.held.keys().nth(which).copied();
         let Some((index, arming)) = token else { return };
-        self.driver.backend.end(Token { index, arming }, &mut self.driver.done, |operation| match operation {
-            Operation::Recv(Recv { handle, buffer }) => {
-                Outcome::Recv(crate::Received { handle, buffer, result: Ok(1) })
-            }
-            Operation::Send(Send { handle, buffer }) => Outcome::Send(crate::Sent { handle, buffer, result: Ok(1) }),
-            other => unreachable!("{other:?} is not handed to a backend here"),
-        });
+        self.driver.backend.end(
+            Token { index, arming },
+            &mut self.driver.done,
+            |operation| match operation {
+                Operation::Recv(Recv { handle, buffer }) => {
+                    Outcome::Recv(crate::Received { handle, buffer, result: Ok(1) })
+                }
+                Operation::Send(Send { handle, buffer }) => {
+                    Outcome::Send(crate::Sent { handle, buffer, result: Ok(1) })
+                }
+                other => unreachable!("{other:?} is not handed to a backend here"),
+            },
+        );
     }
 
     fn cancel(&mut self, which: usize) {
