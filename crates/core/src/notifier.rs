@@ -47,6 +47,8 @@ use crate::sync::{Arc, AtomicU64, AtomicUsize, Mutex, Ordering, fence};
 mod look;
 #[cfg(all(test, loom))]
 mod loom_tests;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 use look::Look;
 
@@ -373,6 +375,9 @@ impl Inbox {
     fn drain_branch(&mut self, at: usize, each: &mut impl FnMut(u32)) {
         let branch = &mut self.branches[at];
         let taken = branch.word.take(branch.armed | CHILD_BITS);
+        if taken & LEAF_BITS != 0 {
+            self.look.feed();
+        }
         branch.armed &= !taken;
         for leaf in ones(taken & LEAF_BITS) {
             each(self.waiters[at * LEAVES + leaf]);
@@ -392,8 +397,14 @@ impl Inbox {
     /// Says that the loop is about to sleep. False if there is mail or a wake-up: then it is awake, and must not block.
     pub(crate) fn fall_asleep(&self) -> bool {
         let branch = &self.branches[0];
-        // O3. Relaxed: what the bits stand for is acquired where they are taken.
-        let before = branch.word.bits.fetch_or(ASLEEP, Ordering::Relaxed);
+        let bits = &branch.word.bits;
+        let before = if self.hub.handles.load(Ordering::Acquire) == 0 {
+            // Nobody is there to be told, and nobody can come while the loop sleeps. Acquire: see `can_be_woken`.
+            bits.load(Ordering::Relaxed)
+        } else {
+            // O3. Relaxed: what the bits stand for is acquired where they are taken.
+            bits.fetch_or(ASLEEP, Ordering::Relaxed)
+        };
         let stay = before & (branch.armed | CHILD_BITS | WAKE) != 0;
         if stay {
             self.awake();

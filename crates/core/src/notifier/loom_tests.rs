@@ -304,6 +304,19 @@ fn wake_against_sleep() {
     });
 }
 
+/// The only waker goes as soon as it was used: the wake-up stays.
+#[test]
+fn last_wake_against_sleep() {
+    model(None, || {
+        let mut sleeper = Sleeper::new();
+        let waker = sleeper.inbox.waker();
+        let thread = thread::spawn(move || waker.wake());
+        assert_eq!(sleeper.wait(0), Ended::Wake);
+        assert_eq!(sleeper.wait(0), Ended::Deadlock);
+        thread.join().unwrap();
+    });
+}
+
 /// The last notifier outside goes while the loop sleeps: the loop hears of it, and not before what was sent through it.
 #[test]
 fn last_one_outside_against_sleep() {
