@@ -18,19 +18,21 @@
 //! A bit without a waiter stays set and is passed over until one is registered: that is the notification kept.
 //!
 //! # Orderings
-//! *O1, the notification's own data.* Bits are set with `Release` and taken with `Acquire`. Changes of a word are all
+//! *O1, the notification's own data.* A notifier writes its data, then a fence, then its bit; the loop takes the bit,
+//! then a fence, then reads the data. Release and acquire fences would do for this. Changes of a word are all
 //! read-modify-write, so a later one does not hide an earlier one: taking the word acquires from everyone who set a bit
 //! in it.
 //!
 //! *O2, the redundant notification's data.* Who finds the bit set leaves without writing, so O1 does not cover it. It
 //! wrote its data, then read the bit; the loop wrote the bit (cleared it), then reads the data. That neither sees the
 //! other's write is what a store buffer does and `Release`/`Acquire` allow. A `SeqCst` fence in between on both sides
-//! forbids it: either the notifier sees the bit cleared, and sets it again, or the callback sees the data.
+//! forbids it: either the notifier sees the bit cleared, and sets it again, or the callback sees the data. These are the
+//! fences of O1.
 //!
 //! *O3, sleeping.* One word, see above; needs no order beyond its own.
 //!
 //! *O4, the words below the root.* A notifier sets its bit before it announces it in the word above (`Release`); the
-//! loop takes the announcement (`Acquire`) before it reads the word below. So an announcement taken never hides the bit
+//! loop takes the announcement, and O1's fence follows, before it reads the word below. So an announcement taken never hides the bit
 //! that it announced. A bit that was passed over for want of a waiter is announced again by `register`.
 //!
 //! *O5, the last one outside.* Dropping a notifier or waker writes the count, then reads whether the loop sleeps; the
@@ -43,6 +45,10 @@ use crate::Wake;
 use crate::sync::{Arc, AtomicU64, AtomicUsize, Mutex, Ordering, fence};
 
 mod look;
+#[cfg(all(test, loom))]
+mod loom_tests;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 use look::Look;
 
@@ -78,8 +84,8 @@ impl Word {
         // Only a hint: that nothing is changed where nothing is to be taken keeps the line with the other cores.
         let taken = self.bits.load(Ordering::Relaxed) & wanted;
         if taken != 0 {
-            self.bits.fetch_and(!taken, Ordering::Acquire); // O1, O4
-            fence(Ordering::SeqCst); // O2
+            self.bits.fetch_and(!taken, Ordering::Relaxed);
+            fence(Ordering::SeqCst); // O1, O2, O4
         }
         taken
     }
@@ -101,6 +107,7 @@ struct Hub {
 impl Hub {
     /// Sets `bit` in the root, and wakes the loop if it sleeps.
     fn raise(&self, bit: u64) {
+        // Release: O4.
         if self.root.bits.fetch_or(bit, Ordering::Release) & ASLEEP != 0 {
             self.rouse();
         }
@@ -109,7 +116,7 @@ impl Hub {
     /// Wakes the loop if it sleeps. Only one of several callers goes to the system for it.
     #[cold]
     fn rouse(&self) {
-        if self.root.bits.fetch_and(!ASLEEP, Ordering::Release) & ASLEEP != 0
+        if self.root.bits.fetch_and(!ASLEEP, Ordering::Relaxed) & ASLEEP != 0
             && let Some(bell) = self.bell.upgrade()
         {
             bell();
@@ -144,7 +151,7 @@ impl Node {
     fn raise(&self) {
         let (mut word, mut bit) = (&self.word, self.bit);
         while let Some(above) = &word.above {
-            word.bits.fetch_or(bit, Ordering::Release); // O1, O4
+            word.bits.fetch_or(bit, Ordering::Release); // O4
             (word, bit) = (&above.word, above.bit);
         }
         self.hub.raise(bit);
@@ -368,6 +375,9 @@ impl Inbox {
     fn drain_branch(&mut self, at: usize, each: &mut impl FnMut(u32)) {
         let branch = &mut self.branches[at];
         let taken = branch.word.take(branch.armed | CHILD_BITS);
+        if taken & LEAF_BITS != 0 {
+            self.look.feed();
+        }
         branch.armed &= !taken;
         for leaf in ones(taken & LEAF_BITS) {
             each(self.waiters[at * LEAVES + leaf]);
@@ -387,8 +397,14 @@ impl Inbox {
     /// Says that the loop is about to sleep. False if there is mail or a wake-up: then it is awake, and must not block.
     pub(crate) fn fall_asleep(&self) -> bool {
         let branch = &self.branches[0];
-        // O3. Relaxed: what the bits stand for is acquired where they are taken.
-        let before = branch.word.bits.fetch_or(ASLEEP, Ordering::Relaxed);
+        let bits = &branch.word.bits;
+        let before = if self.hub.handles.load(Ordering::Acquire) == 0 {
+            // Nobody is there to be told, and nobody can come while the loop sleeps. Acquire: see `can_be_woken`.
+            bits.load(Ordering::Relaxed)
+        } else {
+            // O3. Relaxed: what the bits stand for is acquired where they are taken.
+            bits.fetch_or(ASLEEP, Ordering::Relaxed)
+        };
         let stay = before & (branch.armed | CHILD_BITS | WAKE) != 0;
         if stay {
             self.awake();
