@@ -15,3 +15,12 @@ pub use proactor_core::*;
 
 /// The backend over epoll. Works on every kernel that Rust's standard library works on.
 pub type Epoll = proactor_readiness::Readiness<poller::EpollPoller>;
+
+/// The loop over epoll.
+pub type Loop<S> = proactor_core::Loop<Epoll, S>;
+
+/// What callbacks of the loop over epoll get.
+pub type Context<'a, S> = proactor_core::Context<'a, Epoll, S>;
+
+/// Operations in, outcomes out, over epoll.
+pub type Driver = proactor_core::Driver<Epoll>;

@@ -1,5 +1,6 @@
 //! The poller over epoll and an eventfd.
 
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -32,7 +33,6 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// The poller over epoll.
-#[derive(Debug)]
 pub struct EpollPoller {
     epoll: OwnedFd,
     waker: EventWaker,
@@ -108,15 +108,15 @@ impl EpollPoller {
     /// what is left over by polling the epoll descriptor itself. (`epoll_pwait2` came with Linux 5.11, and where it
     /// is forbidden some sandboxes end the process.) A second call is made only where nothing came before.
     fn wait_until(&mut self, deadline: Time) -> Result<Batch, Error> {
-        let left = deadline.since(system::now());
+        let mut left = deadline.since(system::now());
         if left >= MILLISECOND {
             let whole = Duration::from_millis(left.min(LONGEST).as_millis() as u64);
             let batch = self.look(Some(&timespec(whole)))?;
             if batch.len > 0 || left > LONGEST {
                 return Ok(batch);
             }
+            left = deadline.since(system::now());
         }
-        let left = deadline.since(system::now());
         if left.is_zero() {
             return self.look(Some(&NO_TIME));
         }
@@ -136,4 +136,10 @@ impl EpollPoller {
 /// A time of at most [`LONGEST`], as the system takes it.
 fn timespec(time: Duration) -> Timespec {
     Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() }
+}
+
+impl fmt::Debug for EpollPoller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EpollPoller").field("epoll", &self.epoll).finish_non_exhaustive()
+    }
 }

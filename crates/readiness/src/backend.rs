@@ -16,7 +16,7 @@ use crate::table::{Reading, Table};
 
 /// The backend over the poller `P`.
 pub struct Readiness<P: Poller> {
-    poller: P,
+    pub(crate) poller: P,
     pub(crate) table: Table,
     /// What has had its turn though it could go on, for which no edge will come.
     unfinished: Vec<Registration>,

@@ -19,6 +19,8 @@ mod poller;
 mod read;
 mod source;
 mod table;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use backend::Readiness;

@@ -204,15 +204,7 @@ impl Source {
     /// Sends what is left of `bytes` after `transferred`. Pending without being drained, it has had its turn.
     #[inline(always)]
     pub(crate) fn send_rest(&mut self, bytes: &[u8], transferred: &mut u32) -> Poll<Result<usize, Error>> {
-        for _ in 0..SENDS_PER_TURN {
-            let sent = ready!(self.send_first(&bytes[*transferred as usize..]))?;
-            // A buffer's length is a u32, and the system takes no more than it is given.
-            *transferred += sent as u32;
-            if *transferred as usize == bytes.len() {
-                return Poll::Ready(Ok(sent));
-            }
-        }
-        Poll::Pending
+        in_pieces(bytes.len(), transferred, |from| self.send_first(&bytes[from..]))
     }
 
     /// Starts to connect.
@@ -251,5 +243,51 @@ impl Source {
     fn connection_begins(&mut self) {
         self.read_drained = false;
         self.short_read_drains = self.traits.kind == DescriptorKind::Socket(Transport::Tcp);
+    }
+}
+
+/// Sends `len` bytes from `transferred` on in pieces, of which one turn takes a limited number.
+#[inline(always)]
+fn in_pieces(
+    len: usize,
+    transferred: &mut u32,
+    mut send_from: impl FnMut(usize) -> Poll<Result<usize, Error>>,
+) -> Poll<Result<usize, Error>> {
+    for _ in 0..SENDS_PER_TURN {
+        let sent = ready!(send_from(*transferred as usize))?;
+        // A buffer's length is a u32, and the system takes no more than it is given.
+        *transferred += sent as u32;
+        if *transferred as usize == len {
+            return Poll::Ready(Ok(sent));
+        }
+    }
+    Poll::Pending
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_reads_as_fast_as_we_send_does_not_hold_up_the_loop() {
+        let mut transferred = 0;
+        let mut calls = 0;
+        let mut send = |from: usize| {
+            assert_eq!(from, 10 * calls);
+            calls += 1;
+            Poll::Ready(Ok(10))
+        };
+        assert_eq!(in_pieces(200, &mut transferred, &mut send), Poll::Pending);
+        assert_eq!(transferred, 160);
+        assert_eq!(in_pieces(200, &mut transferred, &mut send), Poll::Ready(Ok(10)));
+        assert_eq!((transferred, calls), (200, 20));
+    }
+
+    #[test]
+    fn what_was_sent_before_an_error_is_told() {
+        let mut transferred = 0;
+        let mut answers = [Err(Error::Backend), Ok(7)].to_vec();
+        let result = in_pieces(20, &mut transferred, |_| Poll::Ready(answers.pop().unwrap()));
+        assert_eq!((result, transferred), (Poll::Ready(Err(Error::Backend)), 7));
     }
 }
