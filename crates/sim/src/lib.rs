@@ -8,6 +8,24 @@
 //! how many bytes a transfer of more than a segment moves, and which of several listeners on one port gets a
 //! connection. Everything else, faults with their error numbers above all, is as on Linux.
 //!
+//! ```
+//! use std::time::Duration;
+//!
+//! use proactor_sim::{Config, Loop, RunMode, Time, Timer};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let mut event_loop = Loop::<Time>::open(Config::default())?;
+//! event_loop.context().submit(Timer::after(Duration::from_secs(3600)), |rang, context, expired| {
+//!     assert_eq!(expired.result, Ok(()));
+//!     *rang = context.now();
+//! });
+//! let mut rang = Time::ZERO;
+//! event_loop.run(&mut rang, RunMode::UntilDone)?;
+//! assert!(rang.since(Time::ZERO) >= Duration::from_secs(3600));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # What it is not
 //! It has no descriptors of the system to attach or detach, no network beyond itself, no TIME_WAIT and no loss: a
 //! connecting socket waits for ever where a real one would time out.
@@ -36,11 +54,22 @@ use network::Network;
 use parked::{Parked, Table, Work};
 use signal::Signal;
 
+/// The event loop over a [`Sim`].
+pub type Loop<S> = proactor_core::Loop<Sim, S>;
+
+/// What callbacks of a [`Loop`] get.
+pub type Context<'a, S> = proactor_core::Context<'a, Sim, S>;
+
+/// Operations in, outcomes out, over a [`Sim`].
+pub type Driver = proactor_core::Driver<Sim>;
+
 /// A simulated system.
 ///
-/// Its clock starts near zero. A wait that nothing ends jumps to its deadline at once, each turn beside that takes a
-/// microsecond, and in between time stands still. A wait without deadline blocks the thread until another one wakes it;
-/// where no waker is left, it is [`Error::Deadlock`].
+/// Under a loop, its seed is chosen by [`Loop::with_backend`].
+///
+/// Its clock starts near zero and stands still between calls. A wait that nothing ends jumps to its deadline at once;
+/// any other turn takes a microsecond, a look at the clock a nanosecond. A wait without deadline blocks the thread until
+/// another one wakes it; where no waker is left, it is [`Error::Deadlock`].
 #[derive(Debug)]
 pub struct Sim {
     clock: Clock,
