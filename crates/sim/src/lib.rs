@@ -114,7 +114,7 @@ impl Sim {
         self.choices.order(&mut pass);
         let any = !pass.is_empty();
         for (slot, direction) in pass.drain(..) {
-            let Some((socket, token, work)) = self.table.take_ready(slot, direction) else { continue };
+            let Some((socket, token, work)) = self.table.take_to_try(slot, direction) else { continue };
             match self.attempt(socket, token, work, done) {
                 Attempt::Complete(outcome) => done.push(token, outcome),
                 Attempt::Blocked(work) => self.table.park_again(slot, token, work),

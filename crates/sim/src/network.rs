@@ -310,7 +310,6 @@ impl Network {
         self.sockets[client].state = State::Connected(Stream::new(remote, server));
         self.listener(listener).queue.push_back(server);
         self.touch(listener, Direction::Read);
-        self.touch(client, Direction::Read);
         self.touch(client, Direction::Write);
     }
 

@@ -71,7 +71,7 @@ impl Work {
 pub(crate) struct Parked {
     pub(crate) token: Token,
     pub(crate) work: Work,
-    /// It is in the list of those to try.
+    /// It is in the list of what to try.
     pub(crate) ready: bool,
 }
 
@@ -88,7 +88,7 @@ pub(crate) struct Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     entries: BTreeMap<Slot, Entry>,
-    /// What to try in the next pass. Each one's [`Parked::ready`] tells whether it still stands.
+    /// What to try in the next pass, where it is still there.
     ready: Vec<(Slot, Direction)>,
 }
 
@@ -158,10 +158,10 @@ impl Table {
         std::mem::swap(&mut self.ready, list);
     }
 
-    /// Takes the work parked there if it is still to be tried.
-    pub(crate) fn take_ready(&mut self, slot: Slot, direction: Direction) -> Option<(Id, Token, Work)> {
+    /// Takes the work that is parked there, to try it.
+    pub(crate) fn take_to_try(&mut self, slot: Slot, direction: Direction) -> Option<(Id, Token, Work)> {
         let entry = self.entries.get_mut(&slot)?;
-        let parked = entry.parked[direction as usize].take_if(|parked| parked.ready)?;
+        let parked = entry.parked[direction as usize].take()?;
         Some((entry.socket, parked.token, parked.work))
     }
 

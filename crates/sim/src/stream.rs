@@ -22,7 +22,6 @@ impl Network {
         let Some(peer) = stream.peer else {
             // The other end is closed. This end learns it from the answer to what it sends.
             stream.reset = true;
-            self.touch(id, Direction::Read);
             return Poll::Ready(Ok(bytes.len()));
         };
         let send_buffer = socket.options.send_buffer;
@@ -127,9 +126,6 @@ impl Network {
         let Some(peer) = self.stream(id).peer.take() else { return };
         let stream = self.stream(peer);
         stream.peer = None;
-        if stream.is_closed() {
-            return;
-        }
         stream.reset = true;
         // An end that has seen the end of the stream misses nothing but its own sending.
         let error = if stream.ended { Errno::PIPE } else { Errno::CONNRESET };

@@ -185,13 +185,22 @@ fn a_connect_refused_after_its_cancel_is_told_to_the_next_call() {
 #[test]
 fn a_connect_given_up_by_shutdown() {
     let mut bed = Bed::new();
-    let (_, address, client, token) = held_up(&mut bed);
+    let (listener, address, client, token) = held_up(&mut bed);
     cancelled(&mut bed, token, client);
     let recv = bed.start_recv(client, 1);
     assert!(bed.poll(recv).is_none());
     assert_eq!(bed.shutdown(client, ShutdownHow::Both), Ok(()));
     assert_eq!(bed.received(recv), fault(Errno::CONNRESET));
     assert_eq!(bed.recv(client, 1), fault(Errno::NOTCONN));
+    let again = bed.start(Connect { handle: client, address: address.clone() });
+    cancelled(&mut bed, again, client);
+    // A fault that nobody asked for is gone with the next connect.
+    assert_eq!(bed.shutdown(client, ShutdownHow::Both), Ok(()));
     let again = bed.start(Connect { handle: client, address });
     assert!(bed.poll(again).is_none(), "it waits for its place anew");
+    let accept = bed.start(Accept { listener });
+    bed.accepted(accept).unwrap();
+    assert_eq!(bed.connected(again), Ok(()));
+    let recv = bed.start_recv(client, 1);
+    assert!(bed.poll(recv).is_none());
 }

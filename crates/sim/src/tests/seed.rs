@@ -79,6 +79,24 @@ fn other_seeds_give_other_runs_with_the_same_bytes() {
 }
 
 #[test]
+fn the_seed_chooses_the_order_between_sockets() {
+    let order = |seed| {
+        let mut bed = Bed::with_seed(seed);
+        let pairs: Vec<_> = (0..4).map(|_| bed.pair()).collect();
+        for (client, _) in &pairs {
+            bed.send(*client, b"x").unwrap();
+        }
+        let tokens: Vec<_> = pairs.iter().map(|(_, server)| bed.start_recv(*server, 1)).collect();
+        bed.sim.wait(Until::Now, &mut bed.done).unwrap();
+        let popped = std::iter::from_fn(|| bed.done.pop()).map(|(token, _)| token);
+        popped.map(|token| tokens.iter().position(|&started| started == token).unwrap()).collect::<Vec<_>>()
+    };
+    let orders: std::collections::BTreeSet<_> = (0..20).map(order).collect();
+    assert!(orders.len() > 10, "{orders:?}");
+    assert!(orders.iter().all(|order| order.len() == 4));
+}
+
+#[test]
 fn the_default_seed_is_that_of_open() {
     let mut bed = Bed::new();
     bed.sim = Sim::open(&Config::default()).unwrap();
