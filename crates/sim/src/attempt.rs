@@ -1,10 +1,10 @@
-//! One attempt at each kind of operation.
+//! How each kind of operation begins, and one attempt at it.
 
 use std::task::Poll;
 
 use proactor_core::{
-    Accept, AcceptMany, Accepted, Address, Connect, Connected, Connection, Done, Error, Handle, Outcome,
-    Received, Recv, Send, SendAll, Sent, SentAll, ShutDown, Shutdown, Token,
+    Accept, AcceptMany, Accepted, Address, Connect, Connected, Connection, Done, Error, Handle, Operation,
+    Outcome, Received, Recv, Send, SendAll, Sent, SentAll, ShutDown, Shutdown, Token,
 };
 
 use crate::Sim;
@@ -22,17 +22,45 @@ pub(crate) enum Attempt {
 }
 
 impl Sim {
+    /// Begins `operation`: does what has its effect in the order of starting, whatever the seed says of completing.
+    ///
+    /// # Errors
+    /// The outcome, where that was all.
+    pub(crate) fn begin(&mut self, socket: Id, operation: Operation) -> Result<Work, Outcome> {
+        match operation {
+            Operation::Accept(operation) => Ok(Work::Accept(operation)),
+            Operation::AcceptMany(operation) => Ok(Work::AcceptMany(operation)),
+            Operation::Connect(operation) => self.begin_connect(socket, operation),
+            Operation::Recv(operation) => begin_recv(operation),
+            Operation::Send(operation) => begin_send(operation),
+            Operation::SendAll(operation) => begin_send_all(operation),
+            Operation::Shutdown(operation) => Err(self.shutdown(socket, operation)),
+            other => Err(other.fail(Error::Unsupported)),
+        }
+    }
+
+    fn begin_connect(&mut self, socket: Id, operation: Connect) -> Result<Work, Outcome> {
+        match self.network.begin_connect(socket, &operation.address, &mut self.choices) {
+            Ok(()) => Ok(Work::Connect(operation)),
+            Err(error) => Err(Operation::Connect(operation).fail(error.into())),
+        }
+    }
+
+    fn shutdown(&mut self, socket: Id, operation: Shutdown) -> Outcome {
+        let Shutdown { handle, how } = operation;
+        let result = self.network.shutdown(socket, how).map_err(Error::from);
+        Outcome::Shutdown(ShutDown { handle, how, result })
+    }
+
     /// Tries `work` on `socket`.
     pub(crate) fn attempt(&mut self, socket: Id, token: Token, work: Work, done: &mut Done) -> Attempt {
         match work {
             Work::Accept(operation) => self.accept(socket, operation, done),
             Work::AcceptMany(operation) => self.accept_many(socket, token, operation, done),
             Work::Connect(operation) => self.connect(socket, operation),
-            Work::Connecting(operation) => self.finish_connect(socket, operation),
             Work::Recv(operation) => self.recv(socket, operation),
             Work::Send(operation) => self.send(socket, operation),
             Work::SendAll { operation, transferred } => self.send_all(socket, operation, transferred),
-            Work::Shutdown(operation) => self.shutdown(socket, operation),
         }
     }
 
@@ -79,15 +107,8 @@ impl Sim {
     }
 
     fn connect(&mut self, socket: Id, operation: Connect) -> Attempt {
-        match self.network.begin_connect(socket, &operation.address, &mut self.choices) {
-            Ok(()) => self.finish_connect(socket, operation),
-            Err(error) => Attempt::Complete(Work::Connect(operation).fail(error.into())),
-        }
-    }
-
-    fn finish_connect(&mut self, socket: Id, operation: Connect) -> Attempt {
         match self.network.finish_connect(socket) {
-            Poll::Pending => Attempt::Blocked(Work::Connecting(operation)),
+            Poll::Pending => Attempt::Blocked(Work::Connect(operation)),
             Poll::Ready(result) => {
                 let Connect { handle, address } = operation;
                 let result = result.map_err(Error::from);
@@ -98,8 +119,8 @@ impl Sim {
 
     /// The real outcome of a connect that is cancelled, where it is decided already.
     pub(crate) fn decided(&mut self, socket: Id, work: Work) -> Result<Outcome, Work> {
-        let Work::Connecting(operation) = work else { return Err(work) };
-        match self.finish_connect(socket, operation) {
+        let Work::Connect(operation) = work else { return Err(work) };
+        match self.connect(socket, operation) {
             Attempt::Complete(outcome) => Ok(outcome),
             Attempt::Blocked(work) | Attempt::Unfinished(work) => Err(work),
         }
@@ -141,32 +162,30 @@ impl Sim {
         let SendAll { handle, buffer } = operation;
         Attempt::Complete(Outcome::SendAll(SentAll { handle, buffer, transferred, result }))
     }
-
-    fn shutdown(&mut self, socket: Id, operation: Shutdown) -> Attempt {
-        let Shutdown { handle, how } = operation;
-        let result = self.network.shutdown(socket, how).map_err(Error::from);
-        Attempt::Complete(Outcome::Shutdown(ShutDown { handle, how, result }))
-    }
 }
 
-/// The outcome of work that has nothing to do with its socket's state: it moves no byte, or could not.
-///
-/// # Errors
-/// All other work comes back.
-pub(crate) fn without_socket(work: Work) -> Result<Outcome, Work> {
-    match work {
-        Work::Recv(Recv { handle, buffer }) if !buffer.is_writable() => {
-            Ok(Outcome::Recv(Received { handle, buffer, result: Err(Error::ReadOnlyBuffer) }))
-        }
-        Work::Recv(Recv { handle, buffer }) if buffer.is_empty() => {
-            Ok(Outcome::Recv(Received { handle, buffer, result: Ok(0) }))
-        }
-        Work::Send(Send { handle, buffer }) if buffer.is_empty() => {
-            Ok(Outcome::Send(Sent { handle, buffer, result: Ok(0) }))
-        }
-        Work::SendAll { operation: SendAll { handle, buffer }, .. } if buffer.is_empty() => {
-            Ok(Outcome::SendAll(SentAll { handle, buffer, transferred: 0, result: Ok(()) }))
-        }
-        work => Err(work),
+fn begin_recv(operation: Recv) -> Result<Work, Outcome> {
+    let Recv { handle, buffer } = operation;
+    let result = match buffer.len() {
+        _ if !buffer.is_writable() => Err(Error::ReadOnlyBuffer),
+        0 => Ok(0),
+        _ => return Ok(Work::Recv(Recv { handle, buffer })),
+    };
+    Err(Outcome::Recv(Received { handle, buffer, result }))
+}
+
+fn begin_send(operation: Send) -> Result<Work, Outcome> {
+    let Send { handle, buffer } = operation;
+    if buffer.is_empty() {
+        return Err(Outcome::Send(Sent { handle, buffer, result: Ok(0) }));
     }
+    Ok(Work::Send(Send { handle, buffer }))
+}
+
+fn begin_send_all(operation: SendAll) -> Result<Work, Outcome> {
+    let SendAll { handle, buffer } = operation;
+    if buffer.is_empty() {
+        return Err(Outcome::SendAll(SentAll { handle, buffer, transferred: 0, result: Ok(()) }));
+    }
+    Ok(Work::SendAll { operation: SendAll { handle, buffer }, transferred: 0 })
 }

@@ -51,7 +51,7 @@ use attempt::Attempt;
 use choices::Choices;
 use clock::Clock;
 use network::Network;
-use parked::{Parked, Table, Work};
+use parked::{Parked, Table};
 use signal::Signal;
 
 /// The event loop over a [`Sim`].
@@ -186,18 +186,18 @@ impl Backend for Sim {
     }
 
     fn start(&mut self, token: Token, slot: Slot, operation: Operation, done: &mut Done) {
-        let work = match Work::new(operation) {
-            Ok(work) => work,
-            Err(Operation::Nop(Nop)) => return done.push(token, Outcome::Nop(NopDone { result: Ok(()) })),
+        let begun = match (operation.target(), operation) {
+            (Target::None, Operation::Nop(Nop)) => Err(Outcome::Nop(NopDone { result: Ok(()) })),
+            (Target::Stream(_, direction), operation) => match self.table.vacant(slot, direction) {
+                Ok(socket) => self.begin(socket, operation),
+                Err(error) => Err(operation.fail(error)),
+            },
             // Timers, notifiers and closing are core's own.
-            Err(other) => return done.push(token, other.fail(Error::Unsupported)),
+            (_, operation) => Err(operation.fail(Error::Unsupported)),
         };
-        if let Err(error) = self.table.check(slot, work.direction()) {
-            return done.push(token, work.fail(error));
-        }
-        match attempt::without_socket(work) {
-            Ok(outcome) => done.push(token, outcome),
-            Err(work) => self.table.park(slot, token, work),
+        match begun {
+            Ok(work) => self.table.park(slot, token, work),
+            Err(outcome) => done.push(token, outcome),
         }
     }
 

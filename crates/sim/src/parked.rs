@@ -3,20 +3,18 @@
 use std::collections::BTreeMap;
 
 use proactor_core::{
-    Accept, AcceptMany, Connect, Direction, Error, Operation, Outcome, Recv, Send, SendAll, SentAll,
-    Shutdown, Slot, Token,
+    Accept, AcceptMany, Connect, Direction, Error, Operation, Outcome, Recv, Send, SendAll, SentAll, Slot,
+    Token,
 };
 
 use crate::socket::Id;
 
-/// An operation on a socket, and how far it has come.
+/// An operation on a socket that was begun, and how far it has come.
 #[derive(Debug)]
 pub(crate) enum Work {
     Accept(Accept),
     AcceptMany(AcceptMany),
     Connect(Connect),
-    /// A connect that was begun.
-    Connecting(Connect),
     Recv(Recv),
     Send(Send),
     SendAll {
@@ -24,28 +22,13 @@ pub(crate) enum Work {
         /// Bytes that were sent.
         transferred: usize,
     },
-    Shutdown(Shutdown),
 }
 
 impl Work {
-    /// The work of an operation on a socket; any other comes back.
-    pub(crate) fn new(operation: Operation) -> Result<Self, Operation> {
-        Ok(match operation {
-            Operation::Accept(operation) => Self::Accept(operation),
-            Operation::AcceptMany(operation) => Self::AcceptMany(operation),
-            Operation::Connect(operation) => Self::Connect(operation),
-            Operation::Recv(operation) => Self::Recv(operation),
-            Operation::Send(operation) => Self::Send(operation),
-            Operation::SendAll(operation) => Self::SendAll { operation, transferred: 0 },
-            Operation::Shutdown(operation) => Self::Shutdown(operation),
-            other => return Err(other),
-        })
-    }
-
     pub(crate) fn direction(&self) -> Direction {
         match self {
             Self::Accept(_) | Self::AcceptMany(_) | Self::Recv(_) => Direction::Read,
-            _ => Direction::Write,
+            Self::Connect(_) | Self::Send(_) | Self::SendAll { .. } => Direction::Write,
         }
     }
 
@@ -54,13 +37,12 @@ impl Work {
         let operation = match self {
             Self::Accept(operation) => Operation::Accept(operation),
             Self::AcceptMany(operation) => Operation::AcceptMany(operation),
-            Self::Connect(operation) | Self::Connecting(operation) => Operation::Connect(operation),
+            Self::Connect(operation) => Operation::Connect(operation),
             Self::Recv(operation) => Operation::Recv(operation),
             Self::Send(operation) => Operation::Send(operation),
             Self::SendAll { operation: SendAll { handle, buffer }, transferred } => {
                 return Outcome::SendAll(SentAll { handle, buffer, transferred, result: Err(error) });
             }
-            Self::Shutdown(operation) => Operation::Shutdown(operation),
         };
         operation.fail(error)
     }
@@ -117,16 +99,16 @@ impl Table {
         Some(&mut self.entries.get_mut(&slot)?.parked[direction as usize])
     }
 
-    /// Whether work can be parked there.
+    /// The socket in `slot`, if work can be parked there.
     ///
     /// # Errors
     /// [`Error::StaleHandle`] if the slot is empty, [`Error::Busy`] if the direction is taken.
-    pub(crate) fn check(&self, slot: Slot, direction: Direction) -> Result<(), Error> {
+    pub(crate) fn vacant(&self, slot: Slot, direction: Direction) -> Result<Id, Error> {
         let entry = self.entries.get(&slot).ok_or(Error::StaleHandle)?;
-        if entry.parked[direction as usize].is_none() { Ok(()) } else { Err(Error::Busy) }
+        if entry.parked[direction as usize].is_none() { Ok(entry.socket) } else { Err(Error::Busy) }
     }
 
-    /// Parks work where [`check`](Self::check) allows it, to be tried in the next pass.
+    /// Parks work where [`vacant`](Self::vacant) allows it, to be tried in the next pass.
     pub(crate) fn park(&mut self, slot: Slot, token: Token, work: Work) {
         let direction = work.direction();
         self.park_again(slot, token, work);

@@ -246,3 +246,18 @@ fn an_accepted_socket_has_the_options_of_its_listener() {
     assert_eq!(bed.recv(client, 1), Ok(vec![0]));
     assert_eq!(bed.sent_all(token), (4097, Ok(())));
 }
+
+#[test]
+fn what_is_started_behind_a_connect_waits_for_it() {
+    for seed in 0..20 {
+        let mut bed = Bed::with_seed(seed);
+        let (listener, address) = bed.listener("127.0.0.1:0", 1);
+        let (client, connect) = bed.connect(&address);
+        let recv = bed.start_recv(client, 1);
+        assert_eq!(bed.connected(connect), Ok(()));
+        let accept = bed.start(Accept { listener });
+        let (server, _) = bed.accepted(accept).unwrap();
+        bed.send(server, b"x").unwrap();
+        assert_eq!(bed.received(recv), Ok(b"x".to_vec()));
+    }
+}

@@ -3,6 +3,7 @@
 mod cancel;
 mod connect;
 mod control;
+mod event_loop;
 mod hostile;
 mod random;
 mod seed;
