@@ -1,0 +1,135 @@
+//! Any sequence of calls, sensible or not: nothing panics, each started token ends exactly once.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{AcceptMany, Slot};
+
+/// How many slots the calls are about; few, so that they meet.
+const SLOTS: u32 = 6;
+
+#[derive(Clone, Debug)]
+enum Call {
+    Open(Family),
+    Close,
+    Control(Control),
+    Accept,
+    AcceptMany,
+    Connect(Address),
+    Recv(usize),
+    Send(usize),
+    SendAll(usize),
+    Shutdown(ShutdownHow),
+    Cancel(u32),
+    Wait,
+}
+
+/// Few ports, so that they meet too; 0 among them.
+fn address() -> impl Strategy<Value = Address> {
+    (prop_oneof![Just("127.0.0.1"), Just("[::1]"), Just("[::]")], 0..3_u8)
+        .prop_map(|(ip, port)| format!("{ip}:{port}").parse().unwrap())
+}
+
+fn option() -> impl Strategy<Value = SocketOption> {
+    prop_oneof![
+        any::<bool>().prop_map(SocketOption::ReuseAddress),
+        any::<bool>().prop_map(SocketOption::ReusePort),
+        any::<bool>().prop_map(SocketOption::V6Only),
+        (0..10_000_u32).prop_map(SocketOption::ReceiveBuffer),
+        (0..10_000_u32).prop_map(SocketOption::SendBuffer),
+        Just(SocketOption::Linger(Some(std::time::Duration::ZERO))),
+    ]
+}
+
+fn call() -> impl Strategy<Value = Call> {
+    let family = prop_oneof![Just(Family::Ipv4), Just(Family::Ipv6)];
+    let how = prop_oneof![Just(ShutdownHow::Read), Just(ShutdownHow::Write), Just(ShutdownHow::Both)];
+    let len = 0..20_000_usize;
+    prop_oneof![
+        3 => family.prop_map(Call::Open),
+        1 => Just(Call::Close),
+        2 => address().prop_map(|address| Call::Control(Control::Bind(address))),
+        2 => (0..3_u32).prop_map(|backlog| Call::Control(Control::Listen(backlog))),
+        1 => option().prop_map(|option| Call::Control(Control::Set(option))),
+        2 => Just(Call::Accept),
+        1 => Just(Call::AcceptMany),
+        4 => address().prop_map(Call::Connect),
+        3 => len.clone().prop_map(Call::Recv),
+        2 => len.clone().prop_map(Call::Send),
+        2 => len.prop_map(Call::SendAll),
+        1 => how.prop_map(Call::Shutdown),
+        1 => (0..200_u32).prop_map(Call::Cancel),
+        4 => Just(Call::Wait),
+    ]
+}
+
+impl Bed {
+    /// Makes the call on `slot`; `handle` is only what its operation names.
+    fn call(&mut self, slot: Slot, call: Call, handle: Handle) {
+        // What those say that answer at once is another test's business.
+        let operation = match call {
+            Call::Open(family) => {
+                _ = self.sim.socket(slot, family);
+                return;
+            }
+            Call::Close => {
+                _ = self.sim.close(slot);
+                return;
+            }
+            Call::Control(control) => {
+                _ = self.sim.control(slot, control);
+                return;
+            }
+            Call::Accept => Accept { listener: handle }.into(),
+            Call::AcceptMany => AcceptMany { listener: handle }.into(),
+            Call::Connect(address) => Connect { handle, address }.into(),
+            Call::Recv(len) => Recv { handle, buffer: Buffer::zeroed(len) }.into(),
+            Call::Send(len) => Send { handle, buffer: Buffer::zeroed(len) }.into(),
+            Call::SendAll(len) => SendAll { handle, buffer: Buffer::zeroed(len) }.into(),
+            Call::Shutdown(how) => Shutdown { handle, how }.into(),
+            Call::Cancel(index) => {
+                self.sim.cancel(Token { index, arming: 7 }, slot, &mut self.done);
+                return self.collect();
+            }
+            Call::Wait => {
+                self.sim.wait(Until::Now, &mut self.done).unwrap();
+                return self.collect();
+            }
+        };
+        self.sim.start(Token { index: self.started, arming: 7 }, slot, operation, &mut self.done);
+        self.started += 1;
+        self.collect();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_token_ends_exactly_once(seed: u64, calls in prop::collection::vec((0..SLOTS, call()), 1..200)) {
+        let mut bed = Bed::with_seed(seed);
+        // Something to be hostile to: a full listener and a connection.
+        let (handle, address) = bed.listener("127.0.0.1:1", 0);
+        bed.connect(&address);
+        bed.connect(&address);
+        bed.pair();
+        let first = bed.started;
+        for (slot, call) in calls {
+            bed.call(Slot(slot), call, handle);
+        }
+        bed.settle();
+        // Accepted sockets are beyond the slots that were named.
+        for slot in 0..300 {
+            _ = bed.sim.close(Slot(slot));
+        }
+        bed.settle();
+        prop_assert_eq!(bed.sim.network.sockets.len(), 0, "a socket was left behind");
+        for index in first..bed.started {
+            let outcomes = bed.outcomes.get(&index).map_or(&[][..], Vec::as_slice);
+            let last = outcomes.len().checked_sub(1);
+            let finals: Vec<_> = (0..outcomes.len()).filter(|&at| !outcomes[at].is_more()).collect();
+            prop_assert_eq!(&finals, &Vec::from_iter(last), "token {}: {:?}", index, outcomes);
+            prop_assert!(last.is_some(), "token {} never ended", index);
+        }
+    }
+}
