@@ -337,12 +337,12 @@ fn a_million_expire_in_order() {
 
 #[test]
 fn a_million_armed_and_cancelled_leave_no_growth() {
-    const COUNT: u32 = 100_000;
+    const COUNT: u32 = 1_000_000;
     let mut random = Random(11);
     let mut timers = Timers::new(0);
     let mut order: Vec<u32> = (0..COUNT).collect();
     let mut chunks = 0;
-    for round in 0..10 {
+    for round in 0..3 {
         for index in 0..COUNT {
             timers.insert(index, random.below(100 * SECOND));
         }
@@ -372,6 +372,31 @@ fn a_timer_that_is_reset_for_ever_leaves_no_growth() {
         assert!(timers.wheel.chunks() < 1000, "{} chunks", timers.wheel.chunks());
         assert!(timers.near.late_len() <= 1);
     }
+}
+
+#[test]
+fn timers_armed_again_when_they_expire_leave_no_growth() {
+    const COUNT: u32 = 50;
+    let mut random = Random(13);
+    let mut timers = Timers::new(0);
+    (0..COUNT).for_each(|index| timers.insert(index, u64::from(index)));
+    for _ in 0..50_000 {
+        let now = timers.next_deadline().unwrap();
+        while let Some(index) = timers.pop_expired(now) {
+            timers.insert(index, now + 1 + random.below(SECOND));
+        }
+    }
+    assert!(timers.wheel.chunks() <= COUNT as usize, "{} chunks", timers.wheel.chunks());
+}
+
+/// Where there are only a few, the next one is looked for without moving the wheel ahead.
+#[test]
+fn cancelling_one_of_a_few_far_timers_leaves_the_wheel_where_it_is() {
+    let mut timers = Timers::new(0);
+    (0..10).for_each(|index| timers.insert(index, YEAR + u64::from(index)));
+    assert!(timers.remove(0));
+    assert_eq!(timers.next_deadline(), Some(YEAR + 1));
+    assert!(!timers.wheel.is_ahead_of(0));
 }
 
 /// Long time-outs that are cancelled in order make the wheel run ahead; short timers must not stay in the heap because of that.
