@@ -4,19 +4,19 @@ use std::io;
 
 use crate::done::Done;
 use crate::socket::{Control, Family, Reply};
-use crate::{Capabilities, Config, Error, Operation, Slot, Time};
+use crate::{Capabilities, Config, Error, Slot, Time};
 
 /// The system's descriptor, owned. An alias of core's, so that a system with another type stays possible.
 pub type OwnedDescriptor = std::os::fd::OwnedFd;
 
 /// Names one *arming* of an operation to the backend: fresh for each, never the user's key.
 ///
-/// `index` is small and dense (core's place for the completion), so that a backend can keep a table by it.
+/// `index` is small and dense (core's place for the operation), so that a backend can keep a table by it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Token {
-    /// The completion's place in core's table.
+    /// The operation's place in core's table.
     pub index: u32,
-    /// Counts the armings of that place.
+    /// Counts the operations of that place.
     pub arming: u32,
 }
 
@@ -41,9 +41,9 @@ pub trait Wake: Clone + Send + Sync + 'static {
 ///
 /// *If you use a loop*, you need nothing of this trait: name a backend's crate and use its `Loop`.
 ///
-/// *If you implement one*: the trait is safe to implement and safe to call, because a backend owns an operation, by
-/// value, from [`start`](Self::start) until it pushes the outcome. These rules make that true; the conformance suite
-/// and the tests of each backend hold it to them.
+/// *If you implement one*: the trait is safe to implement and safe to call, because a backend takes what the kernel may
+/// write to out of core's reach, by value, from [`start`](Self::start) until it pushes the outcome. These rules make
+/// that true; the conformance suite and the tests of each backend hold it to them.
 ///
 /// 1. Memory safety under any sequence of calls, also hostile ones: duplicate tokens, unknown ones, slots that were
 ///    never attached. Kernel-visible memory **must** be found by the backend's own slot and generation, **never** by
@@ -108,9 +108,13 @@ pub trait Backend: Sized {
     /// Why not; [`Error::StaleHandle`] if the slot is empty.
     fn control(&mut self, slot: Slot, control: Control) -> Result<Reply, Error>;
 
-    /// Starts `operation` on the descriptor in `slot` (for one without a descriptor, the slot means nothing). Either
-    /// pushes its outcome at once or keeps it.
-    fn start(&mut self, token: Token, slot: Slot, operation: Operation, done: &mut Done);
+    /// Starts the operation that `done` keeps as `token`, on the descriptor in `slot` (for one without a descriptor, the
+    /// slot means nothing). It is decided at once, or by a later call.
+    ///
+    /// Where nothing outside the process touches an operation while it waits, it can stay where it is: the backend fills
+    /// in its result ([`Done::undecided`], [`Done::decided`]). Where the kernel may write to its buffer, the backend
+    /// **must** take it out ([`Done::take`]), own it, and push its outcome ([`Done::push`]).
+    fn start(&mut self, token: Token, slot: Slot, done: &mut Done);
 
     /// Asks that what was started as `token` ends, pushing its outcome now or later: its real one where that is
     /// decided, [`Error::Canceled`] otherwise. `slot` is what it was started with.

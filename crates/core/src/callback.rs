@@ -18,16 +18,15 @@ pub(crate) trait Deliver<B: Backend, S>: Sized {
     /// What is stored.
     type Callback;
 
-    /// Calls `callback`, which was taken out of the loop, with the outcome of the completion at `index`, which is the next
-    /// of the queue.
-    fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, callback: Self::Callback);
+    /// Calls `callback`, which was taken out of the loop, with the outcome in `cell` of the completion at `index`.
+    fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, cell: u32, callback: Self::Callback);
 }
 
 /// What is known of a stored callback once its type is forgotten.
 struct Table<B: Backend, S> {
     /// # Safety
     /// The slot at the index must hold the value that this table was stored with.
-    deliver: unsafe fn(&mut Inner<B, S>, &mut S, u32),
+    deliver: unsafe fn(&mut Inner<B, S>, &mut S, u32, u32),
     /// # Safety
     /// The storage must hold the value that this table was stored with, and not be used again.
     drop: unsafe fn(*mut Storage),
@@ -62,13 +61,13 @@ const fn is_inline<T>() -> bool {
 
 /// Calls the callback of the completion at `index`; false if it has none.
 #[inline(always)]
-pub(crate) fn deliver<B: Backend, S>(inner: &mut Inner<B, S>, state: &mut S, index: u32) -> bool {
+pub(crate) fn deliver<B: Backend, S>(inner: &mut Inner<B, S>, state: &mut S, index: u32, cell: u32) -> bool {
     let Some(slot) = inner.callbacks.slots.get(index as usize) else { return false };
     // SAFETY: null, or the address of a constant.
     let Some(table) = (unsafe { slot.table.as_ref() }) else { return false };
     let deliver = table.deliver;
     // SAFETY: a slot's table is that which its storage was written with, kept by `put`.
-    unsafe { deliver(inner, state, index) };
+    unsafe { deliver(inner, state, index, cell) };
     true
 }
 
@@ -78,12 +77,13 @@ unsafe fn deliver_stored<B: Backend, S, D: Deliver<B, S>>(
     inner: &mut Inner<B, S>,
     state: &mut S,
     index: u32,
+    cell: u32,
 ) {
     let slot = &mut inner.callbacks.slots[index as usize];
     slot.table = std::ptr::null();
     // SAFETY: the caller vouches for the type, and the null table gives the value up.
     let callback = unsafe { read::<D::Callback>(&raw const slot.storage) };
-    D::deliver(inner, state, index, callback);
+    D::deliver(inner, state, index, cell, callback);
 }
 
 /// # Safety

@@ -380,8 +380,8 @@ where
     type Callback = F;
 
     #[inline(always)]
-    fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, callback: F) {
-        if let Some(output) = inner.driver.done.take_next().and_then(O::output) {
+    fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, cell: u32, callback: F) {
+        if let Some(output) = inner.driver.done.cells.remove(cell).and_then(O::output) {
             callback(state, &mut Context::new(inner), output);
         }
         inner.driver.finish(index);
@@ -400,8 +400,8 @@ where
     type Callback = F;
 
     #[inline(always)]
-    fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, mut callback: F) {
-        let Some(output) = inner.driver.done.take_next().and_then(O::output) else {
+    fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, cell: u32, mut callback: F) {
+        let Some(output) = inner.driver.done.cells.remove(cell).and_then(O::output) else {
             return inner.driver.finish(index);
         };
         let transient = O::is_transient(&output);
@@ -435,8 +435,8 @@ where
 {
     type Callback = F;
 
-    fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, mut callback: F) {
-        let Some(outcome) = inner.driver.done.take_next() else { return };
+    fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, cell: u32, mut callback: F) {
+        let Some(outcome) = inner.driver.done.cells.remove(cell) else { return };
         if outcome.is_more() {
             if let Some(item) = O::item(outcome) {
                 let flow = callback(state, &mut Context::new(inner), Event::More(item));

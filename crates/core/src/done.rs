@@ -3,24 +3,41 @@
 use std::collections::VecDeque;
 
 use crate::backend::Token;
-use crate::handles::Handles;
+use crate::cells::Cells;
+use crate::handles::{Handles, NONE};
+use crate::operation::Operation;
 use crate::{Handle, Outcome};
 
-/// The queue into which a [`Backend`](crate::Backend) pushes outcomes, in the order in which they are delivered.
+/// Marks a token in the queue as that of an item. There are fewer than 2^31 cells.
+const ITEM: u32 = 1 << 31;
+
+/// The token of the operation that an entry of the queue is an item of, if it is one.
+#[inline(always)]
+pub(crate) const fn of_item(token: Token) -> Option<Token> {
+    if token.index & ITEM == 0 {
+        return None;
+    }
+    Some(Token { index: token.index & !ITEM, arming: token.arming })
+}
+
+/// What a [`Backend`](crate::Backend) completes, in the order in which it is delivered, and the operations that it has
+/// not taken out of their cells.
+///
+/// An operation and its outcome are one thing: its parts, with a result that is not decided yet. Where nothing outside
+/// the process touches the parts while they wait (readiness), a backend leaves them where they are: it works on
+/// [`undecided`](Self::undecided), and says [`decided`](Self::decided). Where the kernel does, it
+/// [`take`](Self::take)s the operation, owns it, and [`push`](Self::push)es the outcome.
 #[derive(Debug)]
 pub struct Done {
-    pub(crate) queue: VecDeque<Completed>,
+    pub(crate) cells: Cells,
+    /// Tokens of what is decided; with [`ITEM`], of what has brought the next of the items.
+    pub(crate) queue: VecDeque<Token>,
+    /// Outcomes of multishot operations that go on.
+    pub(crate) items: VecDeque<Outcome>,
+    /// Outcomes of tokens that have no undecided operation.
+    pub(crate) strays: VecDeque<(Token, Outcome)>,
     pub(crate) handles: Handles,
 }
-
-/// One entry of the queue.
-#[derive(Debug)]
-pub(crate) struct Completed {
-    pub(crate) token: Token,
-    pub(crate) outcome: Outcome,
-}
-
-const _: () = assert!(size_of::<Completed>() <= 80);
 
 impl Done {
     /// An empty queue, as a [`Driver`](crate::Driver) makes one; for testing a backend by itself.
@@ -29,24 +46,54 @@ impl Done {
         Self::with_tag(crate::handle::next_tag())
     }
 
-    /// The queue of the loop with `tag`.
+    /// That of the loop with `tag`.
     pub(crate) fn with_tag(tag: u32) -> Self {
-        Self { queue: VecDeque::new(), handles: Handles::new(tag) }
+        let (queue, items, strays) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
+        Self { cells: Cells::new(), queue, items, strays, handles: Handles::new(tag) }
     }
 
     /// Pushes the outcome of what was started as `token`: final, unless it [`is_more`](Outcome::is_more).
-    #[inline(always)]
+    #[inline]
     pub fn push(&mut self, token: Token, outcome: Outcome) {
-        if self.queue.len() == self.queue.capacity() {
-            grow_queue(&mut self.queue);
+        let Some(cell) = self.cells.get(token).filter(|cell| !cell.decided) else {
+            return self.strays.push_back((token, outcome));
+        };
+        if outcome.is_more() {
+            self.items.push_back(outcome);
+            return self.queue.push_back(Token { index: token.index | ITEM, arming: token.arming });
         }
-        self.queue.push_back(Completed { token, outcome });
+        cell.put(outcome);
+        self.decide(token);
     }
 
-    /// Takes the outcome that is next, which its reader has looked at already.
+    /// Takes the operation that is to be started as `token` out of its cell. None if it was taken before.
+    #[inline]
+    pub fn take(&mut self, token: Token) -> Option<Operation> {
+        let cell = self.cells.get(token).filter(|cell| !cell.decided)?;
+        cell.take().and_then(Outcome::into_operation)
+    }
+
+    /// The parts of the operation that was started as `token`, where they are, for its result to be filled in. None if
+    /// it was taken out, or is decided.
     #[inline(always)]
-    pub(crate) fn take_next(&mut self) -> Option<Outcome> {
-        self.queue.pop_front().map(|completed| completed.outcome)
+    pub fn undecided(&mut self, token: Token) -> Option<&mut Outcome> {
+        self.cells.get(token).filter(|cell| !cell.decided)?.outcome_mut()
+    }
+
+    /// Says that the result of the operation that was started as `token` is filled in, where its parts are.
+    #[inline(always)]
+    pub fn decided(&mut self, token: Token) {
+        if self.undecided(token).is_some() {
+            self.decide(token);
+        }
+    }
+
+    #[inline(always)]
+    fn decide(&mut self, token: Token) {
+        if let Some(cell) = self.cells.get(token) {
+            cell.decided = true;
+            self.queue.push_back(token);
+        }
     }
 
     /// A handle for a descriptor that an outcome brings into the loop (accept). The backend keeps the descriptor in
@@ -64,27 +111,29 @@ impl Done {
     #[must_use]
     #[inline]
     pub fn len(&self) -> usize {
-        self.queue.len()
+        self.queue.len() + self.strays.len()
     }
 
     /// Whether none is queued.
     #[must_use]
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.queue.is_empty() && self.strays.is_empty()
+    }
+
+    /// An operation to be started, as a driver makes one; for testing a backend by itself.
+    pub fn submit(&mut self, operation: Operation) -> Token {
+        self.cells.insert(NONE, operation.undecided())
     }
 
     /// Takes the next outcome, as the driver does; for testing a backend by itself.
     pub fn pop(&mut self) -> Option<(Token, Outcome)> {
-        self.queue.pop_front().map(|completed| (completed.token, completed.outcome))
+        let Some(token) = self.queue.pop_front() else { return self.strays.pop_front() };
+        if let Some(token) = of_item(token) {
+            return self.items.pop_front().map(|item| (token, item));
+        }
+        self.cells.remove(token.index).map(|outcome| (token, outcome))
     }
-}
-
-/// Makes room. It cannot unwind, which would be no use (there is no memory) and would cost: what is pushed could not be
-/// kept in registers, since unwinding has to find it to drop it.
-#[cold]
-extern "C" fn grow_queue(queue: &mut VecDeque<Completed>) {
-    queue.reserve(queue.capacity().max(16));
 }
 
 impl Default for Done {

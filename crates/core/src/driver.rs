@@ -2,15 +2,13 @@
 
 use std::io;
 
-use slab::Slab;
-
 use crate::backend::{Backend, Token};
-use crate::done::{Completed, Done};
+use crate::done::{Done, of_item};
 use crate::handle::{Key, Name, Slot};
 use crate::handles::{NONE, Queue};
 use crate::notifier::{Inbox, Notifier, Waker};
-use crate::operation::{Due, Operation, Submission, Target, Timer};
-use crate::outcome::{Expired, Outcome};
+use crate::operation::{Due, Submission, Target, Timer};
+use crate::outcome::Outcome;
 use crate::state::{Call, Effect, Phase, State, step};
 use crate::timers::Timers;
 use crate::{Config, Error, Time};
@@ -36,12 +34,10 @@ pub struct Driver<B: Backend> {
     backend: B,
     pub(crate) done: Done,
     completions: Completions,
-    /// What the next turn hands over, in the order in which it was submitted.
-    starting: Vec<Starting>,
+    /// What the next turn starts, in the order in which it was submitted.
+    starting: Vec<Token>,
     /// The same list's other half: emptied by the turn, and kept for its memory.
-    started: Vec<Starting>,
-    /// Operations that wait for their turn: behind others of their handle, for a notifier, or for a delay.
-    waiting: Slab<Operation>,
+    started: Vec<Token>,
     timers: Timers,
     inbox: Inbox,
     /// Handles that close in the next turn because a `Close` of an idle handle was submitted.
@@ -67,35 +63,19 @@ pub struct Driver<B: Backend> {
     running_reset: Option<Timer>,
 }
 
-/// One operation of the list of what is to be started. Empty once it was taken back.
-#[derive(Debug)]
-struct Starting {
-    index: u32,
-    operation: Option<Operation>,
-}
-
-/// What is to become of the next entry of the queue.
+/// What the next entry of the queue is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Verdict {
-    /// It is the last outcome of the completion at this index, whose callback runs now: the common case.
-    Last(u32),
-    /// [`Driver::examine_next`] finds out.
-    Slow,
-    /// There is none.
-    Empty,
-}
-
-/// What [`Driver::examine_next`] made of an entry of the queue.
-#[derive(Debug)]
-pub(crate) enum Taken {
-    /// The last outcome of the completion at `index`, whose callback runs now.
-    Last { index: u32, outcome: Outcome },
+pub(crate) enum Next {
+    /// The last outcome, in `cell`, of the completion at `index`, whose callback is to run now.
+    Last { index: u32, cell: u32 },
     /// An outcome with more to follow.
-    More { index: u32, outcome: Outcome },
-    /// The completion at `index` was deleted before, and has ended now.
+    More { index: u32, cell: u32 },
+    /// The end of the completion at `index`, which was deleted before.
     Discarded { index: u32 },
     /// Nothing that anyone waits for.
     Nothing,
+    /// There is none.
+    Empty,
 }
 
 impl<B: Backend> Driver<B> {
@@ -126,7 +106,6 @@ impl<B: Backend> Driver<B> {
             completions: Completions::new(tag),
             starting: Vec::new(),
             started: Vec::new(),
-            waiting: Slab::new(),
             timers,
             inbox,
             closing: Vec::new(),
@@ -158,57 +137,68 @@ impl<B: Backend> Driver<B> {
     /// Queues `operation` as the next arming of the completion at `index`, whose place is allocated.
     #[inline(always)]
     fn enqueue<O: Submission>(&mut self, index: u32, operation: O) {
+        let target = operation.target();
+        let token = self.done.cells.insert(index, operation.undecided());
         let full = self.completions.active() > self.max_operations;
         let completion = self.completions.get(index);
-        completion.arm(O::KIND);
+        completion.arm(O::KIND, token.index);
         if full {
-            return self.fail(index, operation.into_operation(), Error::Full);
+            return self.fail(index, Error::Full);
         }
-        match operation.target() {
+        match target {
             Target::Stream(handle, direction) => {
                 let Some(entry) = self.done.handles.get(handle) else {
-                    return self.fail(index, operation.into_operation(), Error::StaleHandle);
+                    return self.fail(index, Error::StaleHandle);
                 };
-                completion.slot = handle.slot();
-                completion.direction = direction;
+                (completion.slot, completion.direction, completion.linked) = (handle.slot(), direction, true);
                 let queue = entry.queue(direction);
                 if queue.tail != NONE {
-                    return self.queue_behind(index, operation.into_operation());
+                    return self.queue_behind(index);
                 }
                 *queue = Queue { head: index, tail: index };
-                completion.linked = true;
             }
-            Target::Close(handle) => return self.enqueue_close(index, handle, operation.into_operation()),
+            Target::Close(handle) => return self.enqueue_close(index, handle),
             Target::None | Target::Timer | Target::Notifier => {}
         }
-        completion.place = Place::Starting;
-        completion.position = self.starting.len() as u32;
         if self.starting.len() == self.starting.capacity() {
             grow_starting(&mut self.starting);
         }
-        self.starting.push(Starting { index, operation: Some(operation.into_operation()) });
+        self.starting.push(token);
     }
 
     /// Has what waited until now started by the next turn.
-    fn start_next_turn(&mut self, index: u32, operation: Operation) {
+    fn start_next_turn(&mut self, index: u32) {
         let completion = self.completions.get(index);
         completion.place = Place::Starting;
-        completion.position = self.starting.len() as u32;
-        self.starting.push(Starting { index, operation: Some(operation) });
+        let token = self.done.cells.token(completion.cell);
+        self.starting.push(token);
     }
 
-    /// Ends a completion, of whose operation the backend knows nothing, with `error`.
+    /// Ends a completion that was not started, with `error`.
     #[cold]
-    fn fail(&mut self, index: u32, operation: Operation, error: Error) {
-        self.end(index, operation.fail(error));
+    fn fail(&mut self, index: u32, error: Error) {
+        let cell = self.completions.get(index).cell;
+        let token = self.done.cells.token(cell);
+        if let Some(outcome) = self.done.undecided(token) {
+            outcome.set_error(error);
+        }
+        self.end(index);
     }
 
-    /// Queues the last outcome of a completion that is core's alone.
-    fn end(&mut self, index: u32, outcome: Outcome) {
+    /// Queues the last outcome, which is in its cell, of a completion that is core's alone.
+    fn end(&mut self, index: u32) {
         let completion = self.completions.get(index);
         (completion.phase, _) = step(completion.phase, Call::Queue);
-        let token = Token { index, arming: completion.arming };
-        self.done.push(token, outcome);
+        completion.place = Place::Nothing;
+        let token = self.done.cells.token(completion.cell);
+        self.done.decided(token);
+    }
+
+    /// The same for a completion whose cell is free already.
+    fn end_with(&mut self, index: u32, outcome: Outcome) {
+        let token = self.done.cells.insert(index, outcome);
+        self.completions.get(index).cell = token.index;
+        self.end(index);
     }
 
     /// Takes the next outcome, in the order in which they were completed.
@@ -217,90 +207,116 @@ impl<B: Backend> Driver<B> {
     /// [`is_more`](Outcome::is_more).
     pub fn pop(&mut self) -> Option<(Key, Outcome)> {
         loop {
-            let taken = match self.admit_next() {
-                Verdict::Last(index) => Taken::Last { index, outcome: self.done.take_next()? },
-                Verdict::Slow => self.examine_next(),
-                Verdict::Empty => return None,
-            };
-            match taken {
-                Taken::Last { index, outcome } => {
+            match self.next() {
+                Next::Last { index, cell } => {
                     let key = self.completions.key(index);
+                    let outcome = self.done.cells.remove(cell);
                     self.finish(index);
-                    return Some((key, outcome));
+                    return outcome.map(|outcome| (key, outcome));
                 }
-                Taken::More { index, outcome } => return Some((self.completions.key(index), outcome)),
-                Taken::Discarded { .. } | Taken::Nothing => {}
+                Next::More { index, cell } => {
+                    let outcome = self.done.cells.remove(cell);
+                    return outcome.map(|outcome| (self.completions.key(index), outcome));
+                }
+                Next::Discarded { .. } | Next::Nothing => {}
+                Next::Empty => return None,
             }
         }
     }
 
-    /// Looks at the next entry of the queue. Of the common case, it only remains to take the outcome and to deliver it.
+    /// Takes the next entry of the queue; its outcome remains in its cell.
     #[inline(always)]
-    pub(crate) fn admit_next(&mut self) -> Verdict {
-        let Some(Completed { token, outcome }) = self.done.queue.front() else { return Verdict::Empty };
-        let (token, kind, more) = (*token, outcome.kind(), outcome.is_more());
-        let Some(completion) = self.completions.find(token) else { return Verdict::Slow };
-        // In few instructions; everything else is found out by the table of states.
-        let is_common = completion.phase == Phase::Active && completion.kind == kind && !more;
-        if !is_common {
-            return Verdict::Slow;
+    pub(crate) fn next(&mut self) -> Next {
+        let Some(token) = self.done.queue.pop_front() else { return Next::Empty };
+        let Some(cell) = self.done.cells.get(token) else { return self.next_item(token) };
+        let (index, outcome) = (cell.owner, cell.outcome());
+        let Some(completion) = self.completions.owner(index) else { return Next::Nothing };
+        // The common case in few instructions; everything else is found out by the table of states.
+        let is_expected =
+            outcome.is_some_and(|outcome| outcome.kind() == completion.kind && !outcome.is_more());
+        if completion.phase != Phase::Active || !is_expected {
+            return self.next_rare(token, index);
         }
         completion.phase = Phase::Running;
-        completion.arming = completion.arming.wrapping_add(1);
         if completion.linked {
-            let (slot, direction) = (completion.slot, completion.direction);
             completion.linked = false;
-            self.leave_queue(token.index, slot, direction);
+            let (slot, direction) = (completion.slot, completion.direction);
+            self.leave_queue(index, slot, direction);
         }
-        Verdict::Last(token.index)
+        Next::Last { index, cell: token.index }
     }
 
-    /// Takes the next entry of the queue, one that is not the common case, and finds out what is to become of it.
+    /// An item of a multishot operation that goes on.
     #[cold]
-    pub(crate) fn examine_next(&mut self) -> Taken {
-        match self.done.queue.pop_front() {
-            Some(completed) => self.examine(completed),
-            None => Taken::Nothing,
-        }
+    fn next_item(&mut self, token: Token) -> Next {
+        let owner = of_item(token).and_then(|token| self.done.cells.get(token)).map(|cell| cell.owner);
+        let item = self.done.items.pop_front();
+        let (Some(index), Some(item)) = (owner, item) else { return Next::Nothing };
+        let token = self.done.cells.insert(index, item);
+        self.next_rare(token, index)
     }
 
-    /// Puts back what was found out to be for the callback of the completion at `index`, to be delivered next.
-    pub(crate) fn put_back(&mut self, index: u32, outcome: Outcome) {
-        let arming = self.completions.get(index).arming;
-        self.done.queue.push_front(Completed { token: Token { index, arming }, outcome });
-    }
-
-    fn examine(&mut self, completed: Completed) -> Taken {
-        let Completed { token, outcome } = completed;
-        let Some(completion) = self.completions.find(token) else { return self.fault(outcome) };
-        if completion.kind != outcome.kind() {
-            return self.mismatch(token.index, outcome);
+    /// What an entry of the queue is that is not the common case.
+    #[cold]
+    fn next_rare(&mut self, token: Token, index: u32) -> Next {
+        let kind = self.completions.get(index).kind;
+        let outcome = self.done.cells.get(token).and_then(|cell| cell.outcome());
+        let more = outcome.is_some_and(Outcome::is_more);
+        if outcome.is_none_or(|outcome| outcome.kind() != kind) {
+            self.replace_mismatch(token, index);
         }
-        let more = outcome.is_more();
         let call = if more { Call::More } else { Call::Last };
+        let completion = self.completions.get(index);
         let (phase, effect) = step(completion.phase, call);
-        if effect == Effect::NotFound {
-            return self.fault(outcome);
-        }
+        let linked = completion.linked;
         completion.phase = phase;
-        let index = token.index;
-        if more {
-            if effect == Effect::Deliver {
-                return Taken::More { index, outcome };
-            }
-            self.dispose(outcome);
-            return Taken::Nothing;
-        }
-        completion.arming = completion.arming.wrapping_add(1);
-        if completion.linked {
+        let cell = token.index;
+        if effect == Effect::NotFound {
+            self.faults += 1;
+            self.fault_unreported = true;
+        } else if !more && linked {
             self.unlink(index);
         }
-        if effect == Effect::Deliver {
-            return Taken::Last { index, outcome };
+        match (effect, more) {
+            (Effect::Deliver, false) => return Next::Last { index, cell },
+            (Effect::Deliver, true) => return Next::More { index, cell },
+            _ => {}
         }
-        self.dispose(outcome);
-        self.completions.free(index);
-        Taken::Discarded { index }
+        if let Some(outcome) = self.done.cells.remove(cell) {
+            self.dispose(outcome);
+        }
+        if effect == Effect::Discard && !more {
+            self.completions.free(index);
+            return Next::Discarded { index };
+        }
+        Next::Nothing
+    }
+
+    /// A backend has put the outcome of another kind of operation into a cell, or has lost the one that was there: it
+    /// ends with [`Error::Backend`], its parts lost.
+    fn replace_mismatch(&mut self, token: Token, index: u32) {
+        self.faults += 1;
+        let completion = self.completions.get(index);
+        let handle = self.done.handles.name(completion.slot);
+        let lost = Outcome::lost(completion.kind, handle);
+        let Some(cell) = self.done.cells.get(token) else { return };
+        let wrong = cell.take();
+        if let Some(lost) = lost {
+            cell.put(lost);
+        }
+        if let Some(wrong) = wrong {
+            self.dispose(wrong);
+        }
+    }
+
+    /// Outcomes that nothing was started for.
+    #[cold]
+    fn take_strays(&mut self) {
+        while let Some((_, outcome)) = self.done.strays.pop_front() {
+            self.faults += 1;
+            self.fault_unreported = true;
+            self.dispose(outcome);
+        }
     }
 
     /// Gives up an outcome that nobody will get: its buffer is dropped, a handle that it brings is closed.
@@ -328,64 +344,31 @@ impl<B: Backend> Driver<B> {
             self.completions.free(index);
             return false;
         }
-        if std::mem::take(&mut completion.veto) {
-            completion.arm(O::KIND);
-            self.fail(index, operation.into_operation(), Error::Canceled);
-            return true;
+        let vetoed = std::mem::take(&mut completion.veto);
+        if vetoed {
+            let token = self.done.cells.insert(index, operation.undecided());
+            self.completions.get(index).arm(O::KIND, token.index);
+            self.fail(index, Error::Canceled);
+        } else {
+            self.enqueue(index, operation);
         }
-        self.enqueue(index, operation);
         true
     }
 
     /// Arms the completion at `index` again, not before `due`. It keeps its place in its handle's queue meanwhile.
     pub(crate) fn rearm_at<O: Submission>(&mut self, index: u32, operation: O, due: Time) -> bool {
-        let vetoed = self.completions.get(index).veto;
-        if !self.rearm(index, operation) || vetoed {
-            return self.completions.get(index).phase != Phase::Dead;
+        if !self.rearm(index, operation) {
+            return false;
         }
         let completion = self.completions.get(index);
         // Anywhere else it has failed already, or waits behind others; then the delay is theirs.
-        if completion.phase == Phase::Adding
-            && completion.place == Place::Starting
-            && let Some(operation) = self.take_back_starting(index)
-        {
-            let position = self.waiting.insert(operation) as u32;
-            let completion = self.completions.get(index);
-            (completion.place, completion.position) = (Place::Delayed, position);
+        if completion.phase == Phase::Adding && completion.place == Place::Starting {
+            completion.place = Place::Delayed;
             self.timers.insert(index, due.as_nanos());
+            // It was the last to be put there.
+            self.starting.pop();
         }
         true
-    }
-
-    fn take_back_starting(&mut self, index: u32) -> Option<Operation> {
-        let position = self.completions.get(index).position as usize;
-        self.starting.get_mut(position).filter(|entry| entry.index == index)?.operation.take()
-    }
-
-    /// An outcome that nothing was started for.
-    #[cold]
-    fn fault(&mut self, outcome: Outcome) -> Taken {
-        self.faults += 1;
-        self.fault_unreported = true;
-        self.dispose(outcome);
-        Taken::Nothing
-    }
-
-    /// An outcome of another kind than what was started: the completion ends with [`Error::Backend`], its parts lost.
-    #[cold]
-    fn mismatch(&mut self, index: u32, outcome: Outcome) -> Taken {
-        let completion = self.completions.get(index);
-        let backend_has_it = matches!(completion.phase, Phase::Active | Phase::Canceling | Phase::Discarding)
-            && completion.place == Place::Backend;
-        let (kind, slot, arming) = (completion.kind, completion.slot, completion.arming);
-        let taken = self.fault(outcome);
-        if !backend_has_it {
-            return taken;
-        }
-        self.fault_unreported = false;
-        let handle = self.done.handles.name(slot);
-        let Some(outcome) = Outcome::lost(kind, handle) else { return taken };
-        self.examine(Completed { token: Token { index, arming }, outcome })
     }
 
     /// Where `key`'s completion stands.
@@ -466,19 +449,14 @@ impl<B: Backend> Driver<B> {
 
     /// How many outcomes are queued.
     pub(crate) fn outcomes(&self) -> usize {
-        self.done.len()
+        self.done.queue.len()
     }
 }
 
-/// Makes room; cannot unwind, for the same reason as that of [`Done`].
+/// Makes room. Cannot unwind, so that what is pushed can stay in registers.
 #[cold]
-extern "C" fn grow_starting(starting: &mut Vec<Starting>) {
+extern "C" fn grow_starting(starting: &mut Vec<Token>) {
     starting.reserve(starting.capacity().max(16));
-}
-
-/// The last outcome of a timer.
-fn expired(result: Result<(), Error>) -> Outcome {
-    Outcome::Timer(Expired { result })
 }
 
 /// The point in time of a timer that is armed at `now`.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::backend::{Backend, Until};
 use crate::callback::{self, Callbacks};
 use crate::context::Context;
-use crate::driver::{Driver, Taken, Verdict};
+use crate::driver::{Driver, Next};
 use crate::handles::NONE;
 use crate::{Config, Time};
 
@@ -166,45 +166,22 @@ impl<B: Backend, S> Guard<'_, B, S> {
     fn run_callbacks(&mut self, state: &mut S) -> usize {
         let mut called = 0;
         for _ in 0..self.inner.driver.outcomes() {
-            match self.inner.driver.admit_next() {
-                Verdict::Last(index) => self.call(state, index),
-                Verdict::Slow => {
-                    if !self.call_rare(state) {
-                        continue;
+            match self.inner.driver.next() {
+                Next::Last { index, cell } | Next::More { index, cell } => {
+                    self.inner.driver.running = index;
+                    callback::deliver(self.inner, state, index, cell);
+                    self.inner.driver.running = NONE;
+                    called += 1;
+                    if self.inner.interrupted {
+                        break;
                     }
                 }
-                Verdict::Empty => break,
-            }
-            called += 1;
-            if self.inner.interrupted {
-                break;
+                Next::Discarded { index } => self.inner.callbacks.clear(index),
+                Next::Nothing => {}
+                Next::Empty => break,
             }
         }
         called
-    }
-
-    #[inline(always)]
-    fn call(&mut self, state: &mut S, index: u32) {
-        self.inner.driver.running = index;
-        callback::deliver(self.inner, state, index);
-        self.inner.driver.running = NONE;
-    }
-
-    /// Delivers what is not the common case; whether a callback ran.
-    #[cold]
-    fn call_rare(&mut self, state: &mut S) -> bool {
-        match self.inner.driver.examine_next() {
-            Taken::Last { index, outcome } | Taken::More { index, outcome } => {
-                self.inner.driver.put_back(index, outcome);
-                self.call(state, index);
-                true
-            }
-            Taken::Discarded { index } => {
-                self.inner.callbacks.clear(index);
-                false
-            }
-            Taken::Nothing => false,
-        }
     }
 }
 

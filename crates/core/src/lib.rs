@@ -4,6 +4,7 @@
 mod backend;
 mod buffer;
 mod callback;
+mod cells;
 mod config;
 mod context;
 mod done;

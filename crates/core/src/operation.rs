@@ -160,32 +160,31 @@ impl Operation {
     /// The outcome that hands everything back with `error`.
     #[must_use]
     pub fn fail(self, error: Error) -> Outcome {
-        let result = Err(error);
+        let mut outcome = self.undecided();
+        outcome.set_error(error);
+        outcome
+    }
+
+    /// The outcome that it becomes, its result not decided yet.
+    pub(crate) fn undecided(self) -> Outcome {
         match self {
-            Self::Nop(Nop) => Outcome::Nop(NopDone { result }),
-            Self::Timer(_) => Outcome::Timer(Expired { result }),
-            Self::NotifierWait(NotifierWait { notifier }) => {
-                Outcome::NotifierWait(Notified { notifier, result })
-            }
-            Self::Accept(Accept { listener }) => Outcome::Accept(Accepted { listener, result: Err(error) }),
-            Self::AcceptMany(AcceptMany { listener }) => {
-                Outcome::AcceptManyEnded(AcceptManyEnded { listener, error })
-            }
-            Self::Connect(Connect { handle, address }) => {
-                Outcome::Connect(Connected { handle, address, result })
-            }
-            Self::Recv(Recv { handle, buffer }) => {
-                Outcome::Recv(Received { handle, buffer, result: Err(error) })
-            }
-            Self::Send(Send { handle, buffer }) => Outcome::Send(Sent { handle, buffer, result: Err(error) }),
-            Self::SendAll(SendAll { handle, buffer }) => {
-                Outcome::SendAll(SentAll { handle, buffer, transferred: 0, result })
-            }
-            Self::Shutdown(Shutdown { handle, how }) => Outcome::Shutdown(ShutDown { handle, how, result }),
-            Self::Close(Close { handle }) => Outcome::Close(Closed { handle, result }),
+            Self::Nop(operation) => operation.undecided(),
+            Self::Timer(operation) => operation.undecided(),
+            Self::NotifierWait(operation) => operation.undecided(),
+            Self::Accept(operation) => operation.undecided(),
+            Self::AcceptMany(operation) => operation.undecided(),
+            Self::Connect(operation) => operation.undecided(),
+            Self::Recv(operation) => operation.undecided(),
+            Self::Send(operation) => operation.undecided(),
+            Self::SendAll(operation) => operation.undecided(),
+            Self::Shutdown(operation) => operation.undecided(),
+            Self::Close(operation) => operation.undecided(),
         }
     }
 }
+
+/// The result of what is not decided. Whoever forgets to decide it breaks a rule of the backends.
+const UNDECIDED: Error = Error::Backend;
 
 /// Which operation it is: the variants of [`Operation`] without what they carry.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -256,9 +255,9 @@ pub trait Submission: sealed::Sealed + Sized {
     #[doc(hidden)]
     fn is_transient(output: &Self::Output) -> bool;
 
-    /// Into the variant of [`Operation`].
+    /// Into the variant of [`Outcome`], its result not decided yet.
     #[doc(hidden)]
-    fn into_operation(self) -> Operation;
+    fn undecided(self) -> Outcome;
 
     /// Out of the variant of [`Outcome`]; nothing from another one.
     #[doc(hidden)]
@@ -284,7 +283,7 @@ mod sealed {
 
 /// One variant: its struct, its output, and what it uses.
 macro_rules! submission {
-    ($name:ident => $output:ty, $outcome:ident, |$this:ident| $target:expr) => {
+    ($name:ident => $output:ident, $outcome:ident, |$this:ident| $target:expr, |$whole:ident| $undecided:expr) => {
         impl sealed::Sealed for $name {}
 
         impl Submission for $name {
@@ -303,8 +302,9 @@ macro_rules! submission {
             }
 
             #[inline(always)]
-            fn into_operation(self) -> Operation {
-                Operation::$name(self)
+            fn undecided(self) -> Outcome {
+                let $whole = self;
+                Outcome::$outcome($undecided)
             }
 
             #[inline(always)]
@@ -325,17 +325,39 @@ macro_rules! submission {
     };
 }
 
-submission!(Nop => NopDone, Nop, |_this| Target::None);
-submission!(Timer => Expired, Timer, |_this| Target::Timer);
-submission!(NotifierWait => Notified, NotifierWait, |_this| Target::Notifier);
-submission!(Accept => Accepted, Accept, |this| Target::Stream(this.listener, Direction::Read));
-submission!(AcceptMany => AcceptManyEnded, AcceptManyEnded, |this| Target::Stream(this.listener, Direction::Read));
-submission!(Connect => Connected, Connect, |this| Target::Stream(this.handle, Direction::Write));
-submission!(Recv => Received, Recv, |this| Target::Stream(this.handle, Direction::Read));
-submission!(Send => Sent, Send, |this| Target::Stream(this.handle, Direction::Write));
-submission!(SendAll => SentAll, SendAll, |this| Target::Stream(this.handle, Direction::Write));
-submission!(Shutdown => ShutDown, Shutdown, |this| Target::Stream(this.handle, Direction::Write));
-submission!(Close => Closed, Close, |this| Target::Close(this.handle));
+submission!(Nop => NopDone, Nop, |_this| Target::None, |_this| NopDone { result: Err(UNDECIDED) });
+submission!(Timer => Expired, Timer, |_this| Target::Timer, |this| {
+    Expired { due: this.due, result: Err(UNDECIDED) }
+});
+submission!(NotifierWait => Notified, NotifierWait, |_this| Target::Notifier, |this| {
+    Notified { notifier: this.notifier, result: Err(UNDECIDED) }
+});
+submission!(Accept => Accepted, Accept, |this| Target::Stream(this.listener, Direction::Read), |this| {
+    Accepted { listener: this.listener, result: Err(UNDECIDED) }
+});
+submission!(
+    AcceptMany => AcceptManyEnded, AcceptManyEnded,
+    |this| Target::Stream(this.listener, Direction::Read),
+    |this| AcceptManyEnded { listener: this.listener, error: UNDECIDED }
+);
+submission!(Connect => Connected, Connect, |this| Target::Stream(this.handle, Direction::Write), |this| {
+    Connected { handle: this.handle, address: this.address, result: Err(UNDECIDED) }
+});
+submission!(Recv => Received, Recv, |this| Target::Stream(this.handle, Direction::Read), |this| {
+    Received { handle: this.handle, buffer: this.buffer, result: Err(UNDECIDED) }
+});
+submission!(Send => Sent, Send, |this| Target::Stream(this.handle, Direction::Write), |this| {
+    Sent { handle: this.handle, buffer: this.buffer, result: Err(UNDECIDED) }
+});
+submission!(SendAll => SentAll, SendAll, |this| Target::Stream(this.handle, Direction::Write), |this| {
+    SentAll { handle: this.handle, buffer: this.buffer, transferred: 0, result: Err(UNDECIDED) }
+});
+submission!(Shutdown => ShutDown, Shutdown, |this| Target::Stream(this.handle, Direction::Write), |this| {
+    ShutDown { handle: this.handle, how: this.how, result: Err(UNDECIDED) }
+});
+submission!(Close => Closed, Close, |this| Target::Close(this.handle), |this| {
+    Closed { handle: this.handle, result: Err(UNDECIDED) }
+});
 
 impl OneShot for Nop {}
 impl OneShot for Timer {}

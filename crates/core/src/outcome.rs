@@ -2,7 +2,10 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use crate::operation::{Kind, ShutdownHow};
+use crate::operation::{
+    Accept, AcceptMany, Close, Connect, Due, Kind, Nop, NotifierWait, Operation, Recv, Send, SendAll,
+    Shutdown, ShutdownHow, Timer,
+};
 use crate::{Address, Buffer, Error, Handle, Notifier};
 
 /// How a [`Nop`](crate::Nop) went.
@@ -15,6 +18,8 @@ pub struct NopDone {
 /// How a [`Timer`](crate::Timer) went.
 #[derive(Debug)]
 pub struct Expired {
+    /// What it was armed with.
+    pub(crate) due: Due,
     /// `Ok` once its deadline has passed.
     pub result: Result<(), Error>,
 }
@@ -196,6 +201,49 @@ impl Outcome {
             Kind::Shutdown => Self::Shutdown(ShutDown { handle, how: ShutdownHow::Both, result }),
         };
         Some(outcome)
+    }
+
+    /// Back into the operation; None for an item, which no operation is.
+    pub(crate) fn into_operation(self) -> Option<Operation> {
+        let operation = match self {
+            Self::Nop(_) => Operation::Nop(Nop),
+            Self::Timer(Expired { due, .. }) => Operation::Timer(Timer { due }),
+            Self::NotifierWait(Notified { notifier, .. }) => {
+                Operation::NotifierWait(NotifierWait { notifier })
+            }
+            Self::Accept(Accepted { listener, .. }) => Operation::Accept(Accept { listener }),
+            Self::AcceptManyItem(_) => return None,
+            Self::AcceptManyEnded(AcceptManyEnded { listener, .. }) => {
+                Operation::AcceptMany(AcceptMany { listener })
+            }
+            Self::Connect(Connected { handle, address, .. }) => {
+                Operation::Connect(Connect { handle, address })
+            }
+            Self::Recv(Received { handle, buffer, .. }) => Operation::Recv(Recv { handle, buffer }),
+            Self::Send(Sent { handle, buffer, .. }) => Operation::Send(Send { handle, buffer }),
+            Self::SendAll(SentAll { handle, buffer, .. }) => Operation::SendAll(SendAll { handle, buffer }),
+            Self::Shutdown(ShutDown { handle, how, .. }) => Operation::Shutdown(Shutdown { handle, how }),
+            Self::Close(Closed { handle, .. }) => Operation::Close(Close { handle }),
+        };
+        Some(operation)
+    }
+
+    /// Makes it an outcome that failed with `error`.
+    pub fn set_error(&mut self, error: Error) {
+        let failed = Err(error);
+        match self {
+            Self::Nop(NopDone { result })
+            | Self::Timer(Expired { result, .. })
+            | Self::NotifierWait(Notified { result, .. })
+            | Self::Connect(Connected { result, .. })
+            | Self::SendAll(SentAll { result, .. })
+            | Self::Shutdown(ShutDown { result, .. })
+            | Self::Close(Closed { result, .. }) => *result = failed,
+            Self::Recv(Received { result, .. }) | Self::Send(Sent { result, .. }) => *result = Err(error),
+            Self::Accept(Accepted { result, .. }) => *result = Err(error),
+            Self::AcceptManyEnded(ended) => ended.error = error,
+            Self::AcceptManyItem(_) => {}
+        }
     }
 
     /// The handle that this outcome brings into the loop, if any. It is closed where nobody will get to see it.

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use proactor_core::{Config, Error, Time, Until};
-use proactor_readiness::{Batch, Event, Poller, Registration, Watch};
+use proactor_readiness::{Batch, Event, Poller, Registration, Signs, Watch};
 use proactor_system::{self as system, EventWaker};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -41,6 +41,13 @@ pub struct EpollPoller {
 
 impl Poller for EpollPoller {
     const NAME: &'static str = "epoll";
+
+    const SIGNS: Signs = Signs {
+        readable: IRREGULAR.union(EventFlags::IN).bits(),
+        writable: CLOSED.union(EventFlags::OUT).bits(),
+        irregular: IRREGULAR.bits(),
+        closed: CLOSED.bits(),
+    };
 
     type Waker = EventWaker;
 
@@ -82,13 +89,7 @@ impl Poller for EpollPoller {
     #[inline(always)]
     fn event(&self, index: usize) -> Event {
         let epoll::Event { flags, data, .. } = self.events[index];
-        Event {
-            registration: Registration::from_u64(data.u64()),
-            readable: flags.intersects(IRREGULAR.union(EventFlags::IN)),
-            writable: flags.intersects(CLOSED.union(EventFlags::OUT)),
-            irregular: flags.intersects(IRREGULAR),
-            closed: flags.intersects(CLOSED),
-        }
+        Event { registration: Registration::from_u64(data.u64()), bits: flags.bits() }
     }
 }
 

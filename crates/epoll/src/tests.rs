@@ -7,7 +7,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use proactor_core::{Backend, Buffer, Config, Done, Error, Handle, Operation, Outcome, Recv, Token, Until};
-use proactor_readiness::{Batch, Event, Poller, Readiness, Registration, Watch};
+use proactor_readiness::{Batch, Event, Poller, Readiness, Registration, Signs, Watch};
 
 use crate::poller::EpollPoller;
 
@@ -41,6 +41,7 @@ struct Counting(EpollPoller);
 
 impl Poller for Counting {
     const NAME: &'static str = EpollPoller::NAME;
+    const SIGNS: Signs = EpollPoller::SIGNS;
     type Waker = <EpollPoller as Poller>::Waker;
 
     fn open(config: &Config) -> io::Result<Self> {
@@ -75,7 +76,6 @@ impl Poller for Counting {
 struct Rig {
     backend: Readiness<Counting>,
     done: Done,
-    tokens: u32,
 }
 
 impl Rig {
@@ -84,7 +84,7 @@ impl Rig {
     }
 
     fn with(config: &Config) -> Self {
-        Self { backend: Readiness::open(config).unwrap(), done: Done::new(), tokens: 0 }
+        Self { backend: Readiness::open(config).unwrap(), done: Done::new() }
     }
 
     fn attach(&mut self, descriptor: impl Into<OwnedFd>) -> Handle {
@@ -100,9 +100,8 @@ impl Rig {
     }
 
     fn start(&mut self, handle: Handle, operation: impl Into<Operation>) -> Token {
-        self.tokens += 1;
-        let token = Token { index: self.tokens, arming: 0 };
-        self.backend.start(token, handle.slot(), operation.into(), &mut self.done);
+        let token = self.done.submit(operation.into());
+        self.backend.start(token, handle.slot(), &mut self.done);
         token
     }
 

@@ -5,14 +5,15 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use proactor_core::{
-    Backend, Capabilities, Config, Control, Done, Error, Family, NopDone, Operation, Outcome,
-    OwnedDescriptor, Reply, Slot, Time, Token, Until,
+    Backend, Capabilities, Config, Control, Done, Error, Family, Outcome, OwnedDescriptor, Reply, Slot, Time,
+    Token, Until,
 };
 use proactor_system::{self as system, DescriptorKind, Mode, Transport};
 
 use crate::poller::{Event, Poller, Registration, Watch};
+use crate::read::fail;
 use crate::source::{Restore, Traits};
-use crate::table::{Reading, Table};
+use crate::table::{Table, Waiter};
 
 /// The backend over the poller `P`.
 pub struct Readiness<P: Poller> {
@@ -69,10 +70,10 @@ impl<P: Poller> Readiness<P> {
     #[inline(always)]
     fn dispatch(&mut self, event: Event, done: &mut Done) {
         let Some(entry) = self.table.registered(event.registration) else { return };
-        if event.writable {
+        if event.bits & P::SIGNS.writable != 0 {
             entry.source.write_drained = false;
-            if entry.waits_to_write() {
-                return self.dispatch_to_writer(event, done);
+            if let Some(token) = entry.writer.token() {
+                return self.dispatch_to_writer(event, token, done);
             }
         }
         self.dispatch_to_reader(event, done);
@@ -80,8 +81,9 @@ impl<P: Poller> Readiness<P> {
 
     /// The writer goes first, since how a connect went is an error that a receive would take away from it.
     #[inline(never)]
-    fn dispatch_to_writer(&mut self, event: Event, done: &mut Done) {
-        let is_connecting = self.resume_writing(Slot(event.registration.slot), event.closed, done);
+    fn dispatch_to_writer(&mut self, event: Event, token: Token, done: &mut Done) {
+        let closed = event.bits & P::SIGNS.closed != 0;
+        let is_connecting = self.resume_writer(Slot(event.registration.slot), token, closed, done);
         if !is_connecting {
             self.dispatch_to_reader(event, done);
         }
@@ -90,18 +92,17 @@ impl<P: Poller> Readiness<P> {
     #[inline(always)]
     fn dispatch_to_reader(&mut self, event: Event, done: &mut Done) {
         let Some(entry) = self.table.registered(event.registration) else { return };
-        if event.irregular {
+        if event.bits & P::SIGNS.irregular != 0 {
             entry.source.short_read_drains = false;
         }
-        if event.readable {
-            entry.source.read_drained = false;
-            match entry.reading {
-                Reading::Nothing => {}
-                Reading::Recv { .. } => entry.resume_recv(done),
-                Reading::Accept { .. } | Reading::AcceptMany { .. } => {
-                    self.resume_accepting(Slot(event.registration.slot), done);
-                }
-            }
+        if event.bits & P::SIGNS.readable == 0 {
+            return;
+        }
+        entry.source.read_drained = false;
+        if let Some(token) = entry.reader.token()
+            && !entry.resume_recv(token, done)
+        {
+            self.resume_reader(Slot(event.registration.slot), token, done);
         }
     }
 
@@ -128,9 +129,8 @@ impl<P: Poller> Readiness<P> {
             let registration = self.unfinished[index];
             let Some(entry) = self.table.registered(registration) else { continue };
             entry.source.is_unfinished = false;
-            let event =
-                Event { registration, readable: true, writable: true, irregular: false, closed: false };
-            self.dispatch(event, done);
+            let bits = P::SIGNS.readable & !P::SIGNS.irregular | P::SIGNS.writable & !P::SIGNS.irregular;
+            self.dispatch(Event { registration, bits }, done);
         }
         self.unfinished.drain(..len);
     }
@@ -192,33 +192,47 @@ impl<P: Poller> Backend for Readiness<P> {
     }
 
     #[inline]
-    fn start(&mut self, token: Token, slot: Slot, operation: Operation, done: &mut Done) {
-        match operation {
-            Operation::Recv(operation) => self.recv(token, slot, operation, done),
-            Operation::SendAll(operation) => self.send_all(token, slot, operation, done),
-            Operation::Send(operation) => self.send(token, slot, operation, done),
-            Operation::Accept(operation) => self.accept(token, slot, operation, done),
-            Operation::AcceptMany(operation) => self.accept_many(token, slot, operation, done),
-            Operation::Connect(operation) => self.connect(token, slot, operation, done),
-            Operation::Shutdown(operation) => self.shutdown(token, slot, operation, done),
-            Operation::Nop(_) => done.push(token, Outcome::Nop(NopDone { result: Ok(()) })),
+    fn start(&mut self, token: Token, slot: Slot, done: &mut Done) {
+        let is_decided = match done.undecided(token) {
+            Some(Outcome::Recv(received)) => self.table.recv(token, slot, received),
+            Some(Outcome::SendAll(sent)) => {
+                if !self.table.send_all(slot, sent) {
+                    return self.send_more(token, slot, done);
+                }
+                true
+            }
+            Some(Outcome::Send(sent)) => self.table.send(token, slot, sent),
+            Some(Outcome::Accept(_) | Outcome::AcceptManyEnded(_)) => return self.accept(token, slot, done),
+            Some(Outcome::Connect(_)) => return self.connect(token, slot, done),
+            Some(Outcome::Shutdown(_)) => return self.shutdown(token, slot, done),
+            Some(Outcome::Nop(nop)) => {
+                nop.result = Ok(());
+                true
+            }
             // Core's own, and what this backend does not know yet.
-            operation => done.push(token, operation.fail(Error::Unsupported)),
+            Some(other) => {
+                other.set_error(Error::Unsupported);
+                true
+            }
+            None => false,
+        };
+        if is_decided {
+            done.decided(token);
         }
     }
 
     fn cancel(&mut self, token: Token, slot: Slot, done: &mut Done) -> bool {
         let Ok(entry) = self.table.get(slot) else { return false };
-        if entry.reading.token() == Some(token) {
-            let canceled = self.unpark_reading(slot).and_then(|reading| reading.fail(Error::Canceled));
-            canceled.into_iter().for_each(|outcome| done.push(token, outcome));
-            return true;
+        let is_undecided = done.undecided(token).is_some();
+        if entry.reader == Waiter::new(token) {
+            entry.reader = Waiter::NOBODY;
+            fail(token, Error::Canceled, done);
+        } else if entry.writer == Waiter::new(token) {
+            self.cancel_writer(slot, token, done);
+        } else {
+            return false;
         }
-        let waiting = self.table.waiting_writer(slot).is_some_and(|(_, writing)| writing.token() == token);
-        if waiting {
-            self.cancel_writing(slot, token, done);
-        }
-        waiting
+        is_undecided
     }
 
     fn wait(&mut self, until: Until, done: &mut Done) -> Result<(), Error> {

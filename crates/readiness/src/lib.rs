@@ -24,4 +24,4 @@ mod tests;
 mod write;
 
 pub use backend::Readiness;
-pub use poller::{Batch, Event, Poller, Registration, Watch};
+pub use poller::{Batch, Event, Poller, Registration, Signs, Watch};

@@ -40,15 +40,22 @@ impl Registration {
 pub struct Event {
     /// Whose.
     pub registration: Registration,
+    /// What: the system's own bits, to be read with the poller's [`SIGNS`](Poller::SIGNS).
+    pub bits: u32,
+}
+
+/// Which of the system's bits say what. Each is told if any of its bits is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Signs {
     /// A call that reads may have an answer: bytes, a connection, the end, an error, urgent data.
-    pub readable: bool,
+    pub readable: u32,
     /// A call that writes may have an answer: room, a decided connect, an error.
-    pub writable: bool,
+    pub writable: u32,
     /// Something else than bytes and room came: an end of the stream, an error, urgent data. A short read proves
     /// nothing from now on.
-    pub irregular: bool,
-    /// Both directions are over, by a hang-up or an error; then it is readable, writable and irregular as well.
-    pub closed: bool,
+    pub irregular: u32,
+    /// Both directions are over, by a hang-up or an error. These bits are among those of all the others.
+    pub closed: u32,
 }
 
 /// What one wait brought.
@@ -73,6 +80,9 @@ pub enum Watch {
 pub trait Poller: Sized {
     /// The backend's name in tables: lower case.
     const NAME: &'static str;
+
+    /// How to read the bits of its events.
+    const SIGNS: Signs;
 
     /// Ends a wait from another thread.
     type Waker: Wake;

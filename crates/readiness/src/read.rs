@@ -1,91 +1,93 @@
 //! Operations that read: accept and receive.
 
-use std::mem;
 use std::task::{Poll, ready};
 
-use proactor_core::{
-    Accept, AcceptMany, AcceptManyEnded, Accepted, Connection, Done, Error, Outcome, Received, Recv, Slot,
-    Token,
-};
+use proactor_core::{Connection, Done, Error, Outcome, Received, Slot, Token};
 use proactor_system::Mode;
 
 use crate::Readiness;
 use crate::poller::Poller;
-use crate::source::{Restore, Source};
-use crate::table::{Entry, Reading};
+use crate::source::Restore;
+use crate::table::{Entry, Table, Waiter};
 
 /// How many connections one listener takes before others get their turn.
 const ACCEPTS_PER_TURN: usize = 64;
 
-impl<P: Poller> Readiness<P> {
+impl Table {
+    /// Receives, or waits to; whether it is decided.
     #[inline(always)]
-    pub(crate) fn recv(&mut self, token: Token, slot: Slot, operation: Recv, done: &mut Done) {
-        let Recv { handle, mut buffer } = operation;
-        let result = match self.table.reader(slot) {
-            Ok(entry) => match entry.source.receive_first(&mut buffer) {
+    pub(crate) fn recv(&mut self, token: Token, slot: Slot, received: &mut Received) -> bool {
+        received.result = match self.reader(slot) {
+            Ok(entry) => match entry.source.receive_first(&mut received.buffer) {
                 Poll::Ready(result) => result,
                 Poll::Pending => {
-                    entry.reading = Reading::Recv { token, handle, buffer };
-                    return;
+                    entry.reader = Waiter::new(token);
+                    return false;
                 }
             },
             Err(error) => Err(error),
         };
-        done.push(token, Outcome::Recv(Received { handle, buffer, result }));
+        true
     }
+}
 
-    pub(crate) fn accept(&mut self, token: Token, slot: Slot, operation: Accept, done: &mut Done) {
-        let Accept { listener } = operation;
+impl Entry {
+    /// Tries again what waits to receive, after an edge. False if it waits for something else.
+    #[inline(always)]
+    pub(crate) fn resume_recv(&mut self, token: Token, done: &mut Done) -> bool {
+        let Some(Outcome::Recv(received)) = done.undecided(token) else { return false };
+        if let Poll::Ready(result) = self.source.receive(&mut received.buffer) {
+            received.result = result;
+            self.reader = Waiter::NOBODY;
+            done.decided(token);
+        }
+        true
+    }
+}
+
+impl<P: Poller> Readiness<P> {
+    /// Starts to accept one connection, or many.
+    #[cold]
+    pub(crate) fn accept(&mut self, token: Token, slot: Slot, done: &mut Done) {
         let prepared = self.table.reader(slot).and_then(|entry| {
             entry.source.prepare_to_accept()?;
-            entry.reading = Reading::Accept { token, listener };
+            entry.reader = Waiter::new(token);
             Ok(())
         });
         match prepared {
-            Ok(()) => self.resume_accept(slot, token, done),
-            Err(error) => done.push(token, Outcome::Accept(Accepted { listener, result: Err(error) })),
+            Ok(()) => self.resume_reader(slot, token, done),
+            Err(error) => fail(token, error, done),
         }
     }
 
-    pub(crate) fn accept_many(&mut self, token: Token, slot: Slot, operation: AcceptMany, done: &mut Done) {
-        let AcceptMany { listener } = operation;
-        let prepared = self.table.reader(slot).and_then(|entry| {
-            entry.source.prepare_to_accept()?;
-            entry.reading = Reading::AcceptMany { token, listener };
-            Ok(())
-        });
-        match prepared {
-            Ok(()) => self.resume_accept_many(slot, token, done),
-            Err(error) => done.push(token, Outcome::AcceptManyEnded(AcceptManyEnded { listener, error })),
-        }
-    }
-
-    /// Tries again what waits to accept, after an edge.
+    /// Tries again what waits to read and is no receive, after an edge.
     #[inline(never)]
-    pub(crate) fn resume_accepting(&mut self, slot: Slot, done: &mut Done) {
-        match self.table.get(slot).map(|entry| &entry.reading) {
-            Ok(&Reading::Accept { token, .. }) => self.resume_accept(slot, token, done),
-            Ok(&Reading::AcceptMany { token, .. }) => self.resume_accept_many(slot, token, done),
-            _ => {}
+    pub(crate) fn resume_reader(&mut self, slot: Slot, token: Token, done: &mut Done) {
+        match done.undecided(token) {
+            Some(Outcome::Accept(_)) => self.resume_accept(token, slot, done),
+            Some(Outcome::AcceptManyEnded(_)) => self.resume_accept_many(token, slot, done),
+            // Its operation was taken away from it.
+            _ => self.forget_reader(slot),
         }
     }
 
-    fn resume_accept(&mut self, slot: Slot, token: Token, done: &mut Done) {
+    fn resume_accept(&mut self, token: Token, slot: Slot, done: &mut Done) {
         let Poll::Ready(result) = self.take_connection(slot, done) else { return };
-        if let Some(Reading::Accept { listener, .. }) = self.unpark_reading(slot) {
-            let result = result.map(|Connection { handle, address }| (handle, address));
-            done.push(token, Outcome::Accept(Accepted { listener, result }));
+        self.forget_reader(slot);
+        if let Some(Outcome::Accept(accepted)) = done.undecided(token) {
+            accepted.result = result.map(|Connection { handle, address }| (handle, address));
         }
+        done.decided(token);
     }
 
-    fn resume_accept_many(&mut self, slot: Slot, token: Token, done: &mut Done) {
+    fn resume_accept_many(&mut self, token: Token, slot: Slot, done: &mut Done) {
         for _ in 0..ACCEPTS_PER_TURN {
             match self.take_connection(slot, done) {
                 Poll::Pending => return,
                 Poll::Ready(Ok(connection)) => done.push(token, Outcome::AcceptManyItem(connection)),
                 Poll::Ready(Err(error)) => {
-                    let ended = self.unpark_reading(slot).and_then(|reading| reading.fail(error));
-                    return ended.into_iter().for_each(|outcome| done.push(token, outcome));
+                    self.forget_reader(slot);
+                    return fail(token, error, done);
                 }
             }
         }
@@ -94,11 +96,11 @@ impl<P: Poller> Readiness<P> {
 
     /// Takes a connection from a listener into the loop.
     fn take_connection(&mut self, listener: Slot, done: &mut Done) -> Poll<Result<Connection, Error>> {
-        let source: &mut Source = &mut self.table.get(listener)?.source;
+        let source = &mut self.table.get(listener)?.source;
         let kind = source.kind();
         let (socket, address) = ready!(source.accept())?;
         let handle = done.new_handle();
-        // What is accepted is not made nonblocking, and has not to be.
+        // What is accepted blocks, as what `std` accepts does: only accept and connect need it otherwise.
         if let Err((error, socket)) = self.adopt(handle.slot(), socket, kind, Mode::Blocking, Restore::Never)
         {
             drop(socket);
@@ -108,22 +110,18 @@ impl<P: Poller> Readiness<P> {
         Poll::Ready(Ok(Connection { handle, address }))
     }
 
-    /// Takes what waits to read out of its slot.
-    pub(crate) fn unpark_reading(&mut self, slot: Slot) -> Option<Reading> {
-        let entry = self.table.get(slot).ok()?;
-        Some(mem::replace(&mut entry.reading, Reading::Nothing))
+    fn forget_reader(&mut self, slot: Slot) {
+        if let Ok(entry) = self.table.get(slot) {
+            entry.reader = Waiter::NOBODY;
+        }
     }
 }
 
-impl Entry {
-    /// Tries again what waits to receive, after an edge.
-    #[inline(always)]
-    pub(crate) fn resume_recv(&mut self, done: &mut Done) {
-        let Self { source, reading, .. } = self;
-        let Reading::Recv { buffer, .. } = reading else { return };
-        let Poll::Ready(result) = source.receive(buffer) else { return };
-        if let Reading::Recv { token, handle, buffer } = mem::replace(reading, Reading::Nothing) {
-            done.push(token, Outcome::Recv(Received { handle, buffer, result }));
-        }
+/// Ends an operation with an error.
+#[cold]
+pub(crate) fn fail(token: Token, error: Error, done: &mut Done) {
+    if let Some(outcome) = done.undecided(token) {
+        outcome.set_error(error);
     }
+    done.decided(token);
 }

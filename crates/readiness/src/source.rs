@@ -53,22 +53,20 @@ pub(crate) enum Restore {
 }
 
 impl Source {
-    pub(crate) const fn free() -> Self {
-        Self {
-            descriptor: None,
-            generation: 0,
-            traits: Traits {
-                kind: DescriptorKind::Other,
-                watch: Watch::AlwaysReady,
-                mode: Mode::Blocking,
-                restore: Restore::Never,
-            },
-            read_drained: false,
-            write_drained: false,
-            short_read_drains: false,
-            is_unfinished: false,
-        }
-    }
+    pub(crate) const FREE: Self = Self {
+        descriptor: None,
+        generation: 0,
+        traits: Traits {
+            kind: DescriptorKind::Other,
+            watch: Watch::AlwaysReady,
+            mode: Mode::Blocking,
+            restore: Restore::Never,
+        },
+        read_drained: false,
+        write_drained: false,
+        short_read_drains: false,
+        is_unfinished: false,
+    };
 
     #[inline(always)]
     pub(crate) fn is_free(&self) -> bool {
@@ -87,13 +85,13 @@ impl Source {
     pub(crate) fn occupy(&mut self, descriptor: OwnedFd, traits: Traits) {
         let generation = self.generation;
         let short_read_drains = traits.kind == DescriptorKind::Socket(Transport::Tcp);
-        *self = Self { descriptor: Some(descriptor), generation, traits, short_read_drains, ..Self::free() };
+        *self = Self { descriptor: Some(descriptor), generation, traits, short_read_drains, ..Self::FREE };
     }
 
     /// Gives the descriptor out; events of its registration name nobody from now on.
     pub(crate) fn vacate(&mut self) -> Result<(OwnedFd, Traits), Error> {
         let generation = self.generation.wrapping_add(1);
-        let left = mem::replace(self, Self { generation, ..Self::free() });
+        let left = mem::replace(self, Self { generation, ..Self::FREE });
         left.descriptor.map(|descriptor| (descriptor, left.traits)).ok_or(Error::StaleHandle)
     }
 
@@ -203,7 +201,7 @@ impl Source {
 
     /// Sends what is left of `bytes` after `transferred`. Pending without being drained, it has had its turn.
     #[inline(always)]
-    pub(crate) fn send_rest(&mut self, bytes: &[u8], transferred: &mut u32) -> Poll<Result<usize, Error>> {
+    pub(crate) fn send_rest(&mut self, bytes: &[u8], transferred: &mut usize) -> Poll<Result<usize, Error>> {
         in_pieces(bytes.len(), transferred, |from| self.send_first(&bytes[from..]))
     }
 
@@ -250,14 +248,13 @@ impl Source {
 #[inline(always)]
 fn in_pieces(
     len: usize,
-    transferred: &mut u32,
+    transferred: &mut usize,
     mut send_from: impl FnMut(usize) -> Poll<Result<usize, Error>>,
 ) -> Poll<Result<usize, Error>> {
     for _ in 0..SENDS_PER_TURN {
-        let sent = ready!(send_from(*transferred as usize))?;
-        // A buffer's length is a u32, and the system takes no more than it is given.
-        *transferred += sent as u32;
-        if *transferred as usize == len {
+        let sent = ready!(send_from(*transferred))?;
+        *transferred += sent;
+        if *transferred == len {
             return Poll::Ready(Ok(sent));
         }
     }

@@ -2,11 +2,7 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use proactor_core::{
-    AcceptManyEnded, Accepted, Address, Buffer, Connected, Error, Handle, Outcome, Received, Sent, SentAll,
-    Slot, Token,
-};
-use slab::Slab;
+use proactor_core::{Error, Slot, Token};
 
 use crate::poller::Registration;
 use crate::source::{Source, Traits};
@@ -14,96 +10,46 @@ use crate::source::{Source, Traits};
 /// Slots are dense. One further beyond the table than this is a caller's mistake, and is not answered with memory.
 const MAX_GAP: usize = 1 << 16;
 
-/// All slots, and what waits to write. Connections wait to read most of the time and to write hardly ever, so only
-/// readers have a place in the slot itself.
+/// All slots. The operations that wait on them stay with core: only who waits is known here.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     entries: Vec<Entry>,
-    writings: Slab<Writing>,
 }
 
 /// One slot.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) source: Source,
-    /// The operation that waits to write, in [`Table::writings`].
-    writing: Option<u32>,
     /// The operation that waits to read.
-    pub(crate) reading: Reading,
+    pub(crate) reader: Waiter,
+    /// The operation that waits to write.
+    pub(crate) writer: Waiter,
 }
 
 // What an idle connection costs here.
-const _: () = assert!(size_of::<Entry>() <= 80);
+const _: () = assert!(size_of::<Entry>() <= 48);
+
+/// An operation that waits for an edge, or nobody.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Waiter(Token);
+
+impl Waiter {
+    /// No operation has this token: core's tables are smaller.
+    pub(crate) const NOBODY: Self = Self(Token { index: u32::MAX, arming: 0 });
+
+    #[inline(always)]
+    pub(crate) const fn new(token: Token) -> Self {
+        Self(token)
+    }
+
+    #[inline(always)]
+    pub(crate) fn token(self) -> Option<Token> {
+        (self.0.index != u32::MAX).then_some(self.0)
+    }
+}
 
 impl Entry {
-    #[inline(always)]
-    pub(crate) fn waits_to_write(&self) -> bool {
-        self.writing.is_some()
-    }
-}
-
-/// An operation that waits to read.
-#[derive(Debug)]
-pub(crate) enum Reading {
-    Nothing,
-    Accept { token: Token, listener: Handle },
-    AcceptMany { token: Token, listener: Handle },
-    Recv { token: Token, handle: Handle, buffer: Buffer },
-}
-
-impl Reading {
-    pub(crate) fn token(&self) -> Option<Token> {
-        match self {
-            Self::Nothing => None,
-            Self::Accept { token, .. } | Self::AcceptMany { token, .. } | Self::Recv { token, .. } => {
-                Some(*token)
-            }
-        }
-    }
-
-    /// The outcome that hands everything back with `error`; none of nothing.
-    pub(crate) fn fail(self, error: Error) -> Option<Outcome> {
-        Some(match self {
-            Self::Nothing => return None,
-            Self::Accept { listener, .. } => Outcome::Accept(Accepted { listener, result: Err(error) }),
-            Self::AcceptMany { listener, .. } => {
-                Outcome::AcceptManyEnded(AcceptManyEnded { listener, error })
-            }
-            Self::Recv { handle, buffer, .. } => {
-                Outcome::Recv(Received { handle, buffer, result: Err(error) })
-            }
-        })
-    }
-}
-
-/// An operation that waits to write.
-#[derive(Debug)]
-pub(crate) enum Writing {
-    Connect { token: Token, handle: Handle, address: Address },
-    Send { token: Token, handle: Handle, buffer: Buffer },
-    SendAll { token: Token, handle: Handle, buffer: Buffer, transferred: u32 },
-}
-
-impl Writing {
-    pub(crate) fn token(&self) -> Token {
-        match self {
-            Self::Connect { token, .. } | Self::Send { token, .. } | Self::SendAll { token, .. } => *token,
-        }
-    }
-
-    /// The outcome that hands everything back with `result`, whose number only `Send` tells.
-    pub(crate) fn finish(self, result: Result<usize, Error>) -> Outcome {
-        match self {
-            Self::Connect { handle, address, .. } => {
-                Outcome::Connect(Connected { handle, address, result: result.map(drop) })
-            }
-            Self::Send { handle, buffer, .. } => Outcome::Send(Sent { handle, buffer, result }),
-            Self::SendAll { handle, buffer, transferred, .. } => {
-                let transferred = transferred as usize;
-                Outcome::SendAll(SentAll { handle, buffer, transferred, result: result.map(drop) })
-            }
-        }
-    }
+    const FREE: Self = Self { source: Source::FREE, reader: Waiter::NOBODY, writer: Waiter::NOBODY };
 }
 
 impl Table {
@@ -132,7 +78,7 @@ impl Table {
     #[inline(always)]
     pub(crate) fn reader(&mut self, slot: Slot) -> Result<&mut Entry, Error> {
         let entry = self.get(slot)?;
-        if !matches!(entry.reading, Reading::Nothing) {
+        if entry.reader != Waiter::NOBODY {
             return Err(Error::Busy);
         }
         Ok(entry)
@@ -142,31 +88,10 @@ impl Table {
     #[inline(always)]
     pub(crate) fn writer(&mut self, slot: Slot) -> Result<&mut Entry, Error> {
         let entry = self.get(slot)?;
-        if entry.writing.is_some() {
+        if entry.writer != Waiter::NOBODY {
             return Err(Error::Busy);
         }
         Ok(entry)
-    }
-
-    /// The slot and the operation that waits to write on it.
-    pub(crate) fn waiting_writer(&mut self, slot: Slot) -> Option<(&mut Source, &mut Writing)> {
-        let entry = self.entries.get_mut(slot.index())?;
-        let writing = self.writings.get_mut(entry.writing? as usize)?;
-        Some((&mut entry.source, writing))
-    }
-
-    /// Parks an operation that waits to write, on a slot of [`writer`](Self::writer).
-    pub(crate) fn park_writing(&mut self, slot: Slot, writing: Writing) {
-        if let Some(entry) = self.entries.get_mut(slot.index()) {
-            // At most one per slot, and slots are numbered by u32.
-            entry.writing = Some(self.writings.insert(writing) as u32);
-        }
-    }
-
-    /// Takes the operation that waits to write out again.
-    pub(crate) fn unpark_writing(&mut self, slot: Slot) -> Option<Writing> {
-        let index = self.entries.get_mut(slot.index())?.writing.take()?;
-        self.writings.try_remove(index as usize)
     }
 
     /// Makes room for a descriptor in a free slot, and names its registration.
@@ -179,11 +104,7 @@ impl Table {
             if index - self.entries.len() > MAX_GAP {
                 return Err(Error::InvalidInput);
             }
-            self.entries.resize_with(index + 1, || Entry {
-                source: Source::free(),
-                writing: None,
-                reading: Reading::Nothing,
-            });
+            self.entries.resize_with(index + 1, || Entry::FREE);
         }
         let source = &self.entries[index].source;
         if !source.is_free() {

@@ -13,7 +13,7 @@ use proactor_core::{
 };
 use rustix::io::Errno;
 
-use crate::{Batch, Event, Poller, Readiness, Registration, Watch};
+use crate::{Batch, Event, Poller, Readiness, Registration, Signs, Watch};
 
 /// What the tests and their poller share.
 #[derive(Debug, Default)]
@@ -41,8 +41,14 @@ impl Wake for NoWaker {
     fn wake(&self) {}
 }
 
+const R: u32 = 1;
+const W: u32 = 2;
+const I: u32 = 4;
+const C: u32 = 8;
+
 impl Poller for Scripted {
     const NAME: &'static str = "scripted";
+    const SIGNS: Signs = Signs { readable: R | I | C, writable: W | C, irregular: I | C, closed: C };
     type Waker = NoWaker;
 
     fn open(_config: &Config) -> io::Result<Self> {
@@ -81,27 +87,22 @@ impl Poller for Scripted {
 
 /// An edge that tells `signs`, letters of `r`eadable, `w`ritable, `i`rregular and `c`losed.
 fn event(registration: Registration, signs: &str) -> Event {
-    Event {
-        registration,
-        readable: signs.contains('r'),
-        writable: signs.contains('w'),
-        irregular: signs.contains('i'),
-        closed: signs.contains('c'),
-    }
+    let bits = [('r', R), ('w', W), ('i', I), ('c', C)];
+    let bits = bits.iter().filter(|(letter, _)| signs.contains(*letter)).map(|(_, bit)| bit).sum();
+    Event { registration, bits }
 }
 
 struct Rig {
     backend: Readiness<Scripted>,
     script: Rc<RefCell<Script>>,
     done: Done,
-    tokens: u32,
 }
 
 impl Rig {
     fn new() -> Self {
         let backend = Readiness::<Scripted>::open(&Config::default()).unwrap();
         let script = Rc::clone(&backend.poller.script);
-        Self { backend, script, done: Done::new(), tokens: 0 }
+        Self { backend, script, done: Done::new() }
     }
 
     fn attach(&mut self, descriptor: impl Into<OwnedFd>) -> (Handle, Registration) {
@@ -111,9 +112,8 @@ impl Rig {
     }
 
     fn start(&mut self, handle: Handle, operation: impl Into<Operation>) -> Token {
-        self.tokens += 1;
-        let token = Token { index: self.tokens, arming: 0 };
-        self.backend.start(token, handle.slot(), operation.into(), &mut self.done);
+        let token = self.done.submit(operation.into());
+        self.backend.start(token, handle.slot(), &mut self.done);
         token
     }
 

@@ -2,110 +2,124 @@
 
 use std::task::Poll;
 
-use proactor_core::{
-    Connect, Connected, Done, Error, Outcome, Send, SendAll, Sent, SentAll, ShutDown, Shutdown, Slot, Token,
-};
+use proactor_core::{Connected, Done, Error, Outcome, Sent, SentAll, Slot, Token};
 
 use crate::Readiness;
 use crate::poller::Poller;
-use crate::table::Writing;
+use crate::read::fail;
+use crate::table::{Table, Waiter};
+
+impl Table {
+    /// Sends the whole of the buffer, if one call takes it; whether that is decided.
+    #[inline(always)]
+    pub(crate) fn send_all(&mut self, slot: Slot, sent: &mut SentAll) -> bool {
+        let Ok(entry) = self.writer(slot) else { return false };
+        let Poll::Ready(Ok(len)) = entry.source.send_first(&sent.buffer) else { return false };
+        sent.transferred = len;
+        let is_complete = len == sent.buffer.len();
+        if is_complete {
+            sent.result = Ok(());
+        }
+        is_complete
+    }
+
+    /// Sends once, or waits to; whether it is decided.
+    #[inline(always)]
+    pub(crate) fn send(&mut self, token: Token, slot: Slot, sent: &mut Sent) -> bool {
+        sent.result = match self.writer(slot) {
+            Ok(entry) => match entry.source.send_first(&sent.buffer) {
+                Poll::Ready(result) => result,
+                Poll::Pending => {
+                    entry.writer = Waiter::new(token);
+                    return false;
+                }
+            },
+            Err(error) => Err(error),
+        };
+        true
+    }
+}
 
 impl<P: Poller> Readiness<P> {
-    #[inline(always)]
-    pub(crate) fn send(&mut self, token: Token, slot: Slot, operation: Send, done: &mut Done) {
-        let Send { handle, buffer } = operation;
-        let result = match self.table.writer(slot) {
-            Ok(entry) => match entry.source.send_first(&buffer) {
-                Poll::Ready(result) => result,
-                Poll::Pending => {
-                    return self.table.park_writing(slot, Writing::Send { token, handle, buffer });
-                }
-            },
-            Err(error) => Err(error),
-        };
-        done.push(token, Outcome::Send(Sent { handle, buffer, result }));
+    /// Goes on with a `SendAll` of which the first call did not take everything.
+    #[cold]
+    pub(crate) fn send_more(&mut self, token: Token, slot: Slot, done: &mut Done) {
+        match self.table.writer(slot) {
+            Ok(entry) => entry.writer = Waiter::new(token),
+            Err(error) => return fail(token, error, done),
+        }
+        self.resume_writer(slot, token, false, done);
     }
 
-    #[inline(always)]
-    pub(crate) fn send_all(&mut self, token: Token, slot: Slot, operation: SendAll, done: &mut Done) {
-        let SendAll { handle, buffer } = operation;
-        let mut transferred = 0;
-        let result = match self.table.writer(slot) {
-            Ok(entry) => match entry.source.send_rest(&buffer, &mut transferred) {
-                Poll::Ready(result) => result.map(drop),
-                Poll::Pending => {
-                    let drained = entry.source.write_drained;
-                    self.table.park_writing(slot, Writing::SendAll { token, handle, buffer, transferred });
-                    if !drained {
-                        self.leave_unfinished(slot);
-                    }
-                    return;
+    #[cold]
+    pub(crate) fn connect(&mut self, token: Token, slot: Slot, done: &mut Done) {
+        let Some(Outcome::Connect(Connected { address, result, .. })) = done.undecided(token) else { return };
+        let attempt = match self.table.writer(slot) {
+            Ok(entry) => {
+                let attempt = entry.source.connect(address);
+                if attempt.is_pending() {
+                    entry.writer = Waiter::new(token);
                 }
-            },
-            Err(error) => Err(error),
+                attempt
+            }
+            Err(error) => Poll::Ready(Err(error)),
         };
-        let transferred = transferred as usize;
-        done.push(token, Outcome::SendAll(SentAll { handle, buffer, transferred, result }));
+        if let Poll::Ready(decided) = attempt {
+            *result = decided;
+            done.decided(token);
+        }
     }
 
-    pub(crate) fn connect(&mut self, token: Token, slot: Slot, operation: Connect, done: &mut Done) {
-        let Connect { handle, address } = operation;
-        let result = match self.table.writer(slot) {
-            Ok(entry) => match entry.source.connect(&address) {
-                Poll::Ready(result) => result,
-                Poll::Pending => {
-                    return self.table.park_writing(slot, Writing::Connect { token, handle, address });
-                }
-            },
-            Err(error) => Err(error),
-        };
-        done.push(token, Outcome::Connect(Connected { handle, address, result }));
-    }
-
-    pub(crate) fn shutdown(&mut self, token: Token, slot: Slot, operation: Shutdown, done: &mut Done) {
-        let Shutdown { handle, how } = operation;
+    #[cold]
+    pub(crate) fn shutdown(&mut self, token: Token, slot: Slot, done: &mut Done) {
+        let Some(Outcome::Shutdown(shut_down)) = done.undecided(token) else { return };
         let entry = self.table.writer(slot);
-        let result = entry.and_then(|entry| proactor_system::shutdown(entry.source.descriptor()?, how));
-        done.push(token, Outcome::Shutdown(ShutDown { handle, how, result }));
+        shut_down.result =
+            entry.and_then(|entry| proactor_system::shutdown(entry.source.descriptor()?, shut_down.how));
+        done.decided(token);
     }
 
     /// Tries again what waits to write, after an edge. Returns whether the socket is still being connected.
-    pub(crate) fn resume_writing(&mut self, slot: Slot, closed: bool, done: &mut Done) -> bool {
-        let Some((source, writing)) = self.table.waiting_writer(slot) else { return false };
-        source.write_drained = false;
-        let token = writing.token();
-        let attempt = match writing {
-            Writing::Connect { .. } => match source.connect_result(closed) {
-                Poll::Ready(result) => Poll::Ready(result.map(|()| 0)),
+    pub(crate) fn resume_writer(&mut self, slot: Slot, token: Token, closed: bool, done: &mut Done) -> bool {
+        let Ok(entry) = self.table.get(slot) else { return false };
+        let source = &mut entry.source;
+        let attempt = match done.undecided(token) {
+            Some(Outcome::Connect(connected)) => match source.connect_result(closed) {
+                Poll::Ready(result) => {
+                    connected.result = result;
+                    Poll::Ready(())
+                }
                 Poll::Pending => return true,
             },
-            Writing::Send { buffer, .. } => source.send(buffer),
-            Writing::SendAll { buffer, transferred, .. } => source.send_rest(buffer, transferred),
+            Some(Outcome::SendAll(sent)) => source
+                .send_rest(&sent.buffer, &mut sent.transferred)
+                .map(|result| sent.result = result.map(drop)),
+            Some(Outcome::Send(sent)) => source.send_first(&sent.buffer).map(|result| sent.result = result),
+            // Its operation was taken away from it.
+            _ => Poll::Ready(()),
         };
-        let drained = source.write_drained;
-        match attempt {
-            Poll::Ready(result) => self.finish_writing(slot, token, result, done),
-            Poll::Pending if drained => {}
-            Poll::Pending => self.leave_unfinished(slot),
+        if attempt.is_ready() {
+            entry.writer = Waiter::NOBODY;
+            done.decided(token);
+        } else if !source.write_drained {
+            self.leave_unfinished(slot);
         }
         false
     }
 
-    /// Ends what waits to write: cancelled, or with how it went where that is decided.
-    pub(crate) fn cancel_writing(&mut self, slot: Slot, token: Token, done: &mut Done) {
-        let mut result = Err(Error::Canceled);
-        if let Some((source, Writing::Connect { .. })) = self.table.waiting_writer(slot) {
-            match source.connect_result(false) {
-                Poll::Ready(decided) => result = decided.map(|()| 0),
-                Poll::Pending => source.connect_is_canceled(),
+    /// Ends what waits to write: as cancelled, or with how it went where that is decided.
+    pub(crate) fn cancel_writer(&mut self, slot: Slot, token: Token, done: &mut Done) {
+        let Ok(entry) = self.table.get(slot) else { return };
+        entry.writer = Waiter::NOBODY;
+        if let Some(Outcome::Connect(connected)) = done.undecided(token) {
+            match entry.source.connect_result(false) {
+                Poll::Ready(result) => {
+                    connected.result = result;
+                    return done.decided(token);
+                }
+                Poll::Pending => entry.source.connect_is_canceled(),
             }
         }
-        self.finish_writing(slot, token, result, done);
-    }
-
-    fn finish_writing(&mut self, slot: Slot, token: Token, result: Result<usize, Error>, done: &mut Done) {
-        if let Some(writing) = self.table.unpark_writing(slot) {
-            done.push(token, writing.finish(result));
-        }
+        fail(token, Error::Canceled, done);
     }
 }

@@ -185,7 +185,8 @@ impl Backend for Sim {
         self.network.control(socket, control)
     }
 
-    fn start(&mut self, token: Token, slot: Slot, operation: Operation, done: &mut Done) {
+    fn start(&mut self, token: Token, slot: Slot, done: &mut Done) {
+        let Some(operation) = done.take(token) else { return };
         let begun = match (operation.target(), operation) {
             (Target::None, Operation::Nop(Nop)) => Err(Outcome::Nop(NopDone { result: Ok(()) })),
             (Target::Stream(_, direction), operation) => match self.table.vacant(slot, direction) {

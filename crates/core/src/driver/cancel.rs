@@ -1,12 +1,14 @@
 //! Cancel, delete, and what they need to know of who has the operation.
 
+use super::Driver;
 use super::completion::Place;
-use super::{Driver, expired};
+use super::turn::expired;
 use crate::Error;
-use crate::backend::{Backend, Token};
+use crate::backend::Backend;
 use crate::handle::Key;
 use crate::handles::NONE;
-use crate::operation::{Operation, Timer};
+use crate::operation::Timer;
+use crate::outcome::Outcome;
 use crate::state::{Call, Effect, Phase, step};
 
 /// The answer to a cancel (contract X1).
@@ -50,57 +52,61 @@ impl<B: Backend> Driver<B> {
 
     /// Ends an operation that was not started as cancelled.
     fn withdraw(&mut self, index: u32) {
-        if let Some(operation) = self.take_back(index) {
-            let token = Token { index, arming: self.completions.get(index).arming };
-            self.done.push(token, operation.fail(Error::Canceled));
-        }
+        self.decide_canceled(index);
         if self.completions.get(index).linked {
             self.unlink(index);
         }
     }
 
-    /// Takes the operation of a completion that was not started from where it waits.
-    pub(super) fn take_back(&mut self, index: u32) -> Option<Operation> {
-        let completion = self.completions.get(index);
-        let position = completion.position as usize;
-        match completion.place {
-            Place::Starting => self.take_back_starting(index),
-            Place::Waiting => self.waiting.try_remove(position),
-            Place::Delayed => {
-                self.timers.remove(index);
-                self.waiting.try_remove(position)
-            }
-            Place::Notifier | Place::Timers | Place::Backend | Place::Closer | Place::Nobody => None,
+    /// Queues an operation that was not started, whose phase says so already, as cancelled. Its entry in the list of what
+    /// is to be started means nothing from now on.
+    pub(super) fn decide_canceled(&mut self, index: u32) {
+        self.forget_delay(index);
+        let cell = self.completions.get(index).cell;
+        let token = self.done.cells.token(cell);
+        if let Some(outcome) = self.done.undecided(token) {
+            outcome.set_error(Error::Canceled);
         }
+        self.done.decided(token);
+    }
+
+    fn forget_delay(&mut self, index: u32) {
+        let completion = self.completions.get(index);
+        if completion.place == Place::Delayed {
+            self.timers.remove(index);
+        }
+        self.completions.get(index).place = Place::Nothing;
     }
 
     /// Asks whoever has the operation to end it.
     fn ask_for_the_end(&mut self, index: u32) -> Cancel {
         let completion = self.completions.get(index);
-        let discarding = completion.phase == Phase::Discarding;
-        let token = Token { index, arming: completion.arming };
-        let (place, slot, position) = (completion.place, completion.slot, completion.position as usize);
+        let is_discarding = completion.phase == Phase::Discarding;
+        let (place, slot) = (completion.place, completion.slot);
+        let token = self.done.cells.token(completion.cell);
         match place {
             Place::Backend => {
                 if !self.backend.cancel(token, slot, &mut self.done) {
                     return Cancel::TooLate;
                 }
-                if !discarding {
+                if !is_discarding {
                     self.held(index);
                 }
             }
             Place::Timers => {
                 self.timers.remove(index);
-                self.end_canceled(index, expired(Err(Error::Canceled)));
+                self.held_by_core(index);
+                self.end_with(index, expired(Err(Error::Canceled)));
             }
             Place::Notifier => {
                 self.notifier_waits -= 1;
-                if let Operation::NotifierWait(wait) = self.waiting.remove(position) {
+                if let Some(Outcome::NotifierWait(wait)) = self.done.undecided(token) {
                     self.inbox.unregister(&wait.notifier);
-                    self.end_canceled(index, Operation::NotifierWait(wait).fail(Error::Canceled));
                 }
+                self.held_by_core(index);
+                self.fail(index, Error::Canceled);
             }
-            Place::Closer | Place::Nobody | Place::Starting | Place::Waiting | Place::Delayed => {}
+            Place::Closer | Place::Nothing | Place::Starting | Place::Waiting | Place::Delayed => {}
         }
         Cancel::Requested
     }
@@ -110,11 +116,10 @@ impl<B: Backend> Driver<B> {
         (completion.phase, _) = step(completion.phase, Call::Held);
     }
 
-    fn end_canceled(&mut self, index: u32, outcome: crate::Outcome) {
+    fn held_by_core(&mut self, index: u32) {
         if self.completions.get(index).phase == Phase::Active {
             self.held(index);
         }
-        self.end(index, outcome);
     }
 
     /// Cancels everything, background too. What a running callback, or one whose outcome is queued already, re-arms ends
@@ -160,11 +165,14 @@ impl<B: Backend> Driver<B> {
         }
         let (phase, effect) = step(completion.phase, Call::Delete);
         if effect == Effect::TakeBack {
-            drop(self.take_back(index));
+            self.forget_delay(index);
+            let cell = self.completions.get(index).cell;
+            let taken_back = self.done.cells.remove(cell);
             if self.completions.get(index).linked {
                 self.unlink(index);
             }
             self.completions.free(index);
+            drop(taken_back);
             return true;
         }
         completion.phase = phase;
@@ -199,15 +207,15 @@ impl<B: Backend> Driver<B> {
         }
         match (completion.phase, completion.place) {
             (Phase::Running, _) => self.running_reset = Some(Timer::at(deadline)),
-            (Phase::Adding, Place::Starting) => {
-                let position = completion.position as usize;
-                if let Some(starting) = self.starting.get_mut(position) {
-                    starting.operation = Some(Operation::Timer(timer));
+            (Phase::Adding, place @ (Place::Starting | Place::Delayed)) => {
+                let token = self.done.cells.token(completion.cell);
+                if let Some(Outcome::Timer(expired)) = self.done.undecided(token) {
+                    expired.due = timer.due;
                 }
-            }
-            (Phase::Adding, Place::Delayed) => {
-                drop(self.take_back(index));
-                self.start_next_turn(index, Operation::Timer(timer));
+                if place == Place::Delayed {
+                    self.timers.remove(index);
+                    self.start_next_turn(index);
+                }
             }
             (Phase::Active, Place::Timers) if self.timers.remove(index) => {
                 self.timers.insert(index, deadline.as_nanos());

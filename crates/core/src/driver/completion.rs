@@ -1,6 +1,5 @@
 //! The table of completions.
 
-use crate::backend::Token;
 use crate::handle::{Key, Name, Slot};
 use crate::handles::NONE;
 use crate::operation::{Direction, Kind};
@@ -11,10 +10,8 @@ use crate::state::Phase;
 pub(super) struct Completion {
     /// That of the keys which name it.
     generation: u32,
-    /// Counts its armings: with its index, the token that the backend knows it by.
-    pub(super) arming: u32,
-    /// Where `place` keeps its operation; meaningless where it keeps none.
-    pub(super) position: u32,
+    /// The cell that its operation is in; none while it is a timer's that runs.
+    pub(super) cell: u32,
     /// The next of its handle's queue, or of the free places.
     pub(super) next: u32,
     /// The one before it in its handle's queue.
@@ -34,33 +31,32 @@ pub(super) struct Completion {
 
 const _: () = assert!(size_of::<Completion>() <= 32);
 
-/// Who has the operation of a completion that has not ended.
+/// What a completion that has not ended waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Place {
     /// The list of what the next turn starts.
     Starting,
-    /// The table of what waits behind others of its handle.
+    /// The queue of its handle, where others go before it.
     Waiting,
-    /// The same table, until its delay is over.
+    /// The timers, until its delay is over.
     Delayed,
-    /// The same table, until its notifier is notified.
+    /// A notifier.
     Notifier,
-    /// The timers, which need nothing but the deadline.
+    /// The timers.
     Timers,
     /// The backend.
     Backend,
-    /// Nobody: a close, waiting for the last use of its handle to end.
+    /// The last use of its handle to end, so that it can be closed.
     Closer,
-    /// Nobody: its outcome is queued.
-    Nobody,
+    /// Nothing: its outcome is queued.
+    Nothing,
 }
 
 impl Completion {
     const fn free(next: u32) -> Self {
         Self {
             generation: 0,
-            arming: 0,
-            position: 0,
+            cell: NONE,
             next,
             previous: NONE,
             slot: Slot(NONE),
@@ -80,13 +76,12 @@ impl Completion {
         self.generation
     }
 
-    /// Begins another arming, of an operation of `kind`.
+    /// Begins another arming: of an operation of `kind`, in `cell`.
     #[inline(always)]
-    pub(super) fn arm(&mut self, kind: Kind) {
-        self.phase = Phase::Adding;
-        self.kind = kind;
-        self.place = Place::Nobody;
+    pub(super) fn arm(&mut self, kind: Kind, cell: u32) {
+        self.cell = cell;
         (self.next, self.previous) = (NONE, NONE);
+        (self.phase, self.place, self.kind) = (Phase::Adding, Place::Starting, kind);
     }
 }
 
@@ -150,14 +145,14 @@ impl Completions {
         &mut self.entries[index as usize]
     }
 
-    pub(super) fn phase(&self, index: u32) -> Phase {
-        self.entries[index as usize].phase
+    /// The same, where the index comes from a cell, which a test of a backend may have made.
+    #[inline(always)]
+    pub(super) fn owner(&mut self, index: u32) -> Option<&mut Completion> {
+        self.entries.get_mut(index as usize)
     }
 
-    /// The completion that a token of the backend's names, if that arming has not ended.
-    #[inline(always)]
-    pub(super) fn find(&mut self, token: Token) -> Option<&mut Completion> {
-        self.entries.get_mut(token.index as usize).filter(|entry| entry.arming == token.arming)
+    pub(super) fn phase(&self, index: u32) -> Phase {
+        self.entries[index as usize].phase
     }
 
     /// The place of the completion that `key` names, unless it is stale.

@@ -3,11 +3,11 @@
 use super::Driver;
 use super::completion::Place;
 use crate::Error;
-use crate::backend::{Backend, OwnedDescriptor, Token};
+use crate::backend::{Backend, OwnedDescriptor};
 use crate::handle::{Handle, Slot};
 use crate::handles::{HandleState, NONE, Queue};
-use crate::operation::{Direction, Operation};
-use crate::outcome::{Closed, Outcome};
+use crate::operation::Direction;
+use crate::outcome::Outcome;
 use crate::socket::{Address, Control, Family, ListenOptions, Reply, SocketOption};
 use crate::state::{Call, Phase, step};
 
@@ -173,9 +173,9 @@ impl<B: Backend> Driver<B> {
 
     /// As [`close`](Self::close), but the completion at `index` gets the result, by the next turn at the earliest.
     #[cold]
-    pub(super) fn enqueue_close(&mut self, index: u32, handle: Handle, operation: Operation) {
+    pub(super) fn enqueue_close(&mut self, index: u32, handle: Handle) {
         let Some(entry) = self.done.handles.get(handle) else {
-            return self.fail(index, operation, Error::StaleHandle);
+            return self.fail(index, Error::StaleHandle);
         };
         entry.state = HandleState::Closing;
         entry.closer = index;
@@ -231,27 +231,30 @@ impl<B: Backend> Driver<B> {
         if closer != NONE && self.completions.phase(closer) == Phase::Adding {
             return;
         }
-        let handle = self.done.handles.name(slot);
         let result = self.backend.close(slot);
         self.done.handles.release(slot);
-        if closer != NONE {
-            self.end(closer, Outcome::Close(Closed { handle, result }));
+        if closer == NONE {
+            return;
         }
+        let token = self.done.cells.token(self.completions.get(closer).cell);
+        if let Some(Outcome::Close(closed)) = self.done.undecided(token) {
+            closed.result = result;
+        }
+        self.end(closer);
     }
 
     /// Puts a completion behind the others of its handle and direction.
     #[cold]
-    pub(super) fn queue_behind(&mut self, index: u32, operation: Operation) {
-        let position = self.waiting.insert(operation) as u32;
+    pub(super) fn queue_behind(&mut self, index: u32) {
         let completion = self.completions.get(index);
-        (completion.place, completion.position) = (Place::Waiting, position);
+        completion.place = Place::Waiting;
         let (slot, direction) = (completion.slot, completion.direction);
         let Some(entry) = self.done.handles.slot(slot) else { return };
         let queue = entry.queue(direction);
         let tail = std::mem::replace(&mut queue.tail, index);
         self.completions.get(tail).next = index;
         let completion = self.completions.get(index);
-        (completion.previous, completion.next, completion.linked) = (tail, NONE, true);
+        (completion.previous, completion.next) = (tail, NONE);
     }
 
     /// Takes a completion out of its handle's queue; the next one's turn may have come.
@@ -310,8 +313,7 @@ impl<B: Backend> Driver<B> {
             let completion = self.completions.get(head);
             if completion.phase == Phase::Adding {
                 if completion.place == Place::Waiting {
-                    let operation = self.waiting.remove(completion.position as usize);
-                    self.start_next_turn(head, operation);
+                    self.start_next_turn(head);
                 }
                 return;
             }
@@ -321,13 +323,10 @@ impl<B: Backend> Driver<B> {
 
     /// Ends the head of a queue, which was asked to end before its turn came.
     fn end_head(&mut self, slot: Slot, direction: Direction, head: u32) {
-        let operation = self.take_back(head);
         let completion = self.completions.get(head);
         let next = completion.next;
         (completion.previous, completion.next, completion.linked) = (NONE, NONE, false);
-        let (phase, _) = step(completion.phase, Call::Queue);
-        completion.phase = phase;
-        let token = Token { index: head, arming: completion.arming };
+        (completion.phase, _) = step(completion.phase, Call::Queue);
         if next != NONE {
             self.completions.get(next).previous = NONE;
         }
@@ -338,9 +337,7 @@ impl<B: Backend> Driver<B> {
                 queue.tail = NONE;
             }
         }
-        if let Some(operation) = operation {
-            self.done.push(token, operation.fail(Error::Canceled));
-        }
+        self.decide_canceled(head);
     }
 }
 

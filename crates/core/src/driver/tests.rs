@@ -90,7 +90,8 @@ impl Backend for Manual {
         Err(Error::Unsupported)
     }
 
-    fn start(&mut self, token: Token, slot: Slot, operation: Operation, _: &mut Done) {
+    fn start(&mut self, token: Token, slot: Slot, done: &mut Done) {
+        let operation = done.take(token).expect("what is to be started is in its cell");
         assert!(self.open.contains(&slot.0), "started on an open slot");
         let fresh = self.held.insert((token.index, token.arming), (slot, operation)).is_none();
         assert!(fresh, "a token is fresh for each arming");
@@ -323,7 +324,7 @@ impl Program {
         assert_eq!(self.driver.backend_faults(), 0);
         assert!(self.driver.backend.open.is_empty(), "every descriptor is closed");
         assert!(self.driver.backend.held.is_empty());
-        assert!(self.driver.waiting.is_empty());
+        assert!(self.driver.done.cells.is_empty());
         assert_eq!(self.driver.timers.len(), 0);
         for submitted in &self.submitted {
             assert_eq!(submitted.outcomes, u32::from(!submitted.deleted));

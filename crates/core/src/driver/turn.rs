@@ -1,11 +1,12 @@
 //! One pass of the loop.
 
 use super::completion::Place;
-use super::{Driver, Starting, deadline, expired};
+use super::{Driver, deadline};
 use crate::backend::{Backend, Token, Until};
+use crate::handles::NONE;
 use crate::notifier::Registration;
-use crate::operation::{NotifierWait, Operation, Timer};
-use crate::outcome::{NopDone, Notified, Outcome};
+use crate::operation::{Due, Kind};
+use crate::outcome::{Expired, Outcome};
 use crate::state::{Call, Effect, Phase, step};
 use crate::{Error, Time};
 
@@ -27,6 +28,9 @@ impl<B: Backend> Driver<B> {
         self.expire_timers();
         self.take_mail();
         self.wait(until)?;
+        if !self.done.strays.is_empty() {
+            self.take_strays();
+        }
         if std::mem::take(&mut self.fault_unreported) {
             return Err(Error::Backend);
         }
@@ -41,61 +45,64 @@ impl<B: Backend> Driver<B> {
         let mut started = std::mem::take(&mut self.started);
         // One reading for all that is armed here, and after all of it was submitted: never early.
         let mut clock = None;
-        for Starting { index, operation } in started.drain(..) {
-            match operation {
-                None => {}
-                Some(operation @ (Operation::Nop(_) | Operation::Timer(_) | Operation::NotifierWait(_))) => {
-                    self.start_local(index, operation, &mut clock);
-                }
-                Some(operation) => self.hand_over(index, operation),
+        for token in started.drain(..) {
+            // What was taken back since has left its cell, or is decided.
+            let Some(cell) = self.done.cells.get(token).filter(|cell| !cell.decided) else { continue };
+            let index = cell.owner;
+            let completion = self.completions.get(index);
+            debug_assert_eq!(step(completion.phase, Call::Start), (Phase::Active, Effect::HandOver));
+            completion.phase = Phase::Active;
+            if matches!(completion.kind, Kind::Nop | Kind::Timer | Kind::NotifierWait) {
+                self.start_local(token, index, &mut clock);
+                continue;
             }
+            completion.place = Place::Backend;
+            let slot = completion.slot;
+            self.backend.start(token, slot, &mut self.done);
         }
         self.started = started;
     }
 
-    #[inline(always)]
-    fn hand_over(&mut self, index: u32, operation: Operation) {
-        let completion = self.completions.get(index);
-        debug_assert_eq!(step(completion.phase, Call::Start), (Phase::Active, Effect::HandOver));
-        (completion.phase, completion.place) = (Phase::Active, Place::Backend);
-        let token = Token { index, arming: completion.arming };
-        self.backend.start(token, completion.slot, operation, &mut self.done);
-    }
-
     /// Starts what core does itself.
     #[inline(never)]
-    fn start_local(&mut self, index: u32, operation: Operation, clock: &mut Option<Time>) {
-        let completion = self.completions.get(index);
-        debug_assert_eq!(step(completion.phase, Call::Start), (Phase::Active, Effect::HandOver));
-        completion.phase = Phase::Active;
-        match operation {
-            Operation::Timer(timer) => self.start_timer(index, timer, clock),
-            Operation::NotifierWait(wait) => self.start_notifier_wait(index, wait),
-            _ => self.end(index, Outcome::Nop(NopDone { result: Ok(()) })),
+    fn start_local(&mut self, token: Token, index: u32, clock: &mut Option<Time>) {
+        match self.done.undecided(token) {
+            Some(Outcome::Timer(expired)) => {
+                let due = expired.due;
+                self.start_timer(index, due, clock);
+            }
+            Some(Outcome::NotifierWait(_)) => self.start_notifier_wait(token, index),
+            Some(Outcome::Nop(done)) => {
+                done.result = Ok(());
+                self.end(index);
+            }
+            _ => unreachable!("these are all that core does itself"),
         }
     }
 
-    fn start_timer(&mut self, index: u32, timer: Timer, clock: &mut Option<Time>) {
+    /// Only the deadline is kept of a timer that runs.
+    fn start_timer(&mut self, index: u32, due: Due, clock: &mut Option<Time>) {
         let backend = &self.backend;
-        let deadline = deadline(timer.due, || *clock.get_or_insert_with(|| backend.now()));
-        self.completions.get(index).place = Place::Timers;
+        let deadline = deadline(due, || *clock.get_or_insert_with(|| backend.now()));
+        let completion = self.completions.get(index);
+        completion.place = Place::Timers;
+        let cell = std::mem::replace(&mut completion.cell, NONE);
+        self.done.cells.remove(cell);
         self.timers.insert(index, deadline.as_nanos());
     }
 
-    fn start_notifier_wait(&mut self, index: u32, wait: NotifierWait) {
-        let NotifierWait { notifier } = wait;
-        let error = match self.inbox.register(&notifier, index) {
+    fn start_notifier_wait(&mut self, token: Token, index: u32) {
+        let Some(Outcome::NotifierWait(wait)) = self.done.undecided(token) else { return };
+        let error = match self.inbox.register(&wait.notifier, index) {
             Registration::Waiting => {
-                let position = self.waiting.insert(Operation::NotifierWait(NotifierWait { notifier })) as u32;
-                let completion = self.completions.get(index);
-                (completion.place, completion.position) = (Place::Notifier, position);
+                self.completions.get(index).place = Place::Notifier;
                 self.notifier_waits += 1;
                 return;
             }
             Registration::Busy => Error::Busy,
             Registration::Foreign => Error::InvalidInput,
         };
-        self.end(index, Outcome::NotifierWait(Notified { notifier, result: Err(error) }));
+        self.fail(index, error);
     }
 
     fn expire_timers(&mut self) {
@@ -108,7 +115,7 @@ impl<B: Backend> Driver<B> {
             if completion.place == Place::Delayed {
                 self.delay_over(index);
             } else {
-                self.end(index, expired(Ok(())));
+                self.end_with(index, expired(Ok(())));
             }
         }
     }
@@ -116,29 +123,28 @@ impl<B: Backend> Driver<B> {
     /// The delay of a rearm is over: it is started by the next turn, unless others of its handle go before it.
     fn delay_over(&mut self, index: u32) {
         let completion = self.completions.get(index);
-        if completion.linked && completion.previous != crate::handles::NONE {
+        if completion.linked && completion.previous != NONE {
             completion.place = Place::Waiting;
             return;
         }
-        let operation = self.waiting.remove(completion.position as usize);
-        self.start_next_turn(index, operation);
+        self.start_next_turn(index);
     }
 
     fn take_notifications(&mut self) {
         if !self.inbox.has_mail() {
             return;
         }
-        let Self { inbox, completions, waiting, done, notifier_waits, .. } = self;
+        let Self { inbox, completions, done, notifier_waits, .. } = self;
         inbox.drain(|index| {
-            let completion = completions.get(index);
-            let Operation::NotifierWait(wait) = waiting.remove(completion.position as usize) else {
-                unreachable!("what waits for a notifier is a NotifierWait")
-            };
             *notifier_waits -= 1;
+            let completion = completions.get(index);
             (completion.phase, _) = step(completion.phase, Call::Queue);
-            completion.place = Place::Nobody;
-            let token = Token { index, arming: completion.arming };
-            done.push(token, Outcome::NotifierWait(Notified { notifier: wait.notifier, result: Ok(()) }));
+            completion.place = Place::Nothing;
+            let token = done.cells.token(completion.cell);
+            if let Some(Outcome::NotifierWait(notified)) = done.undecided(token) {
+                notified.result = Ok(());
+            }
+            done.decided(token);
         });
     }
 
@@ -216,4 +222,9 @@ impl<B: Backend> Driver<B> {
     pub(crate) fn is_running(&self, index: u32) -> bool {
         matches!(self.completions.phase(index), Phase::Running | Phase::Leaving)
     }
+}
+
+/// The last outcome of a timer that ran.
+pub(super) fn expired(result: Result<(), Error>) -> Outcome {
+    Outcome::Timer(Expired { due: Due::At(Time::NEVER), result })
 }

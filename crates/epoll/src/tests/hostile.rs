@@ -24,7 +24,8 @@ fn a_slot_that_was_never_attached_is_stale() {
         let token = Token { index: 1, arming: 1 };
         assert!(!rig.backend.cancel(token, slot, &mut rig.done));
         for number in 0..OPERATIONS - 1 {
-            rig.backend.start(token, slot, operation(number, handle), &mut rig.done);
+            let token = rig.done.submit(operation(number, handle));
+            rig.backend.start(token, slot, &mut rig.done);
             let (_, outcome) = rig.done.pop().unwrap();
             assert_eq!(error(&outcome), Some(Error::StaleHandle), "{outcome:?}");
         }
@@ -119,6 +120,7 @@ enum Call {
     Close(u32),
     Socket(u32),
     Control(u32, u8),
+    /// On a slot, a token of before by its number, or a fresh one if there are fewer.
     Start(u32, u32, u8),
     Cancel(u32, u32),
     Look,
@@ -136,7 +138,7 @@ fn call() -> impl Strategy<Value = Call> {
         1 => slot.clone().prop_map(Call::Close),
         1 => slot.clone().prop_map(Call::Socket),
         1 => (slot.clone(), 0..3_u8).prop_map(|(slot, number)| Call::Control(slot, number)),
-        6 => (slot.clone(), token.clone(), 0..OPERATIONS)
+        6 => (slot.clone(), prop_oneof![token.clone(), Just(u32::MAX)], 0..OPERATIONS)
             .prop_map(|(slot, token, number)| Call::Start(slot, token, number)),
         2 => (slot, token).prop_map(|(slot, token)| Call::Cancel(slot, token)),
         3 => Just(Call::Look),
@@ -153,13 +155,15 @@ struct World {
     kept: Vec<OwnedFd>,
     /// Starts less final outcomes, by token.
     open: HashMap<Token, i32>,
+    /// The tokens, those started last first.
+    tokens: Vec<Token>,
 }
 
 impl World {
     fn new() -> Self {
         let mut rig = Rig::new();
         let handle = rig.done.new_handle();
-        Self { rig, handle, address: None, kept: Vec::new(), open: HashMap::new() }
+        Self { rig, handle, address: None, kept: Vec::new(), open: HashMap::new(), tokens: Vec::new() }
     }
 
     fn descriptor(&mut self, kind: u8) -> OwnedFd {
@@ -200,15 +204,24 @@ impl World {
                 assert!(!matches!(reply, Ok(Reply::Address(_))));
             }
             Call::Start(slot, index, number) => {
-                let token = Token { index, arming: 7 };
-                *self.open.entry(token).or_default() += 1;
-                let operation = operation(number, self.handle);
-                self.rig.backend.start(token, Slot(slot), operation, &mut self.rig.done);
+                // A token of before, whatever became of it, or a fresh one.
+                let before = self.tokens.get(index as usize).copied();
+                let token = before.unwrap_or_else(|| {
+                    let token = self.rig.done.submit(operation(number, self.handle));
+                    self.open.insert(token, 1);
+                    token
+                });
+                if before.is_none() {
+                    self.tokens.push(token);
+                    self.tokens.rotate_right(1);
+                }
+                self.rig.backend.start(token, Slot(slot), &mut self.rig.done);
             }
             Call::Cancel(slot, index) => {
                 let before = self.rig.done.len();
-                let held =
-                    self.rig.backend.cancel(Token { index, arming: 7 }, Slot(slot), &mut self.rig.done);
+                let unknown = Token { index, arming: 7 };
+                let token = self.tokens.get(index as usize).copied().unwrap_or(unknown);
+                let held = self.rig.backend.cancel(token, Slot(slot), &mut self.rig.done);
                 assert_eq!(self.rig.done.len() - before, usize::from(held));
             }
             Call::Look => self.rig.look(),
@@ -239,8 +252,8 @@ proptest! {
         }
         // Accepted connections have slots of their own, on which nothing was started.
         for slot in 0..SLOTS {
-            for token in (0..TOKENS).chain(0..TOKENS) {
-                world.make(&Call::Cancel(slot, token));
+            for token in 0..world.tokens.len() {
+                world.make(&Call::Cancel(slot, token as u32));
             }
         }
         prop_assert!(world.open.values().all(|open| *open == 0), "{:?}", world.open);

@@ -106,10 +106,10 @@ fn a_full_backlog_holds_connects_up() {
     let connects: Vec<_> = (0..5).map(|_| bed.connect(&address)).collect();
     let count = |bed: &mut Bed| {
         bed.settle();
-        connects.iter().filter(|(_, token)| bed.outcomes.contains_key(&token.index)).count()
+        connects.iter().filter(|(_, token)| bed.outcomes.contains_key(token)).count()
     };
     assert_eq!(count(&mut bed), 2);
-    let waiting = *connects.iter().find(|(_, token)| !bed.outcomes.contains_key(&token.index)).unwrap();
+    let waiting = *connects.iter().find(|(_, token)| !bed.outcomes.contains_key(token)).unwrap();
     assert_eq!(bed.control(waiting.0, Control::PeerAddress), fault(Errno::NOTCONN));
     assert_eq!(bed.control(waiting.0, Control::Listen(1)), fault(Errno::INVAL));
     let token = bed.start(Accept { listener });
@@ -118,7 +118,7 @@ fn a_full_backlog_holds_connects_up() {
     assert_eq!(bed.control(listener, Control::Listen(2)), Ok(Reply::Done));
     assert_eq!(count(&mut bed), 4);
     // The last one is refused when the listener goes; those in the queue are reset.
-    let last = *connects.iter().find(|(_, token)| !bed.outcomes.contains_key(&token.index)).unwrap();
+    let last = *connects.iter().find(|(_, token)| !bed.outcomes.contains_key(token)).unwrap();
     bed.close(listener);
     assert_eq!(bed.connected(last.1), fault(Errno::CONNREFUSED));
     let results: Vec<_> =
@@ -187,7 +187,7 @@ fn accept_many_takes_all_and_ends_once() {
     let mut ports: Vec<_> = clients.iter().chain([&late]).map(|&client| bed.port(client)).collect();
     assert_eq!(bed.shutdown(listener, ShutdownHow::Read), Ok(()));
     bed.settle();
-    let mut outcomes = bed.outcomes.remove(&token.index).unwrap();
+    let mut outcomes = bed.outcomes.remove(&token).unwrap();
     let Some(Outcome::AcceptManyEnded(AcceptManyEnded { listener: ended, error })) = outcomes.pop() else {
         panic!("no last outcome")
     };
@@ -226,7 +226,7 @@ fn the_closest_listener_gets_the_connection_and_shared_ones_any() {
     }
     bed.settle();
     for (count, token) in counts.iter_mut().zip(group) {
-        *count = bed.outcomes.get(&token.index).map_or(0, Vec::len);
+        *count = bed.outcomes.get(&token).map_or(0, Vec::len);
     }
     assert_eq!(counts[0] + counts[1], 50);
     assert!(counts[0] > 5 && counts[1] > 5, "{counts:?}");

@@ -10,7 +10,7 @@ mod seed;
 mod stream;
 mod wait;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rustix::io::Errno;
 
@@ -24,9 +24,9 @@ use crate::{
 struct Bed {
     sim: Sim,
     done: Done,
-    started: u32,
+    started: Vec<Token>,
     /// By [`Token::index`], oldest first.
-    outcomes: BTreeMap<u32, Vec<Outcome>>,
+    outcomes: HashMap<Token, Vec<Outcome>>,
 }
 
 impl Bed {
@@ -36,7 +36,7 @@ impl Bed {
 
     fn with_seed(seed: u64) -> Self {
         let sim = Sim::with_seed(&Config::default(), seed).unwrap();
-        Self { sim, done: Done::new(), started: 0, outcomes: BTreeMap::new() }
+        Self { sim, done: Done::new(), started: Vec::new(), outcomes: HashMap::new() }
     }
 
     /// Everything that can happen without another call, happens.
@@ -52,7 +52,7 @@ impl Bed {
 
     fn collect(&mut self) {
         while let Some((token, outcome)) = self.done.pop() {
-            self.outcomes.entry(token.index).or_default().push(outcome);
+            self.outcomes.entry(token).or_default().push(outcome);
         }
     }
 
@@ -62,16 +62,16 @@ impl Bed {
             crate::Target::Stream(handle, _) => handle.slot(),
             _ => crate::Slot(0),
         };
-        let token = Token { index: self.started, arming: 7 };
-        self.started += 1;
-        self.sim.start(token, slot, operation, &mut self.done);
+        let token = self.done.submit(operation);
+        self.started.push(token);
+        self.sim.start(token, slot, &mut self.done);
         token
     }
 
     /// The outcome of what was started as `token`, if there is one by now.
     fn poll(&mut self, token: Token) -> Option<Outcome> {
         self.settle();
-        let outcomes = self.outcomes.get_mut(&token.index)?;
+        let outcomes = self.outcomes.get_mut(&token)?;
         (!outcomes.is_empty()).then(|| outcomes.remove(0))
     }
 

@@ -67,7 +67,7 @@ impl Bed {
     /// Makes the call on `slot`; `handle` is only what its operation names.
     fn call(&mut self, slot: Slot, call: Call, handle: Handle) {
         // What those say that answer at once is another test's business.
-        let operation = match call {
+        let operation: Operation = match call {
             Call::Open(family) => {
                 _ = self.sim.socket(slot, family);
                 return;
@@ -88,7 +88,9 @@ impl Bed {
             Call::SendAll(len) => SendAll { handle, buffer: Buffer::zeroed(len) }.into(),
             Call::Shutdown(how) => Shutdown { handle, how }.into(),
             Call::Cancel(index) => {
-                self.sim.cancel(Token { index, arming: 7 }, slot, &mut self.done);
+                let unknown = Token { index, arming: 7 };
+                let token = self.started.get(index as usize).copied().unwrap_or(unknown);
+                self.sim.cancel(token, slot, &mut self.done);
                 return self.collect();
             }
             Call::Wait => {
@@ -96,8 +98,9 @@ impl Bed {
                 return self.collect();
             }
         };
-        self.sim.start(Token { index: self.started, arming: 7 }, slot, operation, &mut self.done);
-        self.started += 1;
+        let token = self.done.submit(operation);
+        self.started.push(token);
+        self.sim.start(token, slot, &mut self.done);
         self.collect();
     }
 }
@@ -113,7 +116,7 @@ proptest! {
         bed.connect(&address);
         bed.connect(&address);
         bed.pair();
-        let first = bed.started;
+        let first = bed.started.len();
         for (slot, call) in calls {
             bed.call(Slot(slot), call, handle);
         }
@@ -124,12 +127,12 @@ proptest! {
         }
         bed.settle();
         prop_assert_eq!(bed.sim.network.sockets.len(), 0, "a socket was left behind");
-        for index in first..bed.started {
-            let outcomes = bed.outcomes.get(&index).map_or(&[][..], Vec::as_slice);
+        for token in &bed.started[first..] {
+            let outcomes = bed.outcomes.get(token).map_or(&[][..], Vec::as_slice);
             let last = outcomes.len().checked_sub(1);
             let finals: Vec<_> = (0..outcomes.len()).filter(|&at| !outcomes[at].is_more()).collect();
-            prop_assert_eq!(&finals, &Vec::from_iter(last), "token {}: {:?}", index, outcomes);
-            prop_assert!(last.is_some(), "token {} never ended", index);
+            prop_assert_eq!(&finals, &Vec::from_iter(last), "{:?}: {:?}", token, outcomes);
+            prop_assert!(last.is_some(), "{:?} never ended", token);
         }
     }
 }
