@@ -327,7 +327,8 @@ fn check(first: usize, steps: Vec<Step>) {
                     (model.pending, model.waiter) = (false, None);
                 }
                 let mut mail = drained(&mut inbox);
-                (due.sort_unstable(), mail.sort_unstable());
+                due.sort_unstable();
+                mail.sort_unstable();
                 assert_eq!(mail, due);
                 assert!(!inbox.has_mail());
             }
