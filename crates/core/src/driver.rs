@@ -442,7 +442,7 @@ impl<B: Backend> Driver<B> {
         self.faults
     }
 
-    /// Whether a [`Waker`] asked for the wait to end since this was last asked.
+    /// Whether a [`Waker`] asked for the last turn's wait to end; false when asked again.
     pub fn take_wake(&mut self) -> bool {
         std::mem::take(&mut self.woken)
     }

@@ -31,6 +31,8 @@ struct Manual {
     answers_late: bool,
     open: Vec<u32>,
     clock: u64,
+    /// How each wait was to be.
+    waits: Vec<Until>,
 }
 
 impl Manual {
@@ -110,6 +112,7 @@ impl Backend for Manual {
     }
 
     fn wait(&mut self, until: Until, done: &mut Done) -> Result<(), Error> {
+        self.waits.push(until);
         if let Until::Deadline(time) = until {
             self.clock = self.clock.max(time.as_nanos());
         }
@@ -344,4 +347,49 @@ proptest! {
         }
         program.end();
     }
+}
+
+/// A driver with a receive under way, so that it has something to wait for.
+fn receiving() -> Driver<Manual> {
+    let mut driver = Driver::with_backend(Manual::default());
+    let handle = driver.socket(Family::Ipv4).unwrap();
+    driver.submit(Recv { handle, buffer: Buffer::zeroed(1) });
+    driver.turn(Until::Now).unwrap();
+    driver.backend.waits.clear();
+    driver
+}
+
+/// Contract L1: a wake-up before the wait ends that wait, and only that one.
+#[test]
+fn a_wake_up_before_the_wait_ends_it() {
+    let mut driver = receiving();
+    driver.waker().wake();
+    driver.turn(Until::Forever).unwrap();
+    assert!(!driver.backend.waits.contains(&Until::Forever), "it would have slept");
+    assert!(driver.take_wake());
+    driver.turn(Until::Forever).unwrap();
+    assert_eq!(driver.backend.waits, [Until::Forever]);
+    assert!(!driver.take_wake());
+}
+
+/// Nobody has to ask for the wake-up: it ends one turn's wait.
+#[test]
+fn a_wake_up_that_nobody_asks_for_is_over_with_its_turn() {
+    let mut driver = receiving();
+    driver.waker().wake();
+    driver.turn(Until::Forever).unwrap();
+    driver.turn(Until::Forever).unwrap();
+    assert_eq!(driver.backend.waits, [Until::Forever]);
+    assert!(!driver.take_wake());
+}
+
+/// However much comes from other threads, the system is asked as well.
+#[test]
+fn notifications_do_not_hold_up_the_system() {
+    let mut driver = receiving();
+    for _ in 0..200 {
+        driver.waker().wake();
+        driver.turn(Until::Forever).unwrap();
+    }
+    assert!(driver.backend.waits.contains(&Until::Now));
 }

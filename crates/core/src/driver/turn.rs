@@ -23,6 +23,7 @@ impl<B: Backend> Driver<B> {
     pub fn turn(&mut self, until: Until) -> Result<(), Error> {
         self.turns += 1;
         self.now = None;
+        self.woken = false;
         self.close_idle();
         self.start_submitted();
         self.expire_timers();
@@ -150,25 +151,19 @@ impl<B: Backend> Driver<B> {
 
     /// The turn's one wait.
     fn wait(&mut self, until: Until) -> Result<(), Error> {
-        if self.has_local_work() {
-            let must_poll = until == Until::Now || self.turns_unpolled >= TURNS_UNPOLLED_MAX;
-            if must_poll {
-                self.turns_unpolled = 0;
-                return self.backend.wait(Until::Now, &mut self.done);
-            }
-            self.turns_unpolled += 1;
-            return self.backend.flush(&mut self.done);
+        if self.has_local_work() || self.woken {
+            return self.do_not_wait(until);
         }
-        self.turns_unpolled = 0;
         let until = self.earliest(until);
         if until == Until::Now {
-            return self.backend.wait(Until::Now, &mut self.done);
+            return self.do_not_wait(until);
         }
         // Looking for a moment before sleeping saves the notifier a system call, and the loop a sleep.
         if (self.notifier_waits > 0 && self.inbox.look()) || !self.inbox.fall_asleep() {
             self.take_mail();
-            return self.backend.flush(&mut self.done);
+            return self.do_not_wait(until);
         }
+        self.turns_unpolled = 0;
         if until == Until::Forever && self.nobody_can_end_it() {
             self.inbox.awake();
             return self.last_look();
@@ -179,6 +174,16 @@ impl<B: Backend> Driver<B> {
         self.now = None;
         self.take_mail();
         waited
+    }
+
+    /// Asks the system if that is due, which it is after some turns even if each had something else to do.
+    fn do_not_wait(&mut self, until: Until) -> Result<(), Error> {
+        if until == Until::Now || self.turns_unpolled >= TURNS_UNPOLLED_MAX {
+            self.turns_unpolled = 0;
+            return self.backend.wait(Until::Now, &mut self.done);
+        }
+        self.turns_unpolled += 1;
+        self.backend.flush(&mut self.done)
     }
 
     /// Takes what other threads have sent.

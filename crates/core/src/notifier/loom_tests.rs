@@ -11,11 +11,11 @@ use super::*;
 
 /// What ends the wait of a backend: sticky, like an eventfd.
 #[derive(Clone)]
-struct Bell(Arc<(Mutex<bool>, Condvar)>);
+struct Bell(Arc<(Mutex<bool>, Condvar, AtomicUsize)>);
 
 impl Bell {
     fn new() -> Self {
-        Self(Arc::new((Mutex::new(false), Condvar::new())))
+        Self(Arc::new((Mutex::new(false), Condvar::new(), AtomicUsize::new(0))))
     }
 
     fn wait(&self) {
@@ -31,6 +31,7 @@ impl Wake for Bell {
     fn wake(&self) {
         *self.0.0.lock().unwrap() = true;
         self.0.1.notify_one();
+        self.0.2.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -203,6 +204,18 @@ fn two_notifiers_against_drain() {
         }
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         assert!(!sleeper.inbox.has_mail());
+    });
+}
+
+#[test]
+fn one_of_two_notifiers_wakes_the_loop() {
+    model(Some(3), || {
+        let mut sleeper = Sleeper::new();
+        let notifiers = [sleeper.inbox.notifier(), sleeper.inbox.notifier()];
+        assert!(sleeper.inbox.fall_asleep());
+        let threads = notifiers.clone().map(|notifier| thread::spawn(move || notifier.notify()));
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(sleeper.bell.0.2.load(Ordering::Relaxed), 1);
     });
 }
 

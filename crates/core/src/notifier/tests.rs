@@ -82,10 +82,14 @@ fn one_wait_per_notifier_and_only_of_its_own_loop() {
     assert_eq!(other.register(&notifier, 1), Registration::Foreign);
     assert_eq!(inbox.register(&notifier, 2), Registration::Waiting);
     assert_eq!(inbox.register(&notifier, 3), Registration::Busy);
+    let namesake = other.notifier();
+    other.register(&namesake, 4);
     other.unregister(&notifier);
     notifier.notify();
     assert_eq!(drained(&mut other), []);
     assert_eq!(drained(&mut inbox), [2]);
+    namesake.notify();
+    assert_eq!(drained(&mut other), [4], "its registration was not the other loop's to end");
 }
 
 #[test]
@@ -323,7 +327,8 @@ fn check(first: usize, steps: Vec<Step>) {
                     (model.pending, model.waiter) = (false, None);
                 }
                 let mut mail = drained(&mut inbox);
-                (due.sort_unstable(), mail.sort_unstable());
+                due.sort_unstable();
+                mail.sort_unstable();
                 assert_eq!(mail, due);
                 assert!(!inbox.has_mail());
             }
