@@ -16,7 +16,7 @@ pub(crate) trait Turns {
     /// One turn that does not wait.
     fn turn_now(&mut self);
 
-    /// Turns until what the system has promised is queued: a few, which end at once if something is.
+    /// Turns until what the system has promised is queued: a few, which do not wait once something is.
     fn settle(&mut self);
 
     /// Turns until the outcome of `key` comes out, nothing else having come before.
@@ -44,6 +44,7 @@ impl<B: Backend> Turns for Driver<B> {
     #[track_caller]
     fn settle(&mut self) {
         for _ in 0..10 {
+            self.turn_now();
             let end = self.update_now() + SETTLING_TIME;
             self.turn(Until::Deadline(end)).expect("a turn that waits a little");
         }

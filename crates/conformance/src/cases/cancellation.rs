@@ -24,7 +24,7 @@ fn recv(handle: Handle) -> Recv {
 pub(crate) fn every_kind_can_be_cancelled<B: Backend>(fixture: &Fixture<B>) {
     for started in [false, true] {
         let mut ev = fixture.open();
-        let (client, server) = ev.pair();
+        let (_client, server) = ev.pair();
         let (listener, _) = ev.listener();
         let (many, _) = ev.listener();
         let notifier = ev.context().notifier();
@@ -40,9 +40,9 @@ pub(crate) fn every_kind_can_be_cancelled<B: Backend>(fixture: &Fixture<B>) {
         let accepted = ev.start(Accept { listener });
         let received = ev.start(recv(server));
         let second = ev.start(recv(server));
-        let sent = ev.start(SendAll { handle: client, buffer: vec![7; MORE_THAN_FITS].into() });
-        let behind = ev.start(Send { handle: client, buffer: vec![7; 64].into() });
-        let shut_down = ev.start(Shutdown { handle: client, how: ShutdownHow::Write });
+        let sent = ev.start(SendAll { handle: server, buffer: vec![7; MORE_THAN_FITS].into() });
+        let behind = ev.start(Send { handle: server, buffer: vec![7; 64].into() });
+        let shut_down = ev.start(Shutdown { handle: server, how: ShutdownHow::Write });
         if started {
             ev.no_wait();
         }

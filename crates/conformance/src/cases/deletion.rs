@@ -94,10 +94,10 @@ pub(crate) fn deleting_a_queued_accept_closes_its_connection<B: Backend>(_fixtur
     driver.turn_now();
     let client = driver.socket(address.family()).unwrap();
     let connect = driver.submit(Connect { handle: client, address });
-    assert!(matches!(driver.outcome_of(connect), Outcome::Connect(connected) if connected.result == Ok(())));
     driver.settle();
     assert_eq!(driver.cancel(accept), Cancel::TooLate, "its outcome is queued");
     assert_eq!(driver.delete(accept), Ok(()));
+    assert!(matches!(driver.outcome_of(connect), Outcome::Connect(connected) if connected.result == Ok(())));
     assert!(driver.pop().is_none());
     assert_eq!(driver.state(accept), State::Dead);
     let end = driver.receive_result(client);
