@@ -154,7 +154,8 @@ impl<B: Backend> Driver<B> {
             return self.backend.flush(&mut self.done);
         }
         self.turns_unpolled = 0;
-        let until = self.earliest(until);
+        // A wake-up that was taken with the turn's notifications is one that this wait must not sleep through.
+        let until = if self.woken { Until::Now } else { self.earliest(until) };
         if until == Until::Now {
             return self.backend.wait(Until::Now, &mut self.done);
         }
