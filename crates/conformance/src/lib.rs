@@ -24,6 +24,7 @@ mod cases;
 mod expected;
 mod fixture;
 mod peers;
+mod random;
 mod report;
 mod runner;
 mod signals;

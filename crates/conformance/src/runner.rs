@@ -104,9 +104,7 @@ fn run_one<B: Backend + 'static>(
     }
     let baseline = Baseline::take();
     let end = run_on_a_thread(case.name, fixture, case.run);
-    let panics = std::mem::take(&mut *PANICS.lock().unwrap_or_else(PoisonError::into_inner));
-    let told = panics.join("; ");
-    drop(panics);
+    let told = what_panics_said();
     match end {
         End::Hung(limit) => {
             let verdict = Verdict::Fail(format!("did not end within {} s {told}", limit.as_secs()));
@@ -119,6 +117,16 @@ fn run_one<B: Backend + 'static>(
             let difference = baseline.difference();
             if difference.is_empty() { Verdict::Pass } else { Verdict::Fail(format!("left behind: {difference}")) }
         }
+    }
+}
+
+/// What the panics since the last call said. Of many, as shrinking a random program makes them, only the last counts.
+fn what_panics_said() -> String {
+    let panics = std::mem::take(&mut *PANICS.lock().unwrap_or_else(PoisonError::into_inner));
+    match panics.as_slice() {
+        few if few.len() < 5 => few.join("; "),
+        [.., last] => last.clone(),
+        [] => String::new(),
     }
 }
 

@@ -4,7 +4,7 @@ use proactor_core::Backend;
 
 use crate::cases::{
     bad_input, cancel_all, cancellation, completions, deletion, descriptors, handles, multishot, overflow, panics,
-    results, running, sockets, steady, streams, time, waking,
+    random, results, running, sockets, steady, streams, time, waking,
 };
 use crate::{Case, Fixture};
 
@@ -250,6 +250,11 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         steady::cancelled_timers_do_not_allocate: ["B1", "T5"] needs [];
         steady::an_echo_does_not_allocate: ["B1"] needs ["ipv4"];
         steady::notifications_do_not_allocate: ["B1", "W1"] needs ["threads"];
+
+        random::settled_programs_match_the_model: ["C1", "C2", "H1", "H3", "X1"] needs ["ipv4"];
+        random::settled_programs_match_the_model_with_small_rings: ["C1", "H3", "L5"] needs ["ipv4"];
+        random::raced_programs_keep_the_contract: ["C1", "C2", "H3", "X1", "X3"] needs ["ipv4"];
+        random::raced_programs_keep_the_contract_with_small_rings: ["C1", "H3", "X3", "L5"] needs ["ipv4"];
 
         bad_input::a_configuration_out_of_range_does_not_open: ["E1", "L5"] needs [];
         bad_input::the_largest_configuration_opens: ["E1", "L5"] needs ["ipv4"];

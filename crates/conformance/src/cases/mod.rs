@@ -10,6 +10,7 @@ pub(crate) mod handles;
 pub(crate) mod multishot;
 pub(crate) mod overflow;
 pub(crate) mod panics;
+pub(crate) mod random;
 pub(crate) mod results;
 pub(crate) mod running;
 pub(crate) mod sockets;
