@@ -1,1 +1,39 @@
-//! proactor-conformance
+//! The contract as cases, generic over the backend, and the program that runs them on one.
+//!
+//! Each backend's crate has a test program `conformance`, without the standard harness, of a few lines:
+//!
+//! ```ignore
+//! #[global_allocator]
+//! static ALLOCATOR: proactor_conformance::CountingAllocator = proactor_conformance::CountingAllocator;
+//!
+//! fn main() -> std::process::ExitCode {
+//!     proactor_conformance::main::<Epoll>()
+//! }
+//! ```
+//!
+//! A [`Case`] is data: its name, the rules of the contract that it proves, the capabilities that it needs, and a
+//! function, generic over the backend, that panics where the rule does not hold. The program runs each on a thread of
+//! its own and asks afterwards whether descriptors, threads and memory are where they were. What is expected where is
+//! checked in, in `expected.txt`; a deviation in either direction is a failure.
+
+mod allocator;
+mod arguments;
+mod baseline;
+mod case;
+mod cases;
+mod expected;
+mod fixture;
+mod peers;
+mod random;
+mod report;
+mod runner;
+mod signals;
+mod steps;
+mod table;
+mod turns;
+mod warm_up;
+
+pub use allocator::CountingAllocator;
+pub use case::Case;
+pub use fixture::Fixture;
+pub use runner::main;

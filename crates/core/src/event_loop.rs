@@ -138,6 +138,8 @@ impl<B: Backend, S> Loop<B, S> {
     fn run_until_done(&mut self, state: &mut S) -> io::Result<()> {
         while self.goes_on()? && self.inner.driver.foreground() > 0 {
             self.turn(state, Until::Forever)?;
+            // Not what ends it, and left pending it would keep the next turn from waiting.
+            self.inner.driver.take_wake();
         }
         self.inner.take_failure()
     }

@@ -1,0 +1,26 @@
+//! Random programs (contract C1, C2, H3 and all that they touch).
+
+use proactor_core::{Backend, Config};
+
+use crate::Fixture;
+use crate::random::{check_programs, raced, settled};
+
+/// Each step takes effect before the next, and every outcome is the one that the model predicts.
+pub(crate) fn settled_programs_match_the_model<B: Backend>(_fixture: &Fixture<B>) {
+    check_programs(&settled::program(), |program| settled::run::<B>(program, &Config::default()));
+}
+
+/// The same with the smallest rings.
+pub(crate) fn settled_programs_match_the_model_with_small_rings<B: Backend>(_fixture: &Fixture<B>) {
+    check_programs(&settled::program(), |program| settled::run::<B>(program, &Config::default().entries(1)));
+}
+
+/// Steps race with each other and with the system: each outcome is one that the contract allows.
+pub(crate) fn raced_programs_keep_the_contract<B: Backend>(_fixture: &Fixture<B>) {
+    check_programs(&raced::program(), |program| raced::run::<B>(program, &Config::default()));
+}
+
+/// The same with the smallest rings.
+pub(crate) fn raced_programs_keep_the_contract_with_small_rings<B: Backend>(_fixture: &Fixture<B>) {
+    check_programs(&raced::program(), |program| raced::run::<B>(program, &Config::default().entries(1)));
+}

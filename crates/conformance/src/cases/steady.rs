@@ -1,0 +1,157 @@
+//! At steady state nothing allocates, over all threads (contract B1): 100,000 and 200,000 operations allocate the same.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use proactor_core::{
+    Action, Backend, Buffer, Context, Handle, Loop, Nop, NotifierWait, Recv, RunMode, SendAll, SocketOption, Timer,
+};
+
+use crate::Fixture;
+use crate::allocator;
+use crate::steps::{IPV4, pair_on};
+
+const FEW: u64 = 100_000;
+const MANY: u64 = 200_000;
+
+#[derive(Default)]
+struct Count {
+    left: u64,
+}
+
+/// Runs `begin` for few operations and for many, on loops of their own, and compares what each allocated.
+fn allocates_the_same<B: Backend>(
+    fixture: &Fixture<B>,
+    begin: impl Fn(&mut Loop<B, Count>, &mut Count) + Copy,
+) {
+    let allocations = |operations| {
+        let mut count = Count::default();
+        let mut ev = fixture.open_state::<Count>();
+        let before = allocator::allocations();
+        begin(&mut ev, &mut count);
+        count.left = operations;
+        ev.run(&mut count, RunMode::UntilDone).unwrap();
+        assert_eq!(count.left, 0, "all of them ran");
+        allocator::allocations() - before
+    };
+    // What is created once for the process is created here.
+    allocations(1000);
+    let (few, many) = (allocations(FEW), allocations(MANY));
+    assert_eq!(few, many, "{FEW} and {MANY} operations");
+}
+
+/// Captures of up to four words are kept without a box, whichever way they are submitted.
+pub(crate) fn immediate_operations_do_not_allocate<B: Backend>(fixture: &Fixture<B>) {
+    fn next<B: Backend>(cx: &mut Context<'_, B, Count>, words: [usize; 4]) {
+        cx.submit(Nop, move |count: &mut Count, cx, done| {
+            assert_eq!((done.result, words.len()), (Ok(()), 4));
+            count.left -= 1;
+            if count.left > 0 {
+                next(cx, words);
+            }
+        });
+    }
+    allocates_the_same(fixture, |ev, _| next(&mut ev.context(), [1, 2, 3, 4]));
+}
+
+pub(crate) fn rearmed_operations_do_not_allocate<B: Backend>(fixture: &Fixture<B>) {
+    allocates_the_same(fixture, |ev, _| {
+        ev.context().submit_rearm(Nop, |count: &mut Count, _, _| {
+            count.left -= 1;
+            if count.left > 0 { Action::Rearm(Nop) } else { Action::Disarm }
+        });
+    });
+}
+
+/// A hundred timers at once, each a fresh submission when it has fired.
+pub(crate) fn timers_do_not_allocate<B: Backend>(fixture: &Fixture<B>) {
+    fn next<B: Backend>(cx: &mut Context<'_, B, Count>, nanoseconds: u64) {
+        cx.submit(Timer::after(Duration::from_nanos(nanoseconds)), move |count: &mut Count, cx, expired| {
+            assert_eq!(expired.result, Ok(()));
+            count.left -= 1;
+            if count.left >= 100 {
+                next(cx, nanoseconds * 7 % 10_007);
+            }
+        });
+    }
+    allocates_the_same(fixture, |ev, _| (1..=100).for_each(|start| next(&mut ev.context(), start * 97)));
+}
+
+/// Cancelled ones do not either.
+pub(crate) fn cancelled_timers_do_not_allocate<B: Backend>(fixture: &Fixture<B>) {
+    allocates_the_same(fixture, |ev, _| {
+        ev.context().submit_rearm(Nop, |count: &mut Count, cx, _| {
+            let key = cx.submit(Timer::after(Duration::from_secs(1)), |_, _, _| ());
+            cx.cancel(key);
+            count.left -= 1;
+            if count.left > 0 { Action::Rearm(Nop) } else { Action::Disarm }
+        });
+    });
+}
+
+/// Receives and sends back what came, as often as there is left.
+fn echo<B: Backend>(cx: &mut Context<'_, B, Count>, handle: Handle, buffer: Buffer) {
+    cx.submit(Recv { handle, buffer }, move |count: &mut Count, cx, received| {
+        let len = received.result.unwrap();
+        if count.left == 0 || len == 0 {
+            return cx.close(handle);
+        }
+        count.left -= 1;
+        cx.submit(SendAll { handle, buffer: received.buffer.slice(..len) }, move |_, cx, sent| {
+            assert_eq!(sent.result, Ok(()));
+            echo(cx, handle, sent.buffer.unslice());
+        });
+    });
+}
+
+/// An echo over TCP, both ends on this loop.
+pub(crate) fn an_echo_does_not_allocate<B: Backend>(fixture: &Fixture<B>) {
+    allocates_the_same(fixture, |ev, count| {
+        let (client, server) = pair_on(ev, count, IPV4);
+        let mut cx = ev.context();
+        for handle in [client, server] {
+            cx.set(handle, SocketOption::NoDelay(true)).unwrap();
+            echo(&mut cx, handle, Buffer::zeroed(64));
+        }
+        cx.submit(SendAll { handle: client, buffer: vec![0; 64].into() }, |_, _, sent| {
+            assert_eq!(sent.result, Ok(()));
+        });
+    });
+}
+
+/// Notifications from this thread and another; what that thread would allocate is counted too.
+pub(crate) fn notifications_do_not_allocate<B: Backend>(fixture: &Fixture<B>) {
+    let end = Arc::new(AtomicBool::new(false));
+    let mut other = fixture.open_state::<Count>();
+    let notifier = other.context().notifier();
+    let ended = Arc::clone(&end);
+    let sender = {
+        let notifier = notifier.clone();
+        thread::spawn(move || {
+            while !ended.load(Ordering::Acquire) {
+                notifier.notify();
+                thread::yield_now();
+            }
+        })
+    };
+    let mut run = |operations| {
+        let mut count = Count { left: operations };
+        let wait = NotifierWait { notifier: notifier.clone() };
+        let before = allocator::allocations();
+        other.context().submit_rearm(wait, |count: &mut Count, _, notified| {
+            count.left -= 1;
+            notified.notifier.notify();
+            if count.left > 0 { Action::Rearm(NotifierWait { notifier: notified.notifier }) } else { Action::Disarm }
+        });
+        other.run(&mut count, RunMode::UntilDone).unwrap();
+        assert_eq!(count.left, 0);
+        allocator::allocations() - before
+    };
+    run(1000);
+    let (few, many) = (run(FEW), run(MANY));
+    end.store(true, Ordering::Release);
+    sender.join().unwrap();
+    assert_eq!(few, many, "{FEW} and {MANY} notifications");
+}

@@ -1,0 +1,84 @@
+//! Peers that are not loops: sockets of the standard library, and what else the system sends.
+
+use std::io::{IoSlice, Read};
+use std::mem::MaybeUninit;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use proactor_core::{Accept, Address, Backend, Buffer, Error, Handle, Loop, Recv};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+
+use crate::steps::Steps;
+
+/// A connection between this loop and a blocking socket of the standard library.
+#[track_caller]
+pub(crate) fn with_std<B: Backend>(ev: &mut Loop<B, ()>) -> (Handle, TcpStream) {
+    let (listener, address) = ev.listener();
+    let peer = TcpStream::connect(inet(&address)).expect("a listener that listens");
+    let (handle, _) = ev.complete(Accept { listener }).result.expect("a connection waits");
+    ev.context().close(listener);
+    (handle, peer)
+}
+
+/// Two ends of a connection, both of the standard library.
+pub(crate) fn std_pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let client = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
+    let (server, _) = listener.accept().expect("a connection waits");
+    (client, server)
+}
+
+pub(crate) fn inet(address: &Address) -> SocketAddr {
+    address.as_inet().expect("an IP address")
+}
+
+/// Receives into buffers of `len` bytes until the stream ends; what came, and how it ended.
+#[track_caller]
+pub(crate) fn receive_all<B: Backend>(ev: &mut Loop<B, ()>, handle: Handle, len: usize) -> (Vec<u8>, Result<(), Error>) {
+    let mut bytes = Vec::new();
+    let mut buffer = Buffer::zeroed(len);
+    loop {
+        let received = ev.complete(Recv { handle, buffer });
+        match received.result {
+            Ok(0) => return (bytes, Ok(())),
+            Ok(count) => bytes.extend_from_slice(&received.buffer[..count]),
+            Err(error) => return (bytes, Err(error)),
+        }
+        buffer = received.buffer;
+    }
+}
+
+/// Reads exactly `len` bytes.
+pub(crate) fn read_exactly(mut stream: &TcpStream, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a duration above zero");
+    stream.read_exact(&mut bytes).expect("that much was sent");
+    bytes
+}
+
+/// Closes `stream` so that its peer sees a reset, whatever was sent before.
+pub(crate) fn reset(stream: TcpStream) {
+    rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).expect("an option of every socket");
+    drop(stream);
+}
+
+/// Sends a byte out of band.
+pub(crate) fn send_out_of_band(stream: &TcpStream, byte: u8) {
+    assert_eq!(rustix::net::send(stream, &[byte], SendFlags::OOB), Ok(1));
+}
+
+/// Sends bytes with a descriptor beside them, which splits the stream: no receive goes beyond.
+pub(crate) fn send_with_descriptor(socket: BorrowedFd<'_>, bytes: &[u8], descriptor: BorrowedFd<'_>) {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let descriptors = [descriptor];
+    assert!(ancillary.push(SendAncillaryMessage::ScmRights(&descriptors)));
+    let sent = sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::empty());
+    assert_eq!(sent, Ok(bytes.len()));
+}
+
+/// The status flags of a descriptor.
+pub(crate) fn status_flags(descriptor: impl AsFd) -> rustix::fs::OFlags {
+    rustix::fs::fcntl_getfl(descriptor).expect("a descriptor has flags")
+}

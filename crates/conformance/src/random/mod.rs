@@ -1,0 +1,49 @@
+//! Random programs of operations, run on a driver (so that turns and deliveries are the program's own steps) and shrunk
+//! to what fails.
+//!
+//! [`settled`] gives each step the time to take effect; then the contract determines every outcome, a model predicts it,
+//! and backends that agree with the model agree with each other. [`raced`] gives no time at all, and checks what must
+//! hold whatever comes first.
+
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
+
+pub(crate) mod raced;
+pub(crate) mod settled;
+
+/// How many programs of each kind are run; 64 unless set.
+const PROGRAMS_VARIABLE: &str = "PROACTOR_CONFORMANCE_PROGRAMS";
+/// The seed that a failure printed, to see it again; from the clock unless set.
+const SEED_VARIABLE: &str = "PROACTOR_CONFORMANCE_SEED";
+
+/// Runs `check` on programs drawn from `strategy`. A failure is told as the smallest program found, with the seed.
+pub(crate) fn check_programs<S>(strategy: &S, check: impl Fn(&S::Value))
+where
+    S: Strategy,
+{
+    let number = |variable| std::env::var(variable).ok().and_then(|text: String| text.parse::<u64>().ok());
+    let seed = number(SEED_VARIABLE).unwrap_or_else(seed_from_clock);
+    let cases = number(PROGRAMS_VARIABLE).and_then(|count| u32::try_from(count).ok()).unwrap_or(64);
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 2000,
+        max_shrink_time: 8000,
+        ..Config::default()
+    };
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let result = TestRunner::new_with_rng(config, rng).run(strategy, |program| {
+        check(&program);
+        Ok::<(), TestCaseError>(())
+    });
+    if let Err(failure) = result {
+        panic!("{SEED_VARIABLE}={seed}: {failure}");
+    }
+}
+
+fn seed_from_clock() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_nanos() as u64)
+}

@@ -1,0 +1,367 @@
+//! Programs whose steps race with each other and with the system: what must hold whatever comes first.
+
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use proactor_core::{
+    Backend, Buffer, Cancel, Close, Config, Driver, Error, Handle, Key, Nop, Notifier, NotifierWait, Outcome, Recv,
+    Send, SendAll, Shutdown, ShutdownHow, Timer, Until,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use crate::steps::{assert_bytes, pattern};
+use crate::turns::{Turns, pair};
+
+/// Ends of connections: even ones are connected to the odd ones after them.
+const ENDS: usize = 4;
+
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Nop,
+    Send { end: usize, len: usize },
+    SendAll { end: usize, len: usize },
+    Recv { end: usize, len: usize },
+    ShutDown { end: usize },
+    Close { end: usize, told: bool },
+    Timer { nanoseconds: u64 },
+    Reset { operation: Index, nanoseconds: u64 },
+    Wait,
+    Notify,
+    Cancel { operation: Index },
+    Delete { operation: Index },
+    CancelAll,
+    Turn,
+    Deliver { count: usize },
+}
+
+pub(crate) fn program() -> impl Strategy<Value = Vec<Step>> {
+    let end = || 0..ENDS;
+    let operation = any::<Index>;
+    let step = prop_oneof![
+        1 => Just(Step::Nop),
+        4 => (end(), 0_usize..100).prop_map(|(end, len)| Step::Send { end, len }),
+        4 => (end(), 0_usize..400_000).prop_map(|(end, len)| Step::SendAll { end, len }),
+        10 => (end(), 0_usize..100_000).prop_map(|(end, len)| Step::Recv { end, len }),
+        1 => end().prop_map(|end| Step::ShutDown { end }),
+        1 => (end(), any::<bool>()).prop_map(|(end, told)| Step::Close { end, told }),
+        2 => (0_u64..2000).prop_map(|nanoseconds| Step::Timer { nanoseconds }),
+        1 => (operation(), 0_u64..2000).prop_map(|(operation, nanoseconds)| Step::Reset { operation, nanoseconds }),
+        1 => Just(Step::Wait),
+        1 => Just(Step::Notify),
+        4 => operation().prop_map(|operation| Step::Cancel { operation }),
+        2 => operation().prop_map(|operation| Step::Delete { operation }),
+        1 => Just(Step::CancelAll),
+        8 => Just(Step::Turn),
+        6 => (1_usize..6).prop_map(|count| Step::Deliver { count }),
+    ];
+    vec(step, 1..80)
+}
+
+/// What was submitted.
+#[derive(Clone, Debug, PartialEq)]
+enum Kind {
+    Send { end: usize, bytes: Vec<u8> },
+    Recv { end: usize, len: usize },
+    ShutDown { end: usize },
+    Close { end: usize },
+    Other,
+}
+
+#[derive(Debug)]
+struct Submitted {
+    kind: Kind,
+    /// Its handle was stale already.
+    stale: bool,
+    /// Somebody has asked that it ends: a cancel, a close of its handle.
+    asked_to_end: bool,
+}
+
+/// What is known of one end.
+#[derive(Default, Debug)]
+struct Side {
+    /// What its sends took, in the order in which they were delivered.
+    sent: Vec<u8>,
+    /// What its receives got.
+    received: Vec<u8>,
+    /// A send was deleted: what it took is not known.
+    sent_unknown: bool,
+    /// A receive was deleted: what it got is lost.
+    received_unknown: bool,
+    closed: bool,
+    shut: bool,
+    /// The number of the last operation that had its real outcome, by direction.
+    last: [Option<usize>; 2],
+}
+
+struct World<B: Backend> {
+    driver: Driver<B>,
+    handles: [Handle; ENDS],
+    notifier: Notifier,
+    sides: [Side; ENDS],
+    live: HashMap<Key, (usize, Submitted)>,
+    keys: Vec<Key>,
+}
+
+/// Runs `program`, and panics where something came that the contract does not allow.
+pub(crate) fn run<B: Backend>(program: &[Step], config: &Config) {
+    let mut driver = Driver::<B>::open(config.clone()).expect("the backend opens");
+    let (first, second) = (pair(&mut driver), pair(&mut driver));
+    let notifier = driver.notifier();
+    let mut world = World {
+        driver,
+        handles: [first.0, first.1, second.0, second.1],
+        notifier,
+        sides: Default::default(),
+        live: HashMap::new(),
+        keys: Vec::new(),
+    };
+    for step in program {
+        world.take(step);
+    }
+    world.finish();
+    world.compare_streams();
+}
+
+impl<B: Backend> World<B> {
+    fn take(&mut self, step: &Step) {
+        match *step {
+            Step::Nop => {
+                let key = self.driver.submit(Nop);
+                self.submitted(key, Kind::Other);
+            }
+            Step::Send { end, len } => {
+                let bytes = pattern(self.keys.len() as u32, len);
+                let send = Send { handle: self.handles[end], buffer: bytes.clone().into() };
+                let key = self.driver.submit(send);
+                self.submitted(key, Kind::Send { end, bytes });
+            }
+            Step::SendAll { end, len } => {
+                let bytes = pattern(self.keys.len() as u32, len);
+                let send = SendAll { handle: self.handles[end], buffer: bytes.clone().into() };
+                let key = self.driver.submit(send);
+                self.submitted(key, Kind::Send { end, bytes });
+            }
+            Step::Recv { end, len } => {
+                let recv = Recv { handle: self.handles[end], buffer: Buffer::zeroed(len) };
+                let key = self.driver.submit(recv);
+                self.submitted(key, Kind::Recv { end, len });
+            }
+            Step::ShutDown { end } => {
+                let how = ShutdownHow::Write;
+                let key = self.driver.submit(Shutdown { handle: self.handles[end], how });
+                self.submitted(key, Kind::ShutDown { end });
+                self.sides[end].shut = true;
+            }
+            Step::Close { end, told } => self.close(end, told),
+            Step::Timer { nanoseconds } => {
+                let key = self.driver.submit(Timer::after(Duration::from_nanos(nanoseconds)));
+                self.submitted(key, Kind::Other);
+            }
+            Step::Reset { ref operation, nanoseconds } => {
+                if let Some(key) = self.key(operation) {
+                    let answer = self.driver.timer_reset(key, Timer::after(Duration::from_nanos(nanoseconds)));
+                    assert!(answer != Err(Error::NotFound) || !self.live.contains_key(&key));
+                }
+            }
+            Step::Wait => {
+                let key = self.driver.submit(NotifierWait { notifier: self.notifier.clone() });
+                self.submitted(key, Kind::Other);
+            }
+            Step::Notify => self.notifier.notify(),
+            Step::Cancel { ref operation } => self.cancel(operation),
+            Step::Delete { ref operation } => self.delete(operation),
+            Step::CancelAll => self.cancel_all(),
+            Step::Turn => self.driver.turn_now(),
+            Step::Deliver { count } => {
+                for _ in 0..count {
+                    self.deliver();
+                }
+            }
+        }
+    }
+
+    fn submitted(&mut self, key: Key, kind: Kind) {
+        let end = match kind {
+            Kind::Send { end, .. } | Kind::Recv { end, .. } | Kind::ShutDown { end } | Kind::Close { end } => Some(end),
+            Kind::Other => None,
+        };
+        let stale = end.is_some_and(|end| self.sides[end].closed);
+        let number = self.keys.len();
+        self.keys.push(key);
+        let earlier = self.live.insert(key, (number, Submitted { kind, stale, asked_to_end: false }));
+        assert!(earlier.is_none(), "a key names one operation");
+    }
+
+    fn close(&mut self, end: usize, told: bool) {
+        let handle = self.handles[end];
+        if told {
+            let key = self.driver.submit(Close { handle });
+            self.submitted(key, Kind::Close { end });
+        } else {
+            self.driver.close(handle);
+        }
+        for (_, submitted) in self.live.values_mut() {
+            let pending = match submitted.kind {
+                Kind::Send { end: other, .. } | Kind::Recv { end: other, .. } | Kind::ShutDown { end: other } => {
+                    other == end
+                }
+                Kind::Close { .. } | Kind::Other => false,
+            };
+            submitted.asked_to_end |= pending;
+        }
+        self.sides[end].closed = true;
+    }
+
+    fn key(&self, which: &Index) -> Option<Key> {
+        (!self.keys.is_empty()).then(|| *which.get(&self.keys))
+    }
+
+    fn cancel(&mut self, which: &Index) {
+        let Some(key) = self.key(which) else { return };
+        match (self.driver.cancel(key), self.live.get_mut(&key)) {
+            (Cancel::NotFound, None) | (Cancel::TooLate, Some(_)) => {}
+            (Cancel::Requested, Some((_, submitted))) => submitted.asked_to_end = true,
+            // Deleted, and not ended yet.
+            (Cancel::TooLate, None) => {}
+            (answer, submitted) => panic!("{answer:?} for {submitted:?}"),
+        }
+    }
+
+    fn delete(&mut self, which: &Index) {
+        let Some(key) = self.key(which) else { return };
+        let answer = self.driver.delete(key);
+        let Some((_, submitted)) = self.live.remove(&key) else { return };
+        assert_eq!(answer, Ok(()));
+        match submitted.kind {
+            Kind::Send { end, .. } => self.sides[end].sent_unknown = true,
+            Kind::Recv { end, .. } => self.sides[end].received_unknown = true,
+            Kind::ShutDown { .. } | Kind::Close { .. } | Kind::Other => {}
+        }
+    }
+
+    fn cancel_all(&mut self) {
+        self.driver.cancel_all();
+        self.live.values_mut().for_each(|(_, submitted)| submitted.asked_to_end = true);
+    }
+
+    /// Everything is asked to end, and must.
+    fn finish(&mut self) {
+        self.cancel_all();
+        for _ in 0..10_000 {
+            while self.deliver() {}
+            if self.driver.active() == 0 {
+                break;
+            }
+            let end = self.driver.update_now() + Duration::from_millis(100);
+            self.driver.turn(Until::Deadline(end)).expect("a turn");
+        }
+        assert_eq!((self.driver.active(), self.driver.backend_faults()), (0, 0));
+        assert!(self.live.is_empty(), "never delivered: {:?}", self.live.values());
+    }
+
+    /// Takes one outcome, if there is one.
+    fn deliver(&mut self) -> bool {
+        let Some((key, outcome)) = self.driver.pop() else { return false };
+        let Some((number, submitted)) = self.live.remove(&key) else {
+            panic!("delivered twice, or deleted before: {outcome:?}");
+        };
+        match (submitted.kind.clone(), outcome) {
+            (Kind::Send { end, bytes }, Outcome::Send(sent)) => {
+                assert_bytes(&sent.buffer, &bytes);
+                self.sent(end, number, &submitted, sent.result, &bytes);
+            }
+            (Kind::Send { end, bytes }, Outcome::SendAll(sent)) => {
+                assert_bytes(&sent.buffer, &bytes);
+                assert!(sent.transferred <= bytes.len());
+                assert!(sent.result.is_err() || sent.transferred == bytes.len());
+                let result = sent.result.map(|()| sent.transferred);
+                self.sent(end, number, &submitted, result, &bytes);
+                if result.is_err() {
+                    self.sides[end].sent.extend_from_slice(&bytes[..sent.transferred]);
+                }
+            }
+            (Kind::Recv { end, len }, Outcome::Recv(received)) => {
+                assert_eq!(received.buffer.len(), len);
+                self.check(end, 0, number, &submitted, received.result);
+                let count = received.result.unwrap_or(0);
+                assert!(received.buffer[count..].iter().all(|&byte| byte == 0), "the rest is as it was");
+                self.sides[end].received.extend_from_slice(&received.buffer[..count]);
+            }
+            (Kind::ShutDown { end }, Outcome::Shutdown(outcome)) => {
+                self.check(end, 1, number, &submitted, outcome.result.map(|()| 0));
+            }
+            (Kind::Close { .. }, Outcome::Close(closed)) => match closed.result {
+                Err(Error::StaleHandle) => assert!(submitted.stale),
+                result => assert_eq!((result, submitted.stale), (Ok(()), false)),
+            },
+            (Kind::Other, Outcome::Nop(done)) => check_local(&submitted, done.result),
+            (Kind::Other, Outcome::Timer(expired)) => check_local(&submitted, expired.result),
+            (Kind::Other, Outcome::NotifierWait(notified)) => check_local(&submitted, notified.result),
+            (kind, outcome) => panic!("{outcome:?} is no end of {kind:?}"),
+        }
+        true
+    }
+
+    fn sent(&mut self, end: usize, number: usize, submitted: &Submitted, result: Result<usize, Error>, bytes: &[u8]) {
+        self.check(end, 1, number, submitted, result);
+        if let Ok(count) = result {
+            assert!(count <= bytes.len() && (count > 0 || bytes.is_empty()));
+            self.sides[end].sent.extend_from_slice(&bytes[..count]);
+        }
+    }
+
+    /// Whether the operation may have ended so, and in its turn.
+    fn check(
+        &mut self,
+        end: usize,
+        direction: usize,
+        number: usize,
+        submitted: &Submitted,
+        result: Result<usize, Error>,
+    ) {
+        let peer = end ^ 1;
+        let disturbed = [end, peer].iter().any(|&end| self.sides[end].closed || self.sides[end].shut);
+        match result {
+            Err(Error::StaleHandle) => return assert!(submitted.stale),
+            Err(Error::Canceled) => return assert!(submitted.asked_to_end && !submitted.stale),
+            Err(error) => {
+                let kind = error.kind();
+                let fits = matches!(
+                    kind,
+                    ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::NotConnected
+                );
+                assert!(fits && disturbed, "{error:?} of {:?}", submitted.kind);
+            }
+            Ok(0) if matches!(submitted.kind, Kind::Recv { len: 1.., .. }) => assert!(disturbed, "no end so far"),
+            Ok(_) => {}
+        }
+        assert!(!submitted.stale);
+        let last = &mut self.sides[end].last[direction];
+        assert!(last.is_none_or(|last| last < number), "first in, first out");
+        *last = Some(number);
+    }
+
+    /// What each end received is what its peer's sends took, from the beginning on.
+    fn compare_streams(&self) {
+        for (end, side) in self.sides.iter().enumerate() {
+            let peer = &self.sides[end ^ 1];
+            if side.received_unknown || peer.sent_unknown {
+                continue;
+            }
+            assert!(side.received.len() <= peer.sent.len(), "more was received than sent");
+            assert_bytes(&side.received, &peer.sent[..side.received.len()]);
+        }
+    }
+}
+
+/// Of what core does by itself.
+fn check_local(submitted: &Submitted, result: Result<(), Error>) {
+    match result {
+        Ok(()) | Err(Error::Busy) => {}
+        Err(Error::Canceled) => assert!(submitted.asked_to_end),
+        Err(error) => panic!("{error:?}"),
+    }
+}

@@ -1,0 +1,71 @@
+//! Signals: a storm of them, and the disposition with which a process starts.
+#![allow(unsafe_code)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+static DELIVERED: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn count(_signal: libc::c_int) {
+    DELIVERED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// A thousand signals a second to the thread that started it, as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Storm {
+    ends: Arc<AtomicBool>,
+    sender: Option<JoinHandle<()>>,
+    delivered_before: u64,
+}
+
+impl Storm {
+    pub(crate) fn begin() -> Self {
+        handle(libc::SIGUSR1, count as *const () as libc::sighandler_t);
+        let ends = Arc::new(AtomicBool::new(false));
+        let ended = Arc::clone(&ends);
+        // SAFETY: asks who the calling thread is; no memory is involved.
+        let target = unsafe { libc::pthread_self() };
+        let sender = thread::spawn(move || {
+            while !ended.load(Ordering::Acquire) {
+                // SAFETY: `target` began this storm, and ends it (joining this thread) before it ends itself.
+                let sent = unsafe { libc::pthread_kill(target, libc::SIGUSR1) };
+                assert_eq!(sent, 0, "a thread that lives takes signals");
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        Self { ends, sender: Some(sender), delivered_before: DELIVERED.load(Ordering::Relaxed) }
+    }
+
+    /// How many were delivered so far.
+    pub(crate) fn delivered(&self) -> u64 {
+        DELIVERED.load(Ordering::Relaxed) - self.delivered_before
+    }
+}
+
+impl Drop for Storm {
+    fn drop(&mut self) {
+        self.ends.store(true, Ordering::Release);
+        if let Some(sender) = self.sender.take() {
+            sender.join().expect("the sender only sends");
+        }
+        handle(libc::SIGUSR1, libc::SIG_DFL);
+    }
+}
+
+/// Gives SIGPIPE its default action again, which ends the process; the standard library ignores it from the start.
+pub(crate) fn restore_default_of_sigpipe() {
+    handle(libc::SIGPIPE, libc::SIG_DFL);
+}
+
+/// Sets a signal's disposition, without SA_RESTART: system calls are interrupted.
+fn handle(signal: libc::c_int, handler: libc::sighandler_t) {
+    // SAFETY: all zero is a valid `sigaction`: no flags, an empty mask, the default action.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler;
+    // SAFETY: `action` is a whole `sigaction`, whose handler only adds to an atomic or is one of the system's own, and
+    // the old one is not asked for.
+    let done = unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
+    assert_eq!(done, 0, "signals other than KILL and STOP can be handled");
+}

@@ -1,0 +1,271 @@
+//! The one table of all cases.
+
+use proactor_core::Backend;
+
+use crate::cases::{
+    bad_input, cancel_all, cancellation, completions, deletion, descriptors, handles, multishot, overflow, panics,
+    random, results, running, sockets, steady, streams, time, waking,
+};
+use crate::{Case, Fixture};
+
+/// A row each: the case, the rules of the contract that it proves, and the capabilities that it needs.
+macro_rules! cases {
+    ($($theme:ident :: $case:ident: $rules:tt needs $needs:tt;)*) => {
+        vec![$(Case {
+            name: concat!(stringify!($theme), "::", stringify!($case)),
+            rules: &$rules,
+            needs: &$needs,
+            run: $theme::$case::<B>,
+        }),*]
+    };
+}
+
+/// Parts of cases that play in a process of their own.
+pub(crate) fn children<B: Backend + 'static>() -> Vec<(&'static str, fn(&Fixture<B>))> {
+    vec![
+        ("send_to_the_gone", results::send_to_the_gone::<B>),
+        ("run_out_of_descriptors", bad_input::run_out_of_descriptors::<B>),
+        ("rearm_a_failing_accept", bad_input::rearm_a_failing_accept::<B>),
+    ]
+}
+
+/// All cases.
+pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
+    cases! {
+        completions::nop_completes_once: ["C1", "C3", "C4"] needs [];
+        completions::a_chain_takes_a_turn_a_link: ["C3", "L3"] needs [];
+        completions::a_deep_chain_runs_at_constant_depth: ["C3"] needs [];
+        completions::a_long_rearming_runs_at_constant_depth: ["C1", "C3"] needs [];
+        completions::no_callback_runs_inside_submit: ["C3"] needs ["ipv4"];
+        completions::no_callback_runs_inside_other_calls: ["C3"] needs ["ipv4"];
+        completions::states_follow_the_table: ["C4"] needs ["ipv4"];
+        completions::what_is_submitted_is_started_in_order: ["C4"] needs [];
+        completions::each_ends_exactly_once_whatever_becomes_of_it: ["C1", "C5"] needs [];
+        completions::buffers_come_back_however_it_ends: ["C2"] needs ["ipv4"];
+        completions::a_stale_key_is_not_found: ["C7", "E1"] needs [];
+        completions::a_key_of_another_loop_is_not_found: ["C7", "E1"] needs [];
+        completions::rearming_keeps_key_and_callback: ["C1", "C2"] needs ["ipv4"];
+        completions::large_captures_are_carried: ["C1"] needs [];
+        completions::captures_are_dropped_at_the_end: ["C5"] needs ["ipv4"];
+        completions::a_callback_can_start_everything: ["C6"] needs ["ipv4"];
+
+        deletion::deleting_what_is_queued_leaves_no_trace: ["C4", "C5"] needs ["ipv4"];
+        deletion::deleting_what_waits_suppresses_its_delivery: ["C4", "C5"] needs ["ipv4"];
+        deletion::deleting_a_queued_outcome_suppresses_it: ["C5", "X1"] needs ["ipv4"];
+        deletion::deleting_a_queued_accept_closes_its_connection: ["C5", "X1"] needs ["ipv4"];
+        deletion::a_callback_changes_its_siblings_in_one_batch: ["C5", "C6", "X1"] needs [];
+        deletion::a_callback_that_deletes_itself_is_not_rearmed: ["C5", "C6"] needs [];
+        deletion::deleting_within_a_queue_keeps_the_others_in_order: ["C5", "H3"] needs ["ipv4"];
+        deletion::deleting_a_send_half_way_keeps_the_stream_whole: ["C5", "H3"] needs ["ipv4"];
+
+        panics::a_panic_in_the_first_of_ten_loses_no_other: ["C6"] needs [];
+        panics::the_loop_outlives_a_panic_in_every_form_of_callback: ["C6"] needs ["ipv4"];
+        panics::a_panic_in_the_drop_of_captures_loses_nothing_else: ["C6"] needs [];
+        panics::a_loop_can_be_dropped_after_a_panic: ["C6", "X5"] needs ["ipv4"];
+
+        multishot::accepts_many_and_ends_once: ["C1", "X2"] needs ["ipv4"];
+        multishot::its_connections_are_real: ["C1", "R4"] needs ["ipv4"];
+        multishot::stop_asks_for_the_end: ["C1", "X1"] needs ["ipv4"];
+        multishot::the_last_event_can_rearm: ["C1"] needs ["ipv4"];
+        multishot::deleted_it_is_silent: ["C5"] needs ["ipv4"];
+        multishot::closing_the_listener_ends_it: ["C1", "H1"] needs ["ipv4"];
+        multishot::cancelled_while_queued_it_accepts_nothing: ["C4", "X1"] needs ["ipv4"];
+        multishot::an_accept_behind_it_waits_its_turn: ["H3"] needs ["ipv4"];
+        multishot::stop_between_events_keeps_them: ["C1", "L2"] needs ["ipv4"];
+
+        cancellation::every_kind_can_be_cancelled: ["X1", "X2"] needs ["ipv4"];
+        cancellation::a_waiting_connect_can_be_cancelled: ["X2"] needs ["ipv4", "descriptors"];
+        cancellation::cancelled_while_queued_the_system_never_saw_it: ["C4", "X1"] needs ["ipv4"];
+        cancellation::cancelling_within_a_queue_keeps_the_others_in_order: ["X2", "H3"] needs ["ipv4"];
+        cancellation::cancelling_the_head_lets_the_next_on: ["X2", "H3"] needs ["ipv4"];
+        cancellation::a_cancelled_send_tells_what_was_transferred: ["X1", "R1"] needs ["ipv4"];
+        cancellation::cancelling_twice_ends_it_once: ["C1", "X1"] needs ["ipv4"];
+        cancellation::cancelling_a_queued_outcome_is_too_late: ["X1"] needs ["ipv4"];
+        cancellation::a_cancel_in_its_own_callback_is_too_late: ["X6"] needs [];
+        cancellation::a_late_cancel_never_reaches_a_later_arming: ["X1", "X6"] needs ["ipv4"];
+        cancellation::data_that_arrived_is_not_lost: ["X1"] needs ["ipv4"];
+        cancellation::a_connection_that_arrived_is_not_lost: ["X1"] needs ["ipv4"];
+        cancellation::a_cancelled_accept_leaves_the_listener_alone: ["X2"] needs ["ipv4"];
+        cancellation::a_cancelled_wait_keeps_the_notification: ["X1", "W1"] needs [];
+        cancellation::cancelling_what_has_ended_is_not_found: ["X1", "C7"] needs [];
+        cancellation::callbacks_can_cancel_each_other: ["X1", "C6"] needs ["ipv4"];
+
+        cancel_all::it_covers_everything: ["X3", "L4", "C1"] needs ["ipv4"];
+        cancel_all::dropping_the_loop_lets_go_of_everything: ["X5"] needs ["ipv4"];
+        cancel_all::dropping_the_loop_with_outcomes_queued_lets_go_too: ["X5"] needs ["ipv4"];
+        cancel_all::dropping_the_loop_before_its_first_turn: ["X5"] needs ["ipv4"];
+        cancel_all::buffers_rest_once_nothing_is_under_way: ["X3"] needs ["ipv4"];
+        cancel_all::a_rearm_of_the_caller_ends_cancelled_once: ["X6"] needs [];
+        cancel_all::a_rearm_of_a_queued_outcome_ends_cancelled_once: ["X6"] needs [];
+        cancel_all::what_is_submitted_later_is_new: ["X6"] needs ["ipv4"];
+        cancel_all::handles_outlive_it: ["X3"] needs ["ipv4"];
+        cancel_all::callbacks_of_cancelled_operations_may_submit: ["X3", "C6"] needs [];
+
+        handles::closing_ends_everything_pending: ["H1", "C1"] needs ["ipv4"];
+        handles::closing_makes_stale_at_once: ["H1", "H2"] needs ["ipv4"];
+        handles::close_reports_its_result_last: ["H1"] needs ["ipv4"];
+        handles::an_idle_handle_closes: ["H1"] needs ["ipv4"];
+        handles::closing_ends_what_is_not_started: ["H1", "C4"] needs ["ipv4"];
+        handles::a_handle_of_another_loop_is_stale: ["H2", "C2", "E1"] needs ["ipv4"];
+        handles::a_recycled_place_receives_nothing_of_its_predecessor: ["H2"] needs ["ipv4"];
+        handles::recycled_within_one_batch: ["H2", "C6"] needs ["ipv4"];
+        handles::thousands_are_closed_in_mid_dispatch: ["H1", "L5"] needs ["ipv4"];
+        handles::handles_are_names_only: ["H1"] needs ["ipv4"];
+        handles::a_rearm_after_a_close_is_stale: ["X6", "H1"] needs ["ipv4"];
+        handles::closing_ends_a_rearming_operation: ["X6", "H1"] needs ["ipv4"];
+        handles::a_listener_closes_while_it_accepts: ["H1", "R2"] needs ["ipv4"];
+
+        descriptors::detach_restores_the_status_flags: ["H5"] needs ["descriptors", "ipv4"];
+        descriptors::detach_restores_what_is_shared_with_others: ["H5"] needs ["descriptors"];
+        descriptors::what_is_no_socket_fails_clearly: ["E1", "H4"] needs ["descriptors", "ipv4"];
+        descriptors::detach_is_busy_while_something_is_pending: ["H5"] needs ["descriptors", "ipv4"];
+        descriptors::a_blocking_socket_does_not_block_the_loop: ["L1", "R3"] needs ["descriptors", "ipv4"];
+        descriptors::unix_streams_work: ["H3", "R1"] needs ["descriptors"];
+        descriptors::a_descriptor_between_two_segments_holds_up_nothing: ["R1"] needs ["descriptors"];
+        descriptors::data_and_end_in_one_edge: ["R1", "X1"] needs ["descriptors", "ipv4"];
+        descriptors::data_and_reset_in_one_edge: ["R1", "R2"] needs ["descriptors", "ipv4"];
+        descriptors::data_and_out_of_band_data_in_one_edge: ["R1"] needs ["descriptors", "ipv4"];
+        descriptors::only_a_run_delivers: ["C3", "L1"] needs ["descriptors", "ipv4"];
+        descriptors::a_dup_that_outlives_its_handle_is_left_alone: ["H2"] needs ["descriptors"];
+        descriptors::a_detached_descriptor_is_left_alone: ["H5", "H2"] needs ["descriptors", "ipv4"];
+        descriptors::two_handles_of_one_open_file_work: ["H3"] needs ["descriptors", "ipv4"];
+        descriptors::recycled_numbers_are_not_confused: ["H2"] needs ["descriptors", "ipv4"];
+        descriptors::std_clients_are_served: ["H3", "R1"] needs ["descriptors", "ipv4", "threads"];
+        descriptors::a_std_listener_is_connected_to: ["H3", "R4"] needs ["descriptors", "ipv4"];
+        descriptors::listeners_move_in_and_out: ["H5"] needs ["descriptors", "ipv4"];
+        descriptors::dropping_the_loop_closes_what_is_attached: ["X5"] needs ["descriptors", "ipv4"];
+        descriptors::options_reach_the_system: ["E1", "H5"] needs ["descriptors", "ipv4"];
+        descriptors::a_reset_fails_what_is_being_sent: ["R1", "R2"] needs ["descriptors", "ipv4"];
+        descriptors::after_a_reset_everything_ends: ["R2"] needs ["descriptors", "ipv4"];
+
+        streams::accept_connect_send_receive: ["H3", "R1"] needs ["ipv4"];
+        streams::ipv6_works_the_same: ["H3", "R4"] needs ["ipv6"];
+        streams::ping_pong: ["C1", "H3"] needs ["ipv4"];
+        streams::many_connections_keep_their_bytes_apart: ["H3"] needs ["ipv4"];
+        streams::half_close_ends_one_direction: ["R1", "H3", "R2"] needs ["ipv4"];
+        streams::the_end_right_behind_the_data_is_seen: ["R1"] needs ["ipv4"];
+        streams::closing_behind_the_data_loses_none: ["H1", "R1"] needs ["ipv4"];
+        streams::four_receives_queued_at_once_keep_order: ["H3"] needs ["ipv4"];
+        streams::four_large_sends_queued_at_once_do_not_mix: ["H3", "R1"] needs ["ipv4"];
+        streams::a_queue_of_writes_keeps_order: ["H3"] needs ["ipv4"];
+        streams::a_mebibyte_through_a_small_send_buffer: ["H3", "L1"] needs ["ipv4"];
+        streams::sends_queue_behind_their_connect: ["H3"] needs ["ipv4"];
+        streams::sends_behind_a_refused_connect_fail: ["H3", "C2", "R2"] needs ["ipv4"];
+        streams::a_late_accept_finds_the_data: ["H3"] needs ["ipv4"];
+        streams::accepts_are_served_in_order: ["H3", "R4"] needs ["ipv4"];
+        streams::directions_are_independent: ["H3"] needs ["ipv4"];
+        streams::shutdowns_from_both_sides: ["H3", "R1"] needs ["ipv4"];
+        streams::a_shutdown_waits_for_the_send_before_it: ["H3", "R1"] needs ["ipv4"];
+        streams::closing_with_unread_data_ends_the_peer: ["R2", "H1"] needs ["ipv4"];
+        streams::a_linger_of_zero_resets: ["R2"] needs ["ipv4"];
+
+        sockets::the_column_has_its_capabilities: ["E2"] needs [];
+        sockets::detach_is_unsupported_where_there_are_no_descriptors: ["H5", "E2"] needs ["ipv4"];
+        sockets::a_listener_in_single_steps: ["E1"] needs ["ipv4"];
+        sockets::listen_takes_its_options: ["E1"] needs ["ipv4"];
+        sockets::a_port_is_shared_only_by_those_who_ask: ["R2"] needs ["ipv4"];
+        sockets::an_address_is_reused_at_once: ["H1"] needs ["ipv4"];
+        sockets::v6_only_is_honoured: ["R4"] needs ["ipv4", "ipv6"];
+        sockets::both_families_side_by_side: ["R4"] needs ["ipv4", "ipv6"];
+
+        results::an_empty_receive_completes_in_its_place: ["R1"] needs ["ipv4"];
+        results::an_empty_send_completes_in_its_place: ["R1"] needs ["ipv4"];
+        results::only_the_range_is_used: ["C2", "R1"] needs ["ipv4"];
+        results::buffers_of_every_origin: ["C2", "E1"] needs ["ipv4"];
+        results::a_read_only_buffer_fails_alone: ["E1", "H3"] needs ["ipv4"];
+        results::the_same_fault_has_the_same_kind: ["R2"] needs ["ipv4"];
+        results::a_closed_peer_raises_no_signal: ["R3"] needs ["ipv4"];
+        results::a_signal_storm_loses_nothing: ["R3"] needs ["ipv4", "threads"];
+        results::lengths_beyond_one_call_are_clamped: ["R4"] needs ["ipv4"];
+        results::addresses_are_kept_whole: ["R4"] needs ["ipv4"];
+        results::scope_and_flow_are_kept: ["R4"] needs ["ipv6"];
+
+        time::ten_timers_fire_once_each: ["C1", "T2"] needs [];
+        time::a_short_timer_fires_before_a_long_one: ["T2", "C4"] needs [];
+        time::timers_fire_by_deadline: ["T2"] needs [];
+        time::equal_deadlines_fire_in_submission_order: ["T2"] needs [];
+        time::equal_delays_fire_in_submission_order: ["T2"] needs [];
+        time::the_extremes_of_time_are_fine: ["T1"] needs [];
+        time::timers_fire_though_other_work_is_ready: ["T1", "L3"] needs [];
+        time::a_late_callback_arms_no_early_timer: ["T2"] needs [];
+        time::an_idle_loop_arms_no_early_timer: ["T2"] needs ["!virtual_time"];
+        time::now_is_the_turns_and_grows: ["T1", "T2"] needs [];
+        time::a_zero_timer_rearmed_runs_once_per_turn: ["T4"] needs ["ipv4"];
+        time::reset_works_in_each_state: ["T3"] needs [];
+        time::reset_in_its_own_callback_arms_again: ["T3"] needs [];
+        time::only_timers_can_be_reset: ["T3", "E1"] needs ["ipv4"];
+        time::many_resets_make_one_expiry: ["T3"] needs [];
+        time::cancelled_timers_leave_the_others_in_order: ["T2", "X2"] needs [];
+        time::a_million_armed_and_cancelled_leave_no_growth: ["T5"] needs [];
+        time::no_double_call_in_small_steps: ["C1", "L1"] needs [];
+
+        running::an_empty_loop_is_done_at_once: ["L1"] needs [];
+        running::no_wait_takes_what_was_ready_at_entry: ["L1", "L3"] needs [];
+        running::no_wait_never_blocks: ["L1"] needs ["ipv4"];
+        running::once_returns_after_a_callback: ["L1"] needs [];
+        running::until_done_waits_for_everything: ["L1"] needs ["ipv4"];
+        running::bounded_runs_end_in_time: ["L1"] needs [];
+        running::a_bounded_run_takes_all_that_comes: ["L1"] needs [];
+        running::bounds_may_be_extreme: ["L1", "T1"] needs [];
+        running::stop_keeps_what_is_ready: ["L2"] needs [];
+        running::stop_before_run_lasts: ["L2"] needs [];
+        running::stop_during_run_leaves_the_rest_under_way: ["L2"] needs [];
+        running::fail_leaves_through_run: ["L1"] needs [];
+        running::a_turn_has_its_order: ["L3"] needs ["ipv4"];
+        running::background_ones_keep_nothing_running: ["L4"] needs [];
+        running::background_ones_are_served_by_bounded_runs: ["L4", "L1"] needs [];
+        running::a_wait_that_nothing_can_end_is_a_deadlock: ["L1"] needs [];
+        running::endless_local_work_starves_nobody: ["L1", "L3"] needs ["ipv4"];
+        running::active_counts_what_is_under_way: ["L1"] needs [];
+
+        overflow::one_entry_is_enough: ["L5"] needs ["ipv4"];
+        overflow::around_the_size_of_the_rings: ["L5"] needs ["ipv4"];
+        overflow::a_thousand_submissions_in_one_callback: ["L5", "C6"] needs ["ipv4"];
+        overflow::a_flood_of_completions_loses_none: ["L5"] needs ["ipv4"];
+        overflow::cancelling_more_than_the_rings_hold: ["L5", "X3"] needs ["ipv4"];
+        overflow::a_long_queue_on_one_handle: ["L5", "H3"] needs ["ipv4"];
+        overflow::a_crowd_connects_at_once: ["L5"] needs ["ipv4"];
+
+        waking::one_notification_wakes_once: ["W1"] needs [];
+        waking::a_notification_before_the_wait_is_kept: ["W1"] needs [];
+        waking::a_burst_gives_some_and_then_silence: ["W1"] needs [];
+        waking::notified_in_its_own_callback_it_comes_again: ["W1", "C3"] needs [];
+        waking::another_thread_wakes_a_blocking_loop: ["W1", "C3"] needs ["threads"];
+        waking::spaced_notifications_come_one_by_one: ["W1"] needs ["threads"];
+        waking::many_threads_notify_without_loss: ["W1"] needs ["threads"];
+        waking::each_notifier_wakes_its_own_wait: ["W1"] needs ["threads"];
+        waking::notifying_against_a_dropped_loop: ["W1", "X5"] needs ["threads"];
+        waking::the_last_notifier_may_go_while_pending: ["W1"] needs [];
+        waking::a_notifier_outlives_its_loop: ["W1", "E1"] needs [];
+        waking::a_deleted_wait_leaves_the_notifier_usable: ["W1", "C5"] needs [];
+        waking::a_wake_ends_a_run_and_runs_no_callback: ["L1"] needs ["threads", "!virtual_time"];
+        waking::a_wake_does_not_end_until_done: ["L1"] needs [];
+        waking::internal_wake_ups_are_no_progress: ["L1"] needs ["threads"];
+        waking::another_thread_stops_the_loop: ["L2"] needs ["threads"];
+        waking::two_loops_take_turns: ["W1"] needs ["threads"];
+
+        steady::immediate_operations_do_not_allocate: ["B1"] needs [];
+        steady::rearmed_operations_do_not_allocate: ["B1"] needs [];
+        steady::timers_do_not_allocate: ["B1"] needs [];
+        steady::cancelled_timers_do_not_allocate: ["B1", "T5"] needs [];
+        steady::an_echo_does_not_allocate: ["B1"] needs ["ipv4"];
+        steady::notifications_do_not_allocate: ["B1", "W1"] needs ["threads"];
+
+        random::settled_programs_match_the_model: ["C1", "C2", "H1", "H3", "X1"] needs ["ipv4"];
+        random::settled_programs_match_the_model_with_small_rings: ["C1", "H3", "L5"] needs ["ipv4"];
+        random::raced_programs_keep_the_contract: ["C1", "C2", "H3", "X1", "X3"] needs ["ipv4"];
+        random::raced_programs_keep_the_contract_with_small_rings: ["C1", "H3", "X3", "L5"] needs ["ipv4"];
+
+        bad_input::a_configuration_out_of_range_does_not_open: ["E1", "L5"] needs [];
+        bad_input::the_largest_configuration_opens: ["E1", "L5"] needs ["ipv4"];
+        bad_input::beyond_max_operations_is_full: ["L5", "C2"] needs ["ipv4"];
+        bad_input::a_second_wait_for_a_notifier_is_busy: ["E1", "W1"] needs [];
+        bad_input::a_notifier_of_another_loop_is_refused: ["E1", "W1"] needs [];
+        bad_input::an_address_of_another_family_fails: ["E1"] needs ["ipv4"];
+        bad_input::an_operation_on_a_socket_in_the_wrong_state_fails: ["E1"] needs ["ipv4"];
+        bad_input::options_out_of_range_do_no_harm: ["E1"] needs ["ipv4"];
+        bad_input::descriptors_run_out: ["R2", "E1"] needs ["descriptors", "ipv4"];
+        bad_input::a_failing_accept_does_not_burn_a_core: ["E3"] needs ["descriptors", "ipv4"];
+        bad_input::rearm_after_puts_off: ["E3", "X2"] needs ["ipv4"];
+    }
+}
