@@ -24,3 +24,8 @@ pub type Context<'a, S> = proactor_core::Context<'a, Epoll, S>;
 
 /// Operations in, outcomes out, over epoll.
 pub type Driver = proactor_core::Driver<Epoll>;
+
+/// The programs in the README, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
