@@ -115,6 +115,39 @@ impl<'a, B: Backend, S> Context<'a, B, S> {
     /// Cannot fail, calls nothing back and only queues: the next turn starts what was submitted, in order (contract C3,
     /// C4). What is wrong with the operation arrives as its outcome. Captures of up to four words are kept without
     /// allocating.
+    ///
+    /// ```
+    /// use proactor_sim::{Accept, Buffer, Config, Connect, ListenOptions, Loop, Recv, RunMode, SendAll};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut ev = Loop::<Vec<u8>>::open(Config::default())?;
+    /// let mut cx = ev.context();
+    /// let listener = cx.listen("127.0.0.1:0".parse()?, ListenOptions::default())?;
+    /// let address = cx.local_address(listener)?;
+    ///
+    /// cx.submit(Accept { listener }, |_text, cx, accepted| match accepted.result {
+    ///     Ok((handle, _peer)) => {
+    ///         cx.submit(Recv { handle, buffer: Buffer::zeroed(64) }, |text, _cx, received| match received.result {
+    ///             Ok(n) => text.extend_from_slice(&received.buffer[..n]),
+    ///             Err(error) => panic!("{error}"),
+    ///         });
+    ///     }
+    ///     Err(error) => cx.fail(error),
+    /// });
+    ///
+    /// let handle = cx.socket(address.family())?;
+    /// cx.submit(Connect { handle, address }, |_text, _cx, connected| assert_eq!(connected.result, Ok(())));
+    /// // Queues behind the connect.
+    /// cx.submit(SendAll { handle, buffer: Buffer::from(b"hello") }, |_text, _cx, sent| {
+    ///     assert_eq!((sent.transferred, sent.result), (5, Ok(())));
+    /// });
+    ///
+    /// let mut text = Vec::new();
+    /// ev.run(&mut text, RunMode::UntilDone)?;
+    /// assert_eq!(text, b"hello");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[inline]
     pub fn submit<O, F>(&mut self, operation: O, callback: F) -> Key
     where
@@ -130,6 +163,28 @@ impl<'a, B: Backend, S> Context<'a, B, S> {
     ///
     /// After a transient error ([`Error::is_transient`]) a rearm is held back for some milliseconds, unless the callback
     /// says itself for how long ([`rearm_after`](Self::rearm_after)) (contract E3).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use proactor_sim::{Action, Config, Loop, RunMode, Timer};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let period = Duration::from_millis(10);
+    /// let mut ev = Loop::<u32>::open(Config::default())?;
+    /// let started = ev.context().now();
+    /// ev.context().submit_rearm(Timer::after(period), move |ticks, _cx, _expired| {
+    ///     *ticks += 1;
+    ///     if *ticks < 100 { Action::Rearm(Timer::after(period)) } else { Action::Disarm }
+    /// });
+    ///
+    /// let mut ticks = 0;
+    /// ev.run(&mut ticks, RunMode::UntilDone)?;
+    /// assert_eq!(ticks, 100);
+    /// assert!(ev.context().now().since(started) >= 100 * period);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[inline]
     pub fn submit_rearm<O, F>(&mut self, operation: O, callback: F) -> Key
     where
@@ -141,7 +196,43 @@ impl<'a, B: Backend, S> Context<'a, B, S> {
         key
     }
 
-    /// Submits an operation with many outcomes.
+    /// Submits an operation with many outcomes: any number of [`Event::More`], then one [`Event::Last`], which hands the
+    /// operation's parts back and says why it ended. Only from that one can it be armed again.
+    ///
+    /// ```
+    /// use proactor_sim::{AcceptMany, Config, Connect, Error, Event, Flow, ListenOptions, Loop, RunMode};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut ev = Loop::<u32>::open(Config::default())?;
+    /// let mut cx = ev.context();
+    /// let listener = cx.listen("127.0.0.1:0".parse()?, ListenOptions::default())?;
+    /// let address = cx.local_address(listener)?;
+    /// cx.submit_multishot(AcceptMany { listener }, |accepted, cx, event| match event {
+    ///     Event::More(connection) => {
+    ///         cx.close(connection.handle);
+    ///         *accepted += 1;
+    ///         if *accepted == 3 { Flow::Stop } else { Flow::Continue }
+    ///     }
+    ///     Event::Last(last) => {
+    ///         assert_eq!(last.output.error, Error::Canceled);
+    ///         cx.close(last.output.listener);
+    ///         Flow::Continue
+    ///     }
+    /// });
+    /// for _ in 0..3 {
+    ///     let handle = cx.socket(address.family())?;
+    ///     cx.submit(Connect { handle, address: address.clone() }, |_accepted, cx, connected| {
+    ///         assert_eq!(connected.result, Ok(()));
+    ///         cx.close(connected.handle);
+    ///     });
+    /// }
+    ///
+    /// let mut accepted = 0;
+    /// ev.run(&mut accepted, RunMode::UntilDone)?;
+    /// assert_eq!(accepted, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[inline]
     pub fn submit_multishot<O, F>(&mut self, operation: O, callback: F) -> Key
     where
@@ -200,6 +291,23 @@ impl<'a, B: Backend, S> Context<'a, B, S> {
     }
 
     /// Arms a timer again with another deadline, in whatever state it is (contract T3).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use proactor_sim::{Config, Loop, RunMode, Timer};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let mut ev = Loop::<()>::open(Config::default())?;
+    /// let mut cx = ev.context();
+    /// let started = cx.now();
+    /// let timeout = cx.timer_after(Duration::from_secs(1), move |(), cx| {
+    ///     assert!(cx.now().since(started) >= Duration::from_secs(5), "it was put off");
+    /// });
+    /// cx.timer_reset(timeout, Timer::after(Duration::from_secs(5)))?;
+    /// ev.run(&mut (), RunMode::UntilDone)
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::NotFound`] for a stale key, [`Error::InvalidInput`] if it is no timer, [`Error::Busy`] if its outcome is

@@ -29,6 +29,23 @@ pub use handles::AttachError;
 ///
 /// A driver belongs to the thread that opened it if its backend does. [`submit`](Self::submit) operations, let
 /// [`turn`](Self::turn) start and complete them, and [`pop`](Self::pop) the outcomes.
+///
+/// ```
+/// use proactor_sim::{Buffer, Config, Driver, Error, Family, Outcome, Recv, Until};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut driver = Driver::open(Config::default())?;
+/// let socket = driver.socket(Family::Ipv4)?;
+/// let key = driver.submit(Recv { handle: socket, buffer: Buffer::zeroed(64) });
+/// driver.close(socket);
+/// driver.turn(Until::Now)?;
+/// let Some((completed, Outcome::Recv(received))) = driver.pop() else { panic!("closing ends what is pending") };
+/// assert_eq!(completed, key);
+/// assert_eq!(received.result, Err(Error::Canceled));
+/// assert_eq!(received.buffer.len(), 64);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Driver<B: Backend> {
     backend: B,

@@ -31,6 +31,33 @@ pub enum RunMode {
 ///
 /// Dropping a loop runs no callback: it drops their captures, cancels what is under way and closes what it owns
 /// (contract X5).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use proactor_sim::{Config, Loop, RunMode, Timer};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let mut ev = Loop::<Vec<&str>>::open(Config::default())?;
+/// let mut cx = ev.context();
+/// cx.submit(Timer::after(Duration::from_millis(20)), |heard, _cx, _expired| heard.push("second"));
+/// cx.submit(Timer::after(Duration::from_millis(10)), |heard, cx, _expired| {
+///     heard.push("first");
+///     cx.stop();
+/// });
+///
+/// let mut heard = Vec::new();
+/// ev.run(&mut heard, RunMode::UntilDone)?;
+/// assert_eq!(heard, ["first"]);
+///
+/// // A stop lasts until it is taken back, and loses nothing.
+/// ev.context().resume();
+/// ev.run(&mut heard, RunMode::UntilDone)?;
+/// assert_eq!(heard, ["first", "second"]);
+/// assert_eq!(ev.context().active(), 0);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Loop<B: Backend, S> {
     inner: Inner<B, S>,
     /// A loop belongs to its thread.

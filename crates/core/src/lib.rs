@@ -1,4 +1,68 @@
-//! The operating-system independent part of **proactor**, a completion-based event loop.
+//! The operating-system independent part of **proactor**, a completion-based event loop: you hand the loop an operation
+//! that owns what it needs, and it calls you back once, when the operation is complete, and hands everything back.
+//!
+//! This crate makes no system call. It is written for two readers.
+//!
+//! # If you use a loop
+//! Depend on the crate of a backend, `proactor-epoll` or `proactor-uring`, not on this one: it is all of this crate, and
+//! the [`Loop`] and [`Context`] over that backend, so that `Loop<B, S>` is written `Loop<S>`. The examples on these pages
+//! run on `proactor-sim`, a simulator whose clock takes no time; with another crate's name in their `use` they run there.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use proactor_sim::{Config, Context, Loop, RunMode, Timer};
+//!
+//! /// The program's own state, which every callback gets.
+//! #[derive(Default)]
+//! struct Program {
+//!     rang: u32,
+//! }
+//!
+//! fn alarm(cx: &mut Context<Program>) {
+//!     cx.submit(Timer::after(Duration::from_secs(60)), |program, cx, expired| {
+//!         assert_eq!(expired.result, Ok(()));
+//!         program.rang += 1;
+//!         if program.rang < 3 {
+//!             alarm(cx);
+//!         }
+//!     });
+//! }
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let mut ev = Loop::<Program>::open(Config::default())?;
+//! alarm(&mut ev.context());
+//! let mut program = Program::default();
+//! ev.run(&mut program, RunMode::UntilDone)?;
+//! assert_eq!(program.rang, 3);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - **[`Loop`]** runs; **[`Context`]** does everything else, in callbacks and before a run: submit, cancel, close, open
+//!   sockets, stop.
+//! - **Operations** are structs that own what they need: [`Nop`], [`Timer`], [`NotifierWait`], [`Accept`],
+//!   [`AcceptMany`], [`Connect`], [`Recv`], [`Send`], [`SendAll`], [`Shutdown`], [`Close`]. The callback gets the matching
+//!   outcome, for [`Recv`] a [`Received`], with all of it and the result.
+//! - **[`Handle`]** names a descriptor that the loop owns, **[`Key`]** a submitted operation. Both are `Copy`, and go
+//!   stale rather than name something else; [`State`] says what a completion goes through.
+//! - **[`Buffer`]** is the one type of owned bytes, **[`Error`]** the one type of errors.
+//! - **[`Notifier`]** and **[`Waker`]** are what other threads may hold of a loop; everything else stays on its thread.
+//!
+//! What all backends promise alike stands, numbered, in the project's `CONTRACT.md`; "contract C4" refers to it.
+//!
+//! # If you implement a backend
+//! A mechanism that completes operations implements [`Backend`]: start an operation, cancel it, wait. The trait's page is
+//! the numbered list of what an implementer **must** and **must not** do. It needs no unsafe code to implement or to
+//! call, because a backend owns each [`Operation`], by value, until it pushes the [`Outcome`] into [`Done`]. A system
+//! that only says "ready" is served by `proactor-readiness`, which makes a `Backend` of it.
+//!
+//! [`Driver`] is the layer between: operations in, outcomes out, no callbacks. It has the completions, their order on
+//! each handle, the timers and the notifiers, so that no backend has any of them. Runtimes may build on it.
+//!
+//! # What is not here
+//! No futures and no tasks: a proactor is not an async runtime. No readiness: nothing says that a socket could be read.
+//! No system call and no `cfg(target_os)`.
 #![warn(missing_docs)]
 
 mod backend;

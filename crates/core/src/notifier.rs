@@ -167,6 +167,42 @@ impl Drop for Node {
 /// Wakes one waiting completion from any thread: what a [`NotifierWait`](crate::NotifierWait) waits for.
 ///
 /// Clones notify the same wait. It may outlive its loop, and then does nothing.
+///
+/// ```
+/// use std::sync::mpsc;
+/// use std::thread;
+///
+/// use proactor_sim::{Action, Config, Loop, NotifierWait, RunMode};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let mut ev = Loop::<u64>::open(Config::default())?;
+/// let mut cx = ev.context();
+/// let notifier = cx.notifier();
+/// let (results, received) = mpsc::channel();
+/// let worker = thread::spawn({
+///     let notifier = notifier.clone();
+///     move || {
+///         for number in 1..=100 {
+///             results.send(number).expect("the loop waits for it");
+///             notifier.notify();
+///         }
+///     }
+/// });
+/// cx.submit_rearm(NotifierWait { notifier }, move |sum, _cx, notified| {
+///     // Many notifications may come as one, so all that is there is taken; one always comes after the last.
+///     for number in received.try_iter() {
+///         *sum += number;
+///     }
+///     if *sum == 5050 { Action::Disarm } else { Action::Rearm(NotifierWait { notifier: notified.notifier }) }
+/// });
+///
+/// let mut sum = 0;
+/// ev.run(&mut sum, RunMode::UntilDone)?;
+/// assert_eq!(sum, 5050);
+/// worker.join().expect("it does not panic");
+/// # Ok(())
+/// # }
+/// ```
 pub struct Notifier(Arc<Node>);
 
 impl Notifier {
@@ -207,6 +243,24 @@ impl fmt::Debug for Notifier {
 /// Ends the loop's wait from any thread, and runs no callback (contract L1).
 ///
 /// It may outlive its loop, and then does nothing.
+///
+/// ```
+/// use std::thread;
+/// use std::time::Duration;
+///
+/// use proactor_sim::{Config, Loop, Timer};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let mut ev = Loop::<()>::open(Config::default())?;
+/// let waker = ev.context().waker();
+/// thread::spawn(move || waker.wake()).join().expect("it does not panic");
+///
+/// ev.context().submit(Timer::after(Duration::from_secs(1)), |(), _cx, _expired| unreachable!("the wait ends first"));
+/// ev.run_for(&mut (), Duration::from_secs(3600))?;
+/// assert_eq!(ev.context().active(), 1);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Waker(Arc<Hub>);
 
 impl Waker {

@@ -13,6 +13,27 @@ use crate::{Address, Buffer, Error, Handle, Notifier, Time};
 pub struct Nop;
 
 /// Completes when its deadline has passed, never before (contract T2).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use proactor_sim::{Config, Loop, RunMode, Time, Timer};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let mut ev = Loop::<Vec<u32>>::open(Config::default())?;
+/// let mut cx = ev.context();
+/// let soon = cx.now() + Duration::from_millis(10);
+/// // Equal deadlines fire in the order in which they were submitted.
+/// cx.submit(Timer::at(soon), |fired, _cx, _expired| fired.push(2));
+/// cx.submit(Timer::at(soon), |fired, _cx, _expired| fired.push(3));
+/// cx.submit(Timer::at(Time::ZERO), |fired, _cx, _expired| fired.push(1));
+///
+/// let mut fired = Vec::new();
+/// ev.run(&mut fired, RunMode::UntilDone)?;
+/// assert_eq!(fired, [1, 2, 3]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Timer {
     pub(crate) due: Due,

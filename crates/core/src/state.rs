@@ -1,21 +1,58 @@
-//! The states of a completion, as a pure function.
-//!
-//! Everything that happens to a completion is a [`Call`]; [`step`] says which [`Phase`] follows and what the driver
-//! has to do about it. Where a cell is empty, nothing changes ("not found" to a user, a fault of the backend's).
-//!
-//! | phase (state) | start | cancel | held | delete | queue | more | last | rearm | disarm |
-//! | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
-//! | Dead (dead) | | | | | | | | | |
-//! | Adding (adding) | Active, hand over | Withdrawn, take back | Canceling | Dead, take back | Ended | | | | |
-//! | Active (active) | | ask | Canceling | Discarding, ask | Ended | deliver | Running, deliver | | |
-//! | Canceling (deleting) | | requested | | Discarding | Withdrawn | deliver | Running, deliver | | |
-//! | Ended (active) | | too late | | Discarding | | | Running, deliver | | |
-//! | Withdrawn (deleting) | | too late | | Discarding | | | Running, deliver | | |
-//! | Discarding (deleting) | | too late | | done | Discarding | discard | Dead, discard | | |
-//! | Running (dead) | | too late | | Leaving | | | | Adding, queue | Dead, free |
-//! | Leaving (dead) | | too late | | done | | | | Dead, free | Dead, free |
+//! The states of a completion, as a pure function: [`step`]. Its table is on [`State`]'s page, where users see it, and a
+//! test holds it to the function.
 
-/// Where a completion stands, as its user sees it (contract C4).
+/// Where a completion stands, as [`Context::state`](crate::Context::state) tells it (contract C4).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use proactor_sim::{Cancel, Config, Error, Loop, RunMode, State, Timer};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let mut ev = Loop::<u32>::open(Config::default())?;
+/// let mut cx = ev.context();
+/// let key = cx.submit(Timer::after(Duration::from_secs(1)), |ended, _cx, expired| {
+///     assert_eq!(expired.result, Err(Error::Canceled));
+///     *ended += 1;
+/// });
+/// assert_eq!(cx.state(key), State::Adding);
+/// assert_eq!(cx.cancel(key), Cancel::Requested);
+/// assert_eq!(cx.state(key), State::Deleting);
+/// // Its outcome is queued already.
+/// assert_eq!(cx.cancel(key), Cancel::TooLate);
+///
+/// let mut ended = 0;
+/// ev.run(&mut ended, RunMode::UntilDone)?;
+/// assert_eq!(ended, 1);
+/// assert_eq!(ev.context().state(key), State::Dead);
+/// assert_eq!(ev.context().cancel(key), Cancel::NotFound);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # The table
+/// What each call does in each phase: the phase that follows, if another, and what is done. A phase shows as the state in
+/// parentheses. *Cancel* and *delete* are the user's, also from inside the completion's own callback, which is the phase
+/// Running; *rearm* and *disarm* are what that callback answers. The others happen: its turn to *start* comes, whoever
+/// *held* it will end it as cancelled, core itself *queues* an outcome (an expired timer, a notification, a bad
+/// argument), and an outcome is taken from the queue, with *more* to follow or the *last*.
+///
+/// To a cancel, "take back", "ask" and "requested" mean [`Cancel::Requested`](crate::Cancel::Requested); what was taken
+/// back never reached the system, and who is asked may answer that it has ended already, which is "too late". "Discard"
+/// drops an outcome with all that it carries. Where a cell is empty, nothing changes: "not found" to a user, a counted
+/// fault of the backend's.
+///
+/// | phase (state) | start | cancel | held | delete | queue | more | last | rearm | disarm |
+/// | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+/// | Dead (dead) | | | | | | | | | |
+/// | Adding (adding) | Active, hand over | Withdrawn, take back | Canceling | Dead, take back | Ended | | | | |
+/// | Active (active) | | ask | Canceling | Discarding, ask | Ended | deliver | Running, deliver | | |
+/// | Canceling (deleting) | | requested | | Discarding | Withdrawn | deliver | Running, deliver | | |
+/// | Ended (active) | | too late | | Discarding | | | Running, deliver | | |
+/// | Withdrawn (deleting) | | too late | | Discarding | | | Running, deliver | | |
+/// | Discarding (deleting) | | too late | | done | Discarding | discard | Dead, discard | | |
+/// | Running (dead) | | too late | | Leaving | | | | Adding, queue | Dead, free |
+/// | Leaving (dead) | | too late | | done | | | | Dead, free | Dead, free |
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
     /// Not under way: never submitted, finished, or being delivered for the last time.
@@ -282,11 +319,11 @@ mod tests {
         }
     }
 
-    /// The table in this module's docs is what the function does.
+    /// The table on [`State`]'s page is what the function does.
     #[test]
     fn the_table_in_the_docs_is_true() {
         let source = include_str!("state.rs");
-        let rows = source.lines().filter_map(|line| line.strip_prefix("//! | "));
+        let rows = source.lines().filter_map(|line| line.strip_prefix("/// | "));
         let rows: Vec<Vec<&str>> =
             rows.map(|row| row.trim_end_matches('|').split('|').map(str::trim).collect()).collect();
         // Header, rule, then one row a phase.

@@ -1,8 +1,42 @@
 //! **proactor** over Linux's epoll: the backend for every Linux.
 //!
 //! This crate is all of proactor's core with the loop of this backend; another backend's crate has the same names,
-//! so that changing the backend is changing one `use`.
+//! so that changing the backend is changing one `use`. The examples on their pages run on the simulator's crate,
+//! `proactor-sim`, and here with this one's name. The project's README begins with an echo server.
 //!
+//! Sockets and other descriptors of std's go into the loop and come out again:
+//!
+//! ```
+//! use std::io::Read;
+//! use std::net::{TcpListener, TcpStream};
+//!
+//! use proactor_epoll::{Buffer, Config, Loop, RunMode, SendAll};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let listener = TcpListener::bind("127.0.0.1:0")?;
+//! let socket = TcpStream::connect(listener.local_addr()?)?;
+//! let (mut peer, _address) = listener.accept()?;
+//!
+//! let mut ev = Loop::<usize>::open(Config::default())?;
+//! let handle = ev.context().attach(socket)?;
+//! ev.context().submit(SendAll { handle, buffer: Buffer::from(b"hello") }, |bytes, _cx, sent| {
+//!     assert_eq!(sent.result, Ok(()));
+//!     *bytes = sent.transferred;
+//! });
+//! let mut bytes = 0;
+//! ev.run(&mut bytes, RunMode::UntilDone)?;
+//! assert_eq!(bytes, 5);
+//!
+//! let socket = TcpStream::from(ev.context().detach(handle)?);
+//! drop(socket);
+//! let mut text = String::new();
+//! peer.read_to_string(&mut text)?;
+//! assert_eq!(text, "hello");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How it works
 //! Each descriptor is registered once, edge-triggered for everything, when it comes into the loop, and removed when
 //! it goes: no call changes a registration in between.
 #![warn(missing_docs)]
@@ -24,3 +58,8 @@ pub type Context<'a, S> = proactor_core::Context<'a, Epoll, S>;
 
 /// Operations in, outcomes out, over epoll.
 pub type Driver = proactor_core::Driver<Epoll>;
+
+/// The programs in the README, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
