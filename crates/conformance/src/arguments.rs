@@ -23,7 +23,8 @@ pub(crate) struct Arguments {
 }
 
 /// The standard harness's options that are followed by a value. All are ignored but `--skip`.
-const WITH_VALUE: [&str; 6] = ["--skip", "--test-threads", "--format", "--color", "--logfile", "--shuffle-seed"];
+const WITH_VALUE: [&str; 6] =
+    ["--skip", "--test-threads", "--format", "--color", "--logfile", "--shuffle-seed"];
 
 impl Arguments {
     pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Self {

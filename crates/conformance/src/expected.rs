@@ -98,8 +98,9 @@ fn parse_case(line: &str) -> Expectation<'_> {
     let (rest, fails_where) = match line.split_once(" fails where ") {
         None => (line, None),
         Some((rest, failure)) => {
-            let (conditions, reason) =
-                failure.split_once(": ").unwrap_or_else(|| panic!("an expected failure needs a reason: {line}"));
+            let (conditions, reason) = failure
+                .split_once(": ")
+                .unwrap_or_else(|| panic!("an expected failure needs a reason: {line}"));
             (rest, Some((conditions.split_whitespace().collect(), reason)))
         }
     };
@@ -188,7 +189,10 @@ mod tests {
         let matrix = Matrix::parse(SOME);
         assert!(matrix.column_deviations("odd", &capabilities(|_| {})).is_empty());
         let worse = capabilities(|found| (found.ipv4, found.threads) = (false, true));
-        assert_eq!(matrix.column_deviations("odd", &worse), ["odd should have ipv4", "odd should lack threads"]);
+        assert_eq!(
+            matrix.column_deviations("odd", &worse),
+            ["odd should have ipv4", "odd should lack threads"]
+        );
         assert_eq!(matrix.column_deviations("new", &worse).len(), 1);
     }
 }

@@ -57,7 +57,8 @@ impl<B: Backend> Fixture<B> {
             .stdin(Stdio::null())
             .output()
             .expect("the program can be run once more");
-        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let (stdout, stderr) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "child {name} ended with {}: {stdout}{stderr}", output.status);
         stdout.into_owned()
     }

@@ -35,7 +35,11 @@ pub(crate) fn inet(address: &Address) -> SocketAddr {
 
 /// Receives into buffers of `len` bytes until the stream ends; what came, and how it ended.
 #[track_caller]
-pub(crate) fn receive_all<B: Backend>(ev: &mut Loop<B, ()>, handle: Handle, len: usize) -> (Vec<u8>, Result<(), Error>) {
+pub(crate) fn receive_all<B: Backend>(
+    ev: &mut Loop<B, ()>,
+    handle: Handle,
+    len: usize,
+) -> (Vec<u8>, Result<(), Error>) {
     let mut bytes = Vec::new();
     let mut buffer = Buffer::zeroed(len);
     loop {
@@ -59,7 +63,8 @@ pub(crate) fn read_exactly(mut stream: &TcpStream, len: usize) -> Vec<u8> {
 
 /// Closes `stream` so that its peer sees a reset, whatever was sent before.
 pub(crate) fn reset(stream: TcpStream) {
-    rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).expect("an option of every socket");
+    rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO))
+        .expect("an option of every socket");
     drop(stream);
 }
 

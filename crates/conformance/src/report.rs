@@ -75,8 +75,12 @@ impl Report {
     }
 
     fn json(&self) -> Value {
-        let capabilities: Map<String, Value> =
-            self.capabilities.list().map(|(name, present)| (name.to_owned(), json!(present))).into_iter().collect();
+        let capabilities: Map<String, Value> = self
+            .capabilities
+            .list()
+            .map(|(name, present)| (name.to_owned(), json!(present)))
+            .into_iter()
+            .collect();
         let case = |case: &CaseReport| {
             let verdict = &case.verdict;
             json!({
@@ -98,13 +102,19 @@ mod tests {
         let report = Report {
             backend: "odd",
             capabilities: Capabilities::default(),
-            cases: vec![case("a::b", Verdict::Pass), case("c::d", Verdict::Fail("a \"quoted\" line\n".to_owned()))],
+            cases: vec![
+                case("a::b", Verdict::Pass),
+                case("c::d", Verdict::Fail("a \"quoted\" line\n".to_owned())),
+            ],
             filtered_out: 3,
         };
         let json = report.json();
         assert_eq!(json["backend"], "odd");
         assert_eq!(json["capabilities"]["ipv4"], false);
-        assert_eq!(json["cases"][0], json!({"case": "a::b", "verdict": "pass", "rules": ["C1", "L3"], "detail": null}));
+        assert_eq!(
+            json["cases"][0],
+            json!({"case": "a::b", "verdict": "pass", "rules": ["C1", "L3"], "detail": null})
+        );
         assert_eq!(json["cases"][1]["detail"], "a \"quoted\" line\n");
         assert!(report.failed());
     }

@@ -52,7 +52,10 @@ pub fn main<B: Backend + 'static>() -> ExitCode {
 }
 
 fn run_cases<B: Backend + 'static>(cases: Vec<Case<B>>, arguments: &Arguments) -> ExitCode {
-    assert!(allocator::is_installed(), "a conformance program names CountingAllocator its #[global_allocator]");
+    assert!(
+        allocator::is_installed(),
+        "a conformance program names CountingAllocator its #[global_allocator]"
+    );
     let started = Instant::now();
     let (chosen, others): (Vec<_>, Vec<_>) = cases.into_iter().partition(|case| arguments.choose(case.name));
     println!("\nrunning {} tests on {}", chosen.len(), B::NAME);
@@ -115,7 +118,11 @@ fn run_one<B: Backend + 'static>(
         End::Returned => {
             drop(told);
             let difference = baseline.difference();
-            if difference.is_empty() { Verdict::Pass } else { Verdict::Fail(format!("left behind: {difference}")) }
+            if difference.is_empty() {
+                Verdict::Pass
+            } else {
+                Verdict::Fail(format!("left behind: {difference}"))
+            }
         }
     }
 }

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use proactor_core::{
-    Accept, Address, Backend, Cancel, Connect, Context, Error, Handle, Key, ListenOptions, Loop, OneShot, RunMode,
-    State,
+    Accept, Address, Backend, Cancel, Connect, Context, Error, Handle, Key, ListenOptions, Loop, OneShot,
+    RunMode, State,
 };
 
 /// More turns than any case needs; one that needs more is going round in circles.
@@ -22,7 +22,10 @@ pub(crate) struct Pending<T> {
 
 impl<T> fmt::Debug for Pending<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pending").field("key", &self.key).field("delivered", &self.delivered).finish_non_exhaustive()
+        f.debug_struct("Pending")
+            .field("key", &self.key)
+            .field("delivered", &self.delivered)
+            .finish_non_exhaustive()
     }
 }
 
@@ -199,7 +202,11 @@ impl<B: Backend> Steps<B> for Loop<B, ()> {
     fn until_done(&mut self) {
         self.run(&mut (), RunMode::UntilDone).expect("a run until nothing is under way");
         let cx = self.context();
-        assert_eq!((cx.active(), cx.backend_faults()), (0, 0), "nothing is under way, and no rule was broken");
+        assert_eq!(
+            (cx.active(), cx.backend_faults()),
+            (0, 0),
+            "nothing is under way, and no rule was broken"
+        );
     }
 
     #[track_caller]
@@ -237,7 +244,11 @@ pub(crate) fn address(text: &str) -> Address {
 
 /// Runs, turn by turn, until `condition` holds.
 #[track_caller]
-pub(crate) fn run_until<B: Backend, S>(ev: &mut Loop<B, S>, state: &mut S, mut condition: impl FnMut() -> bool) {
+pub(crate) fn run_until<B: Backend, S>(
+    ev: &mut Loop<B, S>,
+    state: &mut S,
+    mut condition: impl FnMut() -> bool,
+) {
     for _ in 0..TURNS_MAX {
         if condition() {
             return;

@@ -3,8 +3,8 @@
 use proactor_core::Backend;
 
 use crate::cases::{
-    bad_input, cancel_all, cancellation, completions, deletion, descriptors, handles, multishot, overflow, panics,
-    random, results, running, sockets, steady, streams, time, waking,
+    bad_input, cancel_all, cancellation, completions, deletion, descriptors, handles, multishot, overflow,
+    panics, random, results, running, sockets, steady, streams, time, waking,
 };
 use crate::{Case, Fixture};
 

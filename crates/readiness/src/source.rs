@@ -29,6 +29,8 @@ pub(crate) struct Source {
     pub(crate) short_read_drains: bool,
     /// Whether it has had its turn though it could go on, for which no edge will come.
     pub(crate) is_unfinished: bool,
+    /// A stream that was connected here, for good.
+    is_connected: bool,
 }
 
 /// What is known of a descriptor for as long as it stays.
@@ -66,6 +68,7 @@ impl Source {
         write_drained: false,
         short_read_drains: false,
         is_unfinished: false,
+        is_connected: false,
     };
 
     #[inline(always)]
@@ -207,6 +210,10 @@ impl Source {
 
     /// Starts to connect.
     pub(crate) fn connect(&mut self, address: &Address) -> Poll<Result<(), Error>> {
+        if self.is_connected {
+            // Linux answers the first connect after one that was in progress with how that went.
+            return Poll::Ready(Err(Errno::ISCONN.into()));
+        }
         self.make_nonblocking()?;
         let connected = system::connect(self.descriptor()?, address);
         match connected {
@@ -222,7 +229,10 @@ impl Source {
     pub(crate) fn connect_result(&mut self, closed: bool) -> Poll<Result<(), Error>> {
         let socket = self.descriptor()?;
         let decided = match system::take_error(socket).and_then(|()| system::is_connected(socket)) {
-            Ok(true) => Ok(()),
+            Ok(true) => {
+                self.is_connected = self.takes_bytes();
+                Ok(())
+            }
             Ok(false) if !closed => return Poll::Pending,
             // Somebody else who has this socket has taken its error.
             Ok(false) => Err(Errno::CONNABORTED.into()),

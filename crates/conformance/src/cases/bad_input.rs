@@ -5,8 +5,8 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use proactor_core::{
-    Accept, Action, Backend, Config, Connect, Error, Family, Handle, ListenOptions, Loop, Nop, NotifierWait, Recv,
-    RunMode, Send, SendAll, SocketOption, Time, Timer,
+    Accept, Action, Backend, Config, Connect, Error, Family, Handle, ListenOptions, Loop, Nop, NotifierWait,
+    Recv, RunMode, Send, SendAll, SocketOption, Time, Timer,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
@@ -29,7 +29,9 @@ pub(crate) fn a_configuration_out_of_range_does_not_open<B: Backend>(_fixture: &
         let error = B::open(&config).map(drop).expect_err("out of range for the backend too");
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{config:?}");
     }
-    for config in [Config::default().entries(1), Config::default().entries(3), Config::default().max_operations(1)] {
+    for config in
+        [Config::default().entries(1), Config::default().entries(3), Config::default().max_operations(1)]
+    {
         let mut ev = Loop::<B, ()>::open(config).unwrap();
         assert_eq!(ev.complete(Nop).result, Ok(()));
     }
@@ -51,7 +53,10 @@ pub(crate) fn beyond_max_operations_is_full<B: Backend>(fixture: &Fixture<B>) {
     let received = ev.start(Recv { handle: server, buffer: vec![0; 8].into() });
     let beyond = ev.start(SendAll { handle: client, buffer: b"beyond".into() });
     let failed = ev.finish(&beyond);
-    assert_eq!((failed.result, failed.transferred, &failed.buffer[..]), (Err(Error::Full), 0, &b"beyond"[..]));
+    assert_eq!(
+        (failed.result, failed.transferred, &failed.buffer[..]),
+        (Err(Error::Full), 0, &b"beyond"[..])
+    );
     assert!(Error::Full.is_transient());
     assert!(!received.is_done());
     ev.cancel(timers[0].key);
@@ -77,7 +82,11 @@ pub(crate) fn a_notifier_of_another_loop_is_refused<B: Backend>(fixture: &Fixtur
     let foreign = other.context().notifier();
     foreign.notify();
     assert_eq!(ev.complete(NotifierWait { notifier: foreign.clone() }).result, Err(Error::InvalidInput));
-    assert_eq!(other.complete(NotifierWait { notifier: foreign }).result, Ok(()), "it is kept for its own loop");
+    assert_eq!(
+        other.complete(NotifierWait { notifier: foreign }).result,
+        Ok(()),
+        "it is kept for its own loop"
+    );
 }
 
 /// An address of another family than the socket's.
@@ -190,7 +199,8 @@ pub(crate) fn rearm_a_failing_accept<B: Backend>(fixture: &Fixture<B>) {
         seen.push(result);
         if result.is_ok() { Action::Disarm } else { Action::Rearm(Accept { listener: accepted.listener }) }
     });
-    ev.context().timer_after(Duration::from_millis(100), move |(), _| setrlimit(Resource::Nofile, before).unwrap());
+    ev.context()
+        .timer_after(Duration::from_millis(100), move |(), _| setrlimit(Resource::Nofile, before).unwrap());
     let (turns, cpu) = (ev.context().turns(), thread_time());
     ev.run(&mut (), RunMode::UntilDone).unwrap();
     let (turns, cpu) = (ev.context().turns() - turns, thread_time() - cpu);

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use proactor_core::{
-    Accept, AcceptMany, Action, Backend, Close, Connect, Context, Error, Event, Flow, Key, Loop, Nop, NotifierWait,
-    OneShot, Recv, RunMode, Send, SendAll, Shutdown, ShutdownHow, Time, Timer,
+    Accept, AcceptMany, Action, Backend, Close, Connect, Context, Error, Event, Flow, Key, Loop, Nop,
+    NotifierWait, OneShot, Recv, RunMode, Send, SendAll, Shutdown, ShutdownHow, Time, Timer,
 };
 
 use super::cancellation::MORE_THAN_FITS;
@@ -26,7 +26,12 @@ impl Witness {
     }
 
     /// Submits `operation`; its callback writes down `name`, and keeps a capture.
-    fn submit<B: Backend, O: OneShot>(&self, cx: &mut Context<'_, B, ()>, name: &'static str, operation: O) -> Key {
+    fn submit<B: Backend, O: OneShot>(
+        &self,
+        cx: &mut Context<'_, B, ()>,
+        name: &'static str,
+        operation: O,
+    ) -> Key {
         let (held, log) = (self.captures.capture(), self.log.clone());
         cx.submit(operation, move |(), _, _| {
             drop(held);
@@ -222,7 +227,9 @@ pub(crate) fn what_is_submitted_later_is_new<B: Backend>(fixture: &Fixture<B>) {
         cx.submit(Recv { handle: server, buffer: vec![0; 8].into() }, move |(), _, outcome| {
             received.push(outcome.result);
         });
-        cx.submit(SendAll { handle: client, buffer: b"new".into() }, |(), _, sent| assert_eq!(sent.result, Ok(())));
+        cx.submit(SendAll { handle: client, buffer: b"new".into() }, |(), _, sent| {
+            assert_eq!(sent.result, Ok(()))
+        });
     });
     ev.until_done();
     assert_eq!(old.take().result, Err(Error::Canceled));

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use proactor_core::{
-    Accept, AcceptMany, Action, Backend, Cancel, Connect, Driver, Error, Event, Flow, Handle, Nop, NotifierWait,
-    Outcome, Recv, Send, SendAll, Shutdown, ShutdownHow, State, Time, Timer,
+    Accept, AcceptMany, Action, Backend, Cancel, Connect, Driver, Error, Event, Flow, Handle, Nop,
+    NotifierWait, Outcome, Recv, Send, SendAll, Shutdown, ShutdownHow, State, Time, Timer,
 };
 
 use crate::Fixture;
@@ -30,11 +30,12 @@ pub(crate) fn every_kind_can_be_cancelled<B: Backend>(fixture: &Fixture<B>) {
         let notifier = ev.context().notifier();
         let log = Log::new();
         let seen = log.clone();
-        let accept_many = ev.context().submit_multishot(AcceptMany { listener: many }, move |(), _, event| {
-            let Event::Last(last) = event else { panic!("nobody connects") };
-            seen.push(last.output.error);
-            Flow::Stop
-        });
+        let accept_many =
+            ev.context().submit_multishot(AcceptMany { listener: many }, move |(), _, event| {
+                let Event::Last(last) = event else { panic!("nobody connects") };
+                seen.push(last.output.error);
+                Flow::Stop
+            });
         let timer = ev.start(Timer::at(Time::NEVER));
         let notified = ev.start(NotifierWait { notifier });
         let accepted = ev.start(Accept { listener });

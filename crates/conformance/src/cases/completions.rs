@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use proactor_core::{
-    Accept, Action, Backend, Buffer, Cancel, Close, Connect, Context, Error, Family, Loop, Nop, NotifierWait, Recv, RunMode, Send,
-    SendAll, Shutdown, ShutdownHow, State, Time, Timer,
+    Accept, Action, Backend, Buffer, Cancel, Close, Connect, Context, Error, Family, Loop, Nop, NotifierWait,
+    Recv, RunMode, Send, SendAll, Shutdown, ShutdownHow, State, Time, Timer,
 };
 
 use crate::Fixture;
@@ -226,7 +226,8 @@ pub(crate) fn what_is_submitted_is_started_in_order<B: Backend>(fixture: &Fixtur
 /// Kept, cancelled and deleted ones, some before they start and some after: each ends as it must, once.
 pub(crate) fn each_ends_exactly_once_whatever_becomes_of_it<B: Backend>(fixture: &Fixture<B>) {
     let mut ev = fixture.open();
-    let due = |index| if index % 3 == 0 { Timer::after(Duration::from_millis(1)) } else { Timer::at(Time::NEVER) };
+    let due =
+        |index| if index % 3 == 0 { Timer::after(Duration::from_millis(1)) } else { Timer::at(Time::NEVER) };
     let timers: Vec<_> = (0..300).map(|index| ev.start(due(index))).collect();
     let end = |ev: &mut Loop<B, ()>, range: Range<usize>| {
         for index in range {
@@ -313,7 +314,8 @@ pub(crate) fn a_stale_key_is_not_found<B: Backend>(fixture: &Fixture<B>) {
 
 pub(crate) fn a_key_of_another_loop_is_not_found<B: Backend>(fixture: &Fixture<B>) {
     let (mut ev, mut other) = (fixture.open(), fixture.open());
-    let (timer, foreign) = (ev.start(Timer::after(Duration::from_millis(1))), other.start(Timer::at(Time::NEVER)));
+    let (timer, foreign) =
+        (ev.start(Timer::after(Duration::from_millis(1))), other.start(Timer::at(Time::NEVER)));
     let mut cx = ev.context();
     assert_eq!(cx.cancel(foreign.key), Cancel::NotFound);
     assert_eq!(cx.delete(foreign.key), Err(Error::NotFound));
@@ -391,9 +393,10 @@ pub(crate) fn captures_are_dropped_at_the_end<B: Backend>(fixture: &Fixture<B>) 
     submit(0);
     submit(1);
     let held = captures.capture();
-    let recv = ev.context().submit(Recv { handle: server, buffer: vec![0; 4].into() }, move |(), _, received| {
-        assert_eq!(received.result.map_err(|error| (error, held.held())), Err((Error::Canceled, 1)));
-    });
+    let recv =
+        ev.context().submit(Recv { handle: server, buffer: vec![0; 4].into() }, move |(), _, received| {
+            assert_eq!(received.result.map_err(|error| (error, held.held())), Err((Error::Canceled, 1)));
+        });
     assert_eq!(captures.held(), 3);
     ev.until(|| captures.held() == 1);
     assert_eq!(ev.cancel(recv), Cancel::Requested);
@@ -411,11 +414,14 @@ pub(crate) fn a_callback_can_start_everything<B: Backend>(fixture: &Fixture<B>) 
         cx.submit(Accept { listener: listening }, move |_, cx, accepted| {
             let (server, _) = accepted.result.unwrap();
             cx.close(listening);
-            cx.submit(Recv { handle: server, buffer: vec![0; 64].into() }, move |bytes: &mut Vec<u8>, cx, received| {
-                bytes.extend_from_slice(&received.buffer[..received.result.unwrap()]);
-                cx.close(server);
-                cx.close(client);
-            });
+            cx.submit(
+                Recv { handle: server, buffer: vec![0; 64].into() },
+                move |bytes: &mut Vec<u8>, cx, received| {
+                    bytes.extend_from_slice(&received.buffer[..received.result.unwrap()]);
+                    cx.close(server);
+                    cx.close(client);
+                },
+            );
         });
         start(cx, Connect { handle: client, address });
         start(cx, SendAll { handle: client, buffer: b"from inside".into() });

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use proactor_core::{
-    Accept, Action, Backend, Cancel, Connect, Context, Driver, Error, Loop, Nop, NotifierWait, Outcome, Recv, RunMode,
-    SendAll, State, Time, Timer,
+    Accept, Action, Backend, Cancel, Connect, Context, Driver, Error, Loop, Nop, NotifierWait, Outcome, Recv,
+    RunMode, SendAll, State, Time, Timer,
 };
 
 use crate::Fixture;
@@ -194,7 +194,11 @@ pub(crate) fn deleting_a_send_half_way_keeps_the_stream_whole<B: Backend>(fixtur
     ev.context().submit_rearm(Recv { handle: server, buffer }, move |bytes: &mut Vec<u8>, _, received| {
         let count = received.result.unwrap();
         bytes.extend_from_slice(&received.buffer[..count]);
-        if count > 0 { Action::Rearm(Recv { handle: server, buffer: received.buffer }) } else { Action::Disarm }
+        if count > 0 {
+            Action::Rearm(Recv { handle: server, buffer: received.buffer })
+        } else {
+            Action::Disarm
+        }
     });
     ev.run(&mut bytes, RunMode::UntilDone).unwrap();
     let taken = bytes.len() - 3;

@@ -10,14 +10,15 @@ use std::thread;
 use std::time::Duration;
 
 use proactor_core::{
-    Accept, Backend, Cancel, Connect, Error, Family, Handle, Recv, RunMode, Send, SendAll, Shutdown, ShutdownHow,
-    SocketOption,
+    Accept, Backend, Cancel, Connect, Error, Family, Handle, Recv, RunMode, Send, SendAll, Shutdown,
+    ShutdownHow, SocketOption,
 };
 use rustix::fs::OFlags;
 
 use crate::Fixture;
 use crate::peers::{
-    inet, read_exactly, receive_all, reset, send_out_of_band, send_with_descriptor, status_flags, std_pair, with_std,
+    inet, read_exactly, receive_all, reset, send_out_of_band, send_with_descriptor, status_flags, std_pair,
+    with_std,
 };
 use crate::steps::{Steps, assert_bytes, pattern, system};
 

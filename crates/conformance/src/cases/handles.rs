@@ -3,8 +3,8 @@
 use std::io::ErrorKind;
 
 use proactor_core::{
-    Accept, AcceptMany, Action, Address, Backend, Close, Connect, Context, Error, Event, Family, Flow, Handle, Loop,
-    Nop, Recv, RunMode, Send, SendAll, Shutdown, ShutdownHow, SocketOption, State,
+    Accept, AcceptMany, Action, Address, Backend, Close, Connect, Context, Error, Event, Family, Flow,
+    Handle, Loop, Nop, Recv, RunMode, Send, SendAll, Shutdown, ShutdownHow, SocketOption, State,
 };
 
 use super::cancellation::MORE_THAN_FITS;
@@ -76,7 +76,8 @@ pub(crate) fn close_reports_its_result_last<B: Backend>(fixture: &Fixture<B>) {
     let log = Log::new();
     for name in ["first", "second"] {
         let seen = log.clone();
-        ev.context().submit(recv(server), move |(), _, received| seen.push((name, received.result.map(drop))));
+        ev.context()
+            .submit(recv(server), move |(), _, received| seen.push((name, received.result.map(drop))));
     }
     ev.no_wait();
     for name in ["close", "again"] {
@@ -183,7 +184,10 @@ pub(crate) fn a_recycled_place_receives_nothing_of_its_predecessor<B: Backend>(f
         ev.no_wait();
         assert!(!fresh.is_done(), "nothing was sent to it yet");
         for &stale in &old {
-            assert_eq!(ev.complete(Send { handle: stale, buffer: b"stray".into() }).result, Err(Error::StaleHandle));
+            assert_eq!(
+                ev.complete(Send { handle: stale, buffer: b"stray".into() }).result,
+                Err(Error::StaleHandle)
+            );
         }
         let data = SendAll { handle: next_client, buffer: b"own".into() };
         assert_eq!(ev.complete(data).result, Ok(()));

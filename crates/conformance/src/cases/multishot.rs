@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use proactor_core::{
-    Accept, AcceptMany, Address, Backend, Cancel, Close, Connect, Error, Event, Flow, Handle, Key, Loop, RunMode, Recv,
-    State,
+    Accept, AcceptMany, Address, Backend, Cancel, Close, Connect, Error, Event, Flow, Handle, Key, Loop,
+    Recv, RunMode, State,
 };
 
 use crate::Fixture;
@@ -93,7 +93,10 @@ pub(crate) fn its_connections_are_real<B: Backend>(fixture: &Fixture<B>) {
         ev.until(|| log.len() == 1);
         let (server, peer) = log.take().remove(0);
         assert_eq!(Ok(&peer), ev.context().local_address(client).as_ref());
-        assert_eq!(ev.complete(proactor_core::SendAll { handle: server, buffer: b"hello".into() }).result, Ok(()));
+        assert_eq!(
+            ev.complete(proactor_core::SendAll { handle: server, buffer: b"hello".into() }).result,
+            Ok(())
+        );
         assert_eq!(ev.complete(Recv { handle: client, buffer: vec![0; 8].into() }).result, Ok(5));
     }
     assert_eq!(ev.cancel(key), Cancel::Requested);
@@ -107,7 +110,8 @@ pub(crate) fn stop_asks_for_the_end<B: Backend>(fixture: &Fixture<B>) {
     let mut ev = fixture.open();
     let (listener, address) = ev.listener();
     connect(&mut ev, &address, CLIENTS);
-    let (key, log) = accept_many(&mut ev, listener, |count| if count < 3 { Flow::Continue } else { Flow::Stop });
+    let (key, log) =
+        accept_many(&mut ev, listener, |count| if count < 3 { Flow::Continue } else { Flow::Stop });
     ev.until_done();
     let seen = log.take();
     let accepted = connections(&seen);
@@ -159,8 +163,10 @@ pub(crate) fn deleted_it_is_silent<B: Backend>(fixture: &Fixture<B>) {
     let clients = connect(&mut ev, &address, 4);
     let heard = connections(&log.take());
     let more: Vec<_> = (0..4).map(|_| ev.context().socket(address.family()).unwrap()).collect();
-    let connects: Vec<_> =
-        more.iter().map(|&handle| start(&mut ev.context(), Connect { handle, address: address.clone() })).collect();
+    let connects: Vec<_> = more
+        .iter()
+        .map(|&handle| start(&mut ev.context(), Connect { handle, address: address.clone() }))
+        .collect();
     let mut cx = ev.context();
     assert_eq!(cx.delete(key), Ok(()));
     ev.until_done();
@@ -169,8 +175,11 @@ pub(crate) fn deleted_it_is_silent<B: Backend>(fixture: &Fixture<B>) {
     ev.context().close(listener);
     // Whoever was not heard of before is closed by now: accepted and thrown away, or never accepted.
     let mut ended = 0;
-    let ends: Vec<_> =
-        clients.iter().chain(&more).map(|&handle| ev.start(Recv { handle, buffer: vec![0; 8].into() })).collect();
+    let ends: Vec<_> = clients
+        .iter()
+        .chain(&more)
+        .map(|&handle| ev.start(Recv { handle, buffer: vec![0; 8].into() }))
+        .collect();
     ev.until(|| ends.iter().filter(|end| end.is_done()).count() == 8 - heard);
     ev.idle();
     for end in &ends {

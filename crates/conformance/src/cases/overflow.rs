@@ -35,14 +35,19 @@ pub(crate) fn around_the_size_of_the_rings<B: Backend>(fixture: &Fixture<B>) {
             let mut ev = fixture.open_with::<()>(Config::default().entries(entries));
             let (listener, address) = ev.listener();
             let ends: Vec<_> = (0..count).map(|_| join_at(&mut ev, &mut (), listener, &address)).collect();
-            let receives: Vec<_> =
-                ends.iter().map(|&(_, handle)| ev.start(Recv { handle, buffer: vec![0; 8].into() })).collect();
+            let receives: Vec<_> = ends
+                .iter()
+                .map(|&(_, handle)| ev.start(Recv { handle, buffer: vec![0; 8].into() }))
+                .collect();
             ev.no_wait();
             for &(handle, _) in &ends {
                 ev.start(SendAll { handle, buffer: b"x".into() });
             }
             ev.until_done();
-            assert!(receives.iter().all(|received| received.take().result == Ok(1)), "{count} with {entries}");
+            assert!(
+                receives.iter().all(|received| received.take().result == Ok(1)),
+                "{count} with {entries}"
+            );
         }
     }
 }
@@ -71,9 +76,12 @@ pub(crate) fn a_thousand_submissions_in_one_callback<B: Backend>(fixture: &Fixtu
             cx.submit(SendAll { handle: client, buffer: b"?!".into() }, |_, _, sent| {
                 assert_eq!((sent.result, sent.transferred), (Ok(()), 2));
             });
-            cx.submit(Recv { handle: server, buffer: vec![0; 2].into() }, |counts: &mut Counts, _, received| {
-                counts.bytes += received.result.unwrap();
-            });
+            cx.submit(
+                Recv { handle: server, buffer: vec![0; 2].into() },
+                |counts: &mut Counts, _, received| {
+                    counts.bytes += received.result.unwrap();
+                },
+            );
         }
     });
     ev.run(&mut counts, RunMode::UntilDone).unwrap();
@@ -132,23 +140,29 @@ pub(crate) fn a_long_queue_on_one_handle<B: Backend>(fixture: &Fixture<B>) {
         sent: usize,
     }
     fn receive<B: Backend>(cx: &mut Context<'_, B, State>, handle: Handle) {
-        cx.submit_rearm(Recv { handle, buffer: vec![0; 4096].into() }, move |state: &mut State, _, received| {
-            state.bytes.extend_from_slice(&received.buffer[..received.result.unwrap()]);
-            if state.bytes.len() == 7 * SENDS {
-                return Action::Disarm;
-            }
-            Action::Rearm(Recv { handle, buffer: received.buffer })
-        });
+        cx.submit_rearm(
+            Recv { handle, buffer: vec![0; 4096].into() },
+            move |state: &mut State, _, received| {
+                state.bytes.extend_from_slice(&received.buffer[..received.result.unwrap()]);
+                if state.bytes.len() == 7 * SENDS {
+                    return Action::Disarm;
+                }
+                Action::Rearm(Recv { handle, buffer: received.buffer })
+            },
+        );
     }
     let mut ev: Loop<B, State> = fixture.open_state();
     let mut state = State::default();
     let (client, server) = pair_on(&mut ev, &mut state, IPV4);
     let expected = pattern(21, 7 * SENDS);
     for (index, chunk) in expected.chunks(7).enumerate() {
-        ev.context().submit(SendAll { handle: client, buffer: chunk.to_vec().into() }, move |state: &mut State, _, sent| {
-            assert_eq!((sent.result, state.sent), (Ok(()), index));
-            state.sent += 1;
-        });
+        ev.context().submit(
+            SendAll { handle: client, buffer: chunk.to_vec().into() },
+            move |state: &mut State, _, sent| {
+                assert_eq!((sent.result, state.sent), (Ok(()), index));
+                state.sent += 1;
+            },
+        );
     }
     receive(&mut ev.context(), server);
     ev.run(&mut state, RunMode::UntilDone).unwrap();
@@ -162,15 +176,18 @@ pub(crate) fn a_crowd_connects_at_once<B: Backend>(fixture: &Fixture<B>) {
     let mut ev = fixture.open_with::<u32>(Config::default().entries(1));
     let (listening, address) = listener(&mut ev.context(), IPV4);
     let mut accepted = 0;
-    ev.context().submit_rearm(proactor_core::Accept { listener: listening }, move |count: &mut u32, _, outcome| {
-        let (_, peer) = outcome.result.unwrap();
-        assert!(peer.as_inet().is_some_and(|peer| peer.ip().is_loopback()));
-        *count += 1;
-        if *count == CROWD as u32 {
-            return Action::Disarm;
-        }
-        Action::Rearm(proactor_core::Accept { listener: listening })
-    });
+    ev.context().submit_rearm(
+        proactor_core::Accept { listener: listening },
+        move |count: &mut u32, _, outcome| {
+            let (_, peer) = outcome.result.unwrap();
+            assert!(peer.as_inet().is_some_and(|peer| peer.ip().is_loopback()));
+            *count += 1;
+            if *count == CROWD as u32 {
+                return Action::Disarm;
+            }
+            Action::Rearm(proactor_core::Accept { listener: listening })
+        },
+    );
     let connects: Vec<_> = (0..CROWD)
         .map(|_| {
             let handle = ev.context().socket(address.family()).unwrap();

@@ -57,7 +57,9 @@ pub(crate) fn the_loop_outlives_a_panic_in_every_form_of_callback<B: Backend>(fi
     cx.submit(Nop, move |count: &mut u32, _, _| count_and_panic(count));
     cx.submit_rearm(Nop, move |count: &mut u32, _, _| -> Action<Nop> { count_and_panic(count) });
     cx.timer_after(Duration::ZERO, move |count: &mut u32, _| count_and_panic(count));
-    cx.submit(NotifierWait { notifier: notifier.clone() }, move |count: &mut u32, _, _| count_and_panic(count));
+    cx.submit(NotifierWait { notifier: notifier.clone() }, move |count: &mut u32, _, _| {
+        count_and_panic(count)
+    });
     notifier.notify();
     let mut count = 0;
     let mut runs = 0;
@@ -72,9 +74,12 @@ pub(crate) fn the_loop_outlives_a_panic_in_every_form_of_callback<B: Backend>(fi
         Event::Last(_) => Flow::Stop,
     });
     let client = ev.context().socket(address.family()).unwrap();
-    ev.context().submit(proactor_core::Connect { handle: client, address: address.clone() }, |_, _, connected| {
-        assert_eq!(connected.result, Ok(()));
-    });
+    ev.context().submit(
+        proactor_core::Connect { handle: client, address: address.clone() },
+        |_, _, connected| {
+            assert_eq!(connected.result, Ok(()));
+        },
+    );
     while count == 4 {
         panics(&mut ev, &mut count, RunMode::Once);
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proactor_core::{
-    Accept, Action, Address, Backend, Buffer, Cancel, Close, Connect, Error, Family, Handle, ListenOptions, Loop,
-    NotifierWait, Recv, RunMode, Send, SendAll, Shutdown, ShutdownHow, SocketOption, Timer,
+    Accept, Action, Address, Backend, Buffer, Cancel, Close, Connect, Error, Family, Handle, ListenOptions,
+    Loop, NotifierWait, Recv, RunMode, Send, SendAll, Shutdown, ShutdownHow, SocketOption, Timer,
 };
 use rustix::io::Errno;
 
@@ -44,13 +44,15 @@ pub(crate) fn an_empty_send_completes_in_its_place<B: Backend>(fixture: &Fixture
     let log = Log::new();
     let seen = log.clone();
     let first = SendAll { handle: client, buffer: vec![1; 8 << 20].into() };
-    ev.context().submit(first, move |(), _, sent| seen.push(("first", sent.result.map(|()| sent.transferred))));
+    ev.context()
+        .submit(first, move |(), _, sent| seen.push(("first", sent.result.map(|()| sent.transferred))));
     let seen = log.clone();
     let empty = Send { handle: client, buffer: Buffer::default() };
     ev.context().submit(empty, move |(), _, sent| seen.push(("empty", sent.result)));
     let seen = log.clone();
     let all = SendAll { handle: client, buffer: Buffer::default() };
-    ev.context().submit(all, move |(), _, sent| seen.push(("empty all", sent.result.map(|()| sent.transferred))));
+    ev.context()
+        .submit(all, move |(), _, sent| seen.push(("empty all", sent.result.map(|()| sent.transferred))));
     ev.idle();
     assert_eq!(log.len(), 0, "the one before them waits");
     let mut left = 8 << 20;
@@ -214,21 +216,37 @@ pub(crate) fn a_signal_storm_loses_nothing<B: Backend>(fixture: &Fixture<B>) {
     cx.submit_rearm(NotifierWait { notifier }, |weather: &mut Weather, _, notified| {
         assert_eq!(notified.result, Ok(()));
         weather.notified += 1;
-        if weather.notified < TICKS { Action::Rearm(NotifierWait { notifier: notified.notifier }) } else { Action::Disarm }
+        if weather.notified < TICKS {
+            Action::Rearm(NotifierWait { notifier: notified.notifier })
+        } else {
+            Action::Disarm
+        }
     });
     cx.submit_rearm(Timer::after(Duration::from_millis(2)), move |weather: &mut Weather, _, expired| {
         assert_eq!(expired.result, Ok(()));
         weather.ticks += 1;
         other.notify();
-        if weather.ticks < TICKS { Action::Rearm(Timer::after(Duration::from_millis(2))) } else { Action::Disarm }
+        if weather.ticks < TICKS {
+            Action::Rearm(Timer::after(Duration::from_millis(2)))
+        } else {
+            Action::Disarm
+        }
     });
-    cx.submit(SendAll { handle: client, buffer: data.clone().into() }, |_, _, sent| assert_eq!(sent.result, Ok(())));
-    cx.submit(Shutdown { handle: client, how: ShutdownHow::Write }, |_, _, end| assert_eq!(end.result, Ok(())));
+    cx.submit(SendAll { handle: client, buffer: data.clone().into() }, |_, _, sent| {
+        assert_eq!(sent.result, Ok(()))
+    });
+    cx.submit(Shutdown { handle: client, how: ShutdownHow::Write }, |_, _, end| {
+        assert_eq!(end.result, Ok(()))
+    });
     cx.submit_rearm(recv(server, 999), move |weather: &mut Weather, _, received| {
         let count = received.result.unwrap();
         weather.bytes.extend_from_slice(&received.buffer[..count]);
         weather.ended = count == 0;
-        if count == 0 { Action::Disarm } else { Action::Rearm(Recv { handle: server, buffer: received.buffer }) }
+        if count == 0 {
+            Action::Disarm
+        } else {
+            Action::Rearm(Recv { handle: server, buffer: received.buffer })
+        }
     });
     ev.run(&mut weather, RunMode::UntilDone).unwrap();
     assert_eq!((weather.ticks, weather.notified, weather.ended), (TICKS, TICKS, true));

@@ -200,7 +200,10 @@ pub(crate) fn fail_leaves_through_run<B: Backend>(fixture: &Fixture<B>) {
     ev.context().submit(Nop, |count: &mut u32, _, _| *count += 1);
     let mut count = 0;
     let error = ev.run(&mut count, RunMode::UntilDone).unwrap_err();
-    assert_eq!((error.kind(), error.to_string().as_str(), count), (io::ErrorKind::InvalidData, "bad message", 1));
+    assert_eq!(
+        (error.kind(), error.to_string().as_str(), count),
+        (io::ErrorKind::InvalidData, "bad message", 1)
+    );
     ev.run(&mut count, RunMode::UntilDone).unwrap();
     assert_eq!((count, ev.context().active()), (2, 0));
     ev.context().submit(Nop, |_, cx, _| cx.fail(Error::TimedOut));

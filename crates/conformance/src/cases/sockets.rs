@@ -68,7 +68,8 @@ pub(crate) fn a_listener_in_single_steps<B: Backend>(fixture: &Fixture<B>) {
     assert_ne!(bound.as_inet().unwrap().port(), 0);
     let (client, server) = join_at(&mut ev, &mut (), listener, &bound);
     for handle in [client, server] {
-        for option in [SocketOption::NoDelay(true), SocketOption::NoDelay(false), SocketOption::Linger(None)] {
+        for option in [SocketOption::NoDelay(true), SocketOption::NoDelay(false), SocketOption::Linger(None)]
+        {
             assert_eq!(ev.context().set(handle, option), Ok(()), "{option:?}");
         }
     }
@@ -136,7 +137,8 @@ pub(crate) fn v6_only_is_honoured<B: Backend>(fixture: &Fixture<B>) {
         let listener = ev.context().listen(address("[::]:0"), options).unwrap();
         let port = ev.context().local_address(listener).unwrap().as_inet().unwrap().port();
         let client = ev.context().socket(Family::Ipv4).unwrap();
-        let connected = ev.complete(Connect { handle: client, address: address(&format!("127.0.0.1:{port}")) });
+        let connected =
+            ev.complete(Connect { handle: client, address: address(&format!("127.0.0.1:{port}")) });
         if v6_only {
             assert_eq!(connected.result.map_err(Error::kind), Err(std::io::ErrorKind::ConnectionRefused));
         } else {

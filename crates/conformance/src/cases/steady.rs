@@ -6,7 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use proactor_core::{
-    Action, Backend, Buffer, Context, Handle, Loop, Nop, NotifierWait, Recv, RunMode, SendAll, SocketOption, Timer,
+    Action, Backend, Buffer, Context, Handle, Loop, Nop, NotifierWait, Recv, RunMode, SendAll, SocketOption,
+    Timer,
 };
 
 use crate::Fixture;
@@ -143,7 +144,11 @@ pub(crate) fn notifications_do_not_allocate<B: Backend>(fixture: &Fixture<B>) {
         other.context().submit_rearm(wait, |count: &mut Count, _, notified| {
             count.left -= 1;
             notified.notifier.notify();
-            if count.left > 0 { Action::Rearm(NotifierWait { notifier: notified.notifier }) } else { Action::Disarm }
+            if count.left > 0 {
+                Action::Rearm(NotifierWait { notifier: notified.notifier })
+            } else {
+                Action::Disarm
+            }
         });
         other.run(&mut count, RunMode::UntilDone).unwrap();
         assert_eq!(count.left, 0);

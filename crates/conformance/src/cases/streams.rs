@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use proactor_core::{
-    Accept, Action, Backend, Buffer, Connect, Context, Error, Family, Handle, Loop, Recv, RunMode, Send, SendAll,
-    Shutdown, ShutdownHow, SocketOption,
+    Accept, Action, Backend, Buffer, Connect, Context, Error, Family, Handle, Loop, Recv, RunMode, Send,
+    SendAll, Shutdown, ShutdownHow, SocketOption,
 };
 
 use crate::Fixture;
@@ -111,7 +111,11 @@ pub(crate) fn many_connections_keep_their_bytes_apart<B: Backend>(fixture: &Fixt
         ev.context().submit_rearm(recv(server, 777), move |(), _, received| {
             let count = received.result.unwrap();
             seen.extend_from_slice(&received.buffer[..count]);
-            if count == 0 { Action::Disarm } else { Action::Rearm(Recv { handle: server, buffer: received.buffer }) }
+            if count == 0 {
+                Action::Disarm
+            } else {
+                Action::Rearm(Recv { handle: server, buffer: received.buffer })
+            }
         });
         ends.push((seed, client, log));
     }
@@ -242,15 +246,21 @@ pub(crate) fn four_large_sends_queued_at_once_do_not_mix<B: Backend>(fixture: &F
     for number in 0..4 {
         let data = pattern(number + 1, LEN);
         expected.extend_from_slice(&data);
-        cx.submit(SendAll { handle: client, buffer: data.into() }, move |transfer: &mut Transfer, _, sent| {
-            assert_eq!((sent.result, sent.transferred, sent.buffer.len()), (Ok(()), LEN, LEN));
-            transfer.order.push(number);
-        });
+        cx.submit(
+            SendAll { handle: client, buffer: data.into() },
+            move |transfer: &mut Transfer, _, sent| {
+                assert_eq!((sent.result, sent.transferred, sent.buffer.len()), (Ok(()), LEN, LEN));
+                transfer.order.push(number);
+            },
+        );
     }
-    cx.submit(Shutdown { handle: client, how: ShutdownHow::Write }, |transfer: &mut Transfer, _, shut_down| {
-        assert_eq!(shut_down.result, Ok(()));
-        transfer.order.push(4);
-    });
+    cx.submit(
+        Shutdown { handle: client, how: ShutdownHow::Write },
+        |transfer: &mut Transfer, _, shut_down| {
+            assert_eq!(shut_down.result, Ok(()));
+            transfer.order.push(4);
+        },
+    );
     drain(&mut cx, server, 1 << 20);
     ev.run(&mut transfer, RunMode::UntilDone).unwrap();
     assert_eq!(transfer.order, [0, 1, 2, 3, 4]);
@@ -282,7 +292,9 @@ pub(crate) fn a_queue_of_writes_keeps_order<B: Backend>(fixture: &Fixture<B>) {
             });
         }
     }
-    cx.submit(Shutdown { handle: client, how: ShutdownHow::Write }, |_, _, end| assert_eq!(end.result, Ok(())));
+    cx.submit(Shutdown { handle: client, how: ShutdownHow::Write }, |_, _, end| {
+        assert_eq!(end.result, Ok(()))
+    });
     drain(&mut cx, server, 333);
     ev.run(&mut transfer, RunMode::UntilDone).unwrap();
     assert_eq!(transfer.order, (0..500).collect::<Vec<_>>());
@@ -411,7 +423,10 @@ pub(crate) fn shutdowns_from_both_sides<B: Backend>(fixture: &Fixture<B>) {
     for handle in [client, server] {
         assert_eq!(ev.complete(recv(handle, 8)).result, Ok(0));
         let again = ev.complete(Shutdown { handle, how: ShutdownHow::Write }).result;
-        assert!(again.is_ok() || again.is_err_and(|error| error.kind() == ErrorKind::NotConnected), "{again:?}");
+        assert!(
+            again.is_ok() || again.is_err_and(|error| error.kind() == ErrorKind::NotConnected),
+            "{again:?}"
+        );
     }
     let (client, server) = ev.pair();
     let waiting = ev.start(recv(client, 8));
@@ -450,7 +465,8 @@ pub(crate) fn closing_with_unread_data_ends_the_peer<B: Backend>(fixture: &Fixtu
     let (client, server) = ev.pair();
     assert_eq!(ev.complete(send_all(client, b"unread")).result, Ok(()));
     ev.idle();
-    let stuck = ev.start(SendAll { handle: client, buffer: vec![0; super::cancellation::MORE_THAN_FITS].into() });
+    let stuck =
+        ev.start(SendAll { handle: client, buffer: vec![0; super::cancellation::MORE_THAN_FITS].into() });
     let received = ev.start(recv(client, 8));
     ev.no_wait();
     ev.context().close(server);

@@ -4,9 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use proactor_core::{
-    Action, Backend, Cancel, Error, Loop, Nop, Recv, RunMode, State, Time, Timer,
-};
+use proactor_core::{Action, Backend, Cancel, Error, Loop, Nop, Recv, RunMode, State, Time, Timer};
 
 use crate::Fixture;
 use crate::allocator;
@@ -97,8 +95,12 @@ pub(crate) fn the_extremes_of_time_are_fine<B: Backend>(fixture: &Fixture<B>) {
     ];
     let huge = huge.map(|timer| ev.start(timer));
     let passed = ev.context().update_now();
-    let small =
-        [Timer::after(Duration::ZERO), Timer::after(Duration::from_nanos(1)), Timer::at(Time::ZERO), Timer::at(passed)];
+    let small = [
+        Timer::after(Duration::ZERO),
+        Timer::after(Duration::from_nanos(1)),
+        Timer::at(Time::ZERO),
+        Timer::at(passed),
+    ];
     let small = small.map(|timer| ev.start(timer));
     ev.until(|| small.iter().all(|timer| timer.is_done()));
     assert!(small.iter().all(|timer| timer.take().result == Ok(())));

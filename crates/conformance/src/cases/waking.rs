@@ -7,7 +7,9 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use proactor_core::{Action, Backend, Cancel, Context, Error, Nop, Notifier, NotifierWait, RunMode, State, Timer};
+use proactor_core::{
+    Action, Backend, Cancel, Context, Error, Nop, Notifier, NotifierWait, RunMode, State, Timer,
+};
 
 use crate::Fixture;
 use crate::steps::{Captures, Log, Steps};
@@ -83,7 +85,11 @@ pub(crate) fn notified_in_its_own_callback_it_comes_again<B: Backend>(fixture: &
         seen.push(cx.turns());
         notified.notifier.notify();
         inside.set(false);
-        if seen.len() < 5 { Action::Rearm(NotifierWait { notifier: notified.notifier }) } else { Action::Disarm }
+        if seen.len() < 5 {
+            Action::Rearm(NotifierWait { notifier: notified.notifier })
+        } else {
+            Action::Disarm
+        }
     });
     notifier.notify();
     ev.until_done();
@@ -119,7 +125,11 @@ pub(crate) fn another_thread_wakes_a_blocking_loop<B: Backend>(fixture: &Fixture
         assert_eq!(*text.lock().unwrap(), round);
         seen.push(round);
         go.send(()).unwrap();
-        if round == ROUNDS { Action::Disarm } else { Action::Rearm(NotifierWait { notifier: notified.notifier }) }
+        if round == ROUNDS {
+            Action::Disarm
+        } else {
+            Action::Rearm(NotifierWait { notifier: notified.notifier })
+        }
     });
     ev.until_done();
     sender.join().unwrap();
@@ -173,7 +183,11 @@ pub(crate) fn many_threads_notify_without_loss<B: Backend>(fixture: &Fixture<B>)
         assert_eq!(notified.result, Ok(()));
         let count = written.load(Ordering::Relaxed);
         seen.push(count);
-        if count == THREADS * EACH { Action::Disarm } else { Action::Rearm(NotifierWait { notifier: notified.notifier }) }
+        if count == THREADS * EACH {
+            Action::Disarm
+        } else {
+            Action::Rearm(NotifierWait { notifier: notified.notifier })
+        }
     });
     begin.wait();
     ev.until_done();

@@ -5,8 +5,8 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use proactor_core::{
-    Backend, Buffer, Cancel, Close, Config, Driver, Error, Handle, Key, Nop, Notifier, NotifierWait, Outcome, Recv,
-    Send, SendAll, Shutdown, ShutdownHow, Timer, Until,
+    Backend, Buffer, Cancel, Close, Config, Driver, Error, Handle, Key, Nop, Notifier, NotifierWait, Outcome,
+    Recv, Send, SendAll, Shutdown, ShutdownHow, Timer, Until,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -162,7 +162,8 @@ impl<B: Backend> World<B> {
             }
             Step::Reset { ref operation, nanoseconds } => {
                 if let Some(key) = self.key(operation) {
-                    let answer = self.driver.timer_reset(key, Timer::after(Duration::from_nanos(nanoseconds)));
+                    let answer =
+                        self.driver.timer_reset(key, Timer::after(Duration::from_nanos(nanoseconds)));
                     assert!(answer != Err(Error::NotFound) || !self.live.contains_key(&key));
                 }
             }
@@ -185,7 +186,10 @@ impl<B: Backend> World<B> {
 
     fn submitted(&mut self, key: Key, kind: Kind) {
         let end = match kind {
-            Kind::Send { end, .. } | Kind::Recv { end, .. } | Kind::ShutDown { end } | Kind::Close { end } => Some(end),
+            Kind::Send { end, .. }
+            | Kind::Recv { end, .. }
+            | Kind::ShutDown { end }
+            | Kind::Close { end } => Some(end),
             Kind::Other => None,
         };
         let stale = end.is_some_and(|end| self.sides[end].closed);
@@ -205,9 +209,9 @@ impl<B: Backend> World<B> {
         }
         for (_, submitted) in self.live.values_mut() {
             let pending = match submitted.kind {
-                Kind::Send { end: other, .. } | Kind::Recv { end: other, .. } | Kind::ShutDown { end: other } => {
-                    other == end
-                }
+                Kind::Send { end: other, .. }
+                | Kind::Recv { end: other, .. }
+                | Kind::ShutDown { end: other } => other == end,
                 Kind::Close { .. } | Kind::Other => false,
             };
             submitted.asked_to_end |= pending;
@@ -305,7 +309,14 @@ impl<B: Backend> World<B> {
         true
     }
 
-    fn sent(&mut self, end: usize, number: usize, submitted: &Submitted, result: Result<usize, Error>, bytes: &[u8]) {
+    fn sent(
+        &mut self,
+        end: usize,
+        number: usize,
+        submitted: &Submitted,
+        result: Result<usize, Error>,
+        bytes: &[u8],
+    ) {
         self.check(end, 1, number, submitted, result);
         if let Ok(count) = result {
             assert!(count <= bytes.len() && (count > 0 || bytes.is_empty()));
@@ -335,7 +346,9 @@ impl<B: Backend> World<B> {
                 );
                 assert!(fits && disturbed, "{error:?} of {:?}", submitted.kind);
             }
-            Ok(0) if matches!(submitted.kind, Kind::Recv { len: 1.., .. }) => assert!(disturbed, "no end so far"),
+            Ok(0) if matches!(submitted.kind, Kind::Recv { len: 1.., .. }) => {
+                assert!(disturbed, "no end so far")
+            }
             Ok(_) => {}
         }
         assert!(!submitted.stale);

@@ -4,9 +4,9 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use proactor_core::{
-    Accept, AcceptMany, Accepted, Address, Backend, Buffer, Cancel, Close, Config, Connect, Driver, Error, Family,
-    Handle, Key, Nop, Notifier, NotifierWait, Outcome, Received, Recv, Send, SendAll, Shutdown, ShutdownHow, State,
-    Time, Timer, Until,
+    Accept, AcceptMany, Accepted, Address, Backend, Buffer, Cancel, Close, Config, Connect, Driver, Error,
+    Family, Handle, Key, Nop, Notifier, NotifierWait, Outcome, Received, Recv, Send, SendAll, Shutdown,
+    ShutdownHow, State, Time, Timer, Until,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -74,7 +74,11 @@ enum Waiting {
     Accept,
     AcceptMany,
     /// Bytes, into a buffer of this length that holds this byte.
-    Recv { end: usize, len: usize, mark: u8 },
+    Recv {
+        end: usize,
+        len: usize,
+        mark: u8,
+    },
     /// A reset.
     Timer,
     Notifier(usize),
@@ -112,7 +116,17 @@ struct Side {
 impl Side {
     fn new(peer: usize, handle: Option<Handle>) -> Self {
         let (inbound, receives) = (VecDeque::new(), VecDeque::new());
-        Self { handle, address: None, peer, open: true, inbound, at_end: false, shut: false, broken: false, receives }
+        Self {
+            handle,
+            address: None,
+            peer,
+            open: true,
+            inbound,
+            at_end: false,
+            shut: false,
+            broken: false,
+            receives,
+        }
     }
 }
 
