@@ -4,7 +4,11 @@ mod allocations;
 mod cores;
 mod floor;
 mod measurement;
+mod ours;
+mod pummel;
+mod sockets;
 mod timer_load;
+mod turns;
 mod workload;
 
 fn main() {

@@ -7,26 +7,20 @@ use std::thread;
 use super::wake::{Sleep, WakeWord};
 use crate::cores::Cores;
 use crate::measurement::{Figures, Meter, Result};
+use crate::turns::{Side, Turns};
 
 /// One end of a pair, as the other sees it.
 struct End<S: Sleep> {
     word: WakeWord,
     address: OnceLock<S::Address>,
-    /// The number of turns that the other end says were played.
-    turns: AtomicU64,
+    /// What the other end says was played.
+    played: AtomicU64,
 }
 
 impl<S: Sleep> Default for End<S> {
     fn default() -> Self {
-        End { word: WakeWord::default(), address: OnceLock::new(), turns: AtomicU64::new(0) }
+        End { word: WakeWord::default(), address: OnceLock::new(), played: AtomicU64::new(0) }
     }
-}
-
-/// Which end of a pair a thread plays, and on which of the run's cores.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    First = 0,
-    Second = 1,
 }
 
 /// Runs `pairs` pairs at once, `count` round trips each; the figures are those of one pair.
@@ -40,7 +34,7 @@ pub(crate) fn run<S: Sleep + 'static>(pairs: usize, count: u64, cores: &Cores) -
         let ends: Arc<[End<S>; 2]> = Arc::default();
         for side in [Side::First, Side::Second] {
             let (ends, ready, cores) = (Arc::clone(&ends), Arc::clone(&ready), cores.clone());
-            threads.push(thread::spawn(move || play(side, &ends, &ready, count, &cores)));
+            threads.push(thread::spawn(move || play(Turns::new(side, count), &ends, &ready, &cores)));
         }
     }
     ready.wait();
@@ -52,40 +46,25 @@ pub(crate) fn run<S: Sleep + 'static>(pairs: usize, count: u64, cores: &Cores) -
     Ok(meter.stop(count))
 }
 
-fn play<S: Sleep>(side: Side, ends: &[End<S>; 2], ready: &Barrier, count: u64, cores: &Cores) -> Result<()> {
-    let prepared = prepare(side, ends, cores);
+fn play<S: Sleep>(mut turns: Turns, ends: &[End<S>; 2], ready: &Barrier, cores: &Cores) -> Result<()> {
+    let prepared = prepare(turns.side(), ends, cores);
     // Everyone passes both barriers, also who could not open, so that nobody is waited for.
     ready.wait();
     ready.wait();
     let mut sleeper = prepared?;
-    let (own, peer) = match side {
-        Side::First => (&ends[0], &ends[1]),
-        Side::Second => (&ends[1], &ends[0]),
-    };
+    let (own, peer) = (&ends[turns.side() as usize], &ends[turns.side().other() as usize]);
     let address = peer.address.get().ok_or("the other end of the pair could not open")?;
-    if side == Side::First {
-        pass(&mut sleeper, peer, address, 1)?;
+    if let Some(turn) = turns.opening() {
+        pass(&mut sleeper, peer, address, turn)?;
     }
-    for trip in 0..count {
+    while !turns.are_over() {
         own.word.sleep(&mut sleeper)?;
-        let turns = 2 * trip + 1 + side_offset(side);
-        if own.turns.load(Ordering::Relaxed) != turns {
-            return Err("a turn was played out of order".into());
-        }
-        if side == Side::Second || trip + 1 < count {
-            pass(&mut sleeper, peer, address, turns + 1)?;
+        if let Some(turn) = turns.take(own.played.load(Ordering::Relaxed))? {
+            pass(&mut sleeper, peer, address, turn)?;
         }
     }
     // A wake that goes out with the next wait has to go out now.
     sleeper.look()
-}
-
-/// Turns that a trip has taken, beside the first, when it comes to this side.
-const fn side_offset(side: Side) -> u64 {
-    match side {
-        Side::First => 1,
-        Side::Second => 0,
-    }
 }
 
 fn prepare<S: Sleep>(side: Side, ends: &[End<S>; 2], cores: &Cores) -> Result<S> {
@@ -98,7 +77,7 @@ fn prepare<S: Sleep>(side: Side, ends: &[End<S>; 2], cores: &Cores) -> Result<S>
 }
 
 #[inline]
-fn pass<S: Sleep>(sleeper: &mut S, peer: &End<S>, address: &S::Address, turns: u64) -> Result<()> {
-    peer.turns.store(turns, Ordering::Relaxed);
+fn pass<S: Sleep>(sleeper: &mut S, peer: &End<S>, address: &S::Address, turn: u64) -> Result<()> {
+    peer.played.store(turn, Ordering::Relaxed);
     if peer.word.notify() { sleeper.wake(address) } else { Ok(()) }
 }

@@ -4,7 +4,7 @@
 mod async_pummel;
 mod async_turns;
 mod ring;
-mod sockets;
+
 mod tcp_ping_pong_epoll;
 mod tcp_ping_pong_uring;
 mod timers;

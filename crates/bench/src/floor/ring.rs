@@ -13,8 +13,8 @@ use io_uring::types::{Fd, SubmitArgs};
 use io_uring::{CompletionQueue, IoUring, SubmissionQueue, Submitter, cqueue, opcode, squeue};
 use rustix::fd::{AsRawFd, BorrowedFd, RawFd};
 
-use super::sockets::{MESSAGE_BYTES, Message};
 use crate::measurement::Result;
+use crate::sockets::{MESSAGE_BYTES, Message};
 
 /// Low bits of a block's address, free to carry what its operation is.
 const TAG_BITS: u64 = 63;

@@ -10,8 +10,8 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, read, write};
 
-use super::sockets::{self, MESSAGE_BYTES, Message};
 use crate::measurement::{Figures, Meter, Result};
+use crate::sockets::{self, MESSAGE_BYTES, Message};
 
 /// Events taken from the kernel at once.
 const BATCH: usize = 1024;

@@ -3,8 +3,8 @@
 use rustix::fd::AsFd;
 
 use super::ring::{self, Block, Ring, Tag};
-use super::sockets::{self, MESSAGE_BYTES, Message};
 use crate::measurement::{Figures, Meter, Result};
+use crate::sockets::{self, MESSAGE_BYTES, Message};
 
 /// Runs `count` round trips, shared by `connections` connections.
 ///
