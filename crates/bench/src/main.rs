@@ -1,29 +1,53 @@
-//! Benchmarks.
-#![allow(dead_code)]
+//! The benchmark program: this library beside floors, loops by hand for exactly one workload each. `--help` tells how
+//! to use it.
+
 mod allocations;
+mod arguments;
+mod child;
 mod cores;
+mod counts;
 mod floor;
+mod limits;
+mod machine;
 mod measurement;
 mod ours;
 mod pummel;
+mod report;
 mod sockets;
 mod timer_load;
+mod times;
 mod turns;
 mod workload;
 
-fn main() {
-    let a: Vec<String> = std::env::args().collect();
-    let w: workload::Workload = a[2].parse().unwrap();
-    let p = workload::programs(w.family)
-        .iter()
-        .find(|p| format!("{}-{}", p.name, p.mechanism.name()) == a[1])
-        .unwrap();
-    let c = cores::Cores::confine(a[4].parse().unwrap()).unwrap();
-    let f = floor::run(p, w, a[3].parse().unwrap(), &c).unwrap();
-    println!(
-        "{:?} {:.0}/s {:.0} cpu ns",
-        f,
-        f.operations as f64 / f.elapsed.as_secs_f64(),
-        f.processor_time.as_nanos() as f64 / f.operations as f64
-    );
+use std::process::ExitCode;
+
+use arguments::Command;
+
+/// What the arguments were wrong with.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let command = match arguments::parse(std::env::args().skip(1)) {
+        Ok(command) => command,
+        Err(message) => {
+            eprintln!("proactor-bench: {message}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    let done = match &command {
+        Command::Help => {
+            print!("{}", arguments::help());
+            Ok(())
+        }
+        Command::Times(selection) => times::run(selection),
+        Command::Counts { selection, assert } => counts::run(selection, *assert),
+        Command::Child(run) => child::run(run),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("proactor-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }

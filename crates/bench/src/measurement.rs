@@ -35,6 +35,11 @@ impl Figures {
         self.extras.push((name, value));
         self
     }
+
+    /// A figure that only some workloads have.
+    pub(crate) fn extra(&self, name: &str) -> Option<f64> {
+        self.extras.iter().find(|(known, _)| *known == name).map(|&(_, value)| value)
+    }
 }
 
 /// Takes the time, processor time and allocations of a section.

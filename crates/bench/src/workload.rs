@@ -48,12 +48,12 @@ impl Family {
         }
     }
 
-    /// What one operation of the family is called in reports.
-    pub(crate) const fn operation(self) -> &'static str {
+    /// What the family's throughput is counted in.
+    pub(crate) const fn unit(self) -> &'static str {
         match self {
-            Family::AsyncPummel => "callback",
-            Family::Async | Family::TcpPingPong => "round trip",
-            Family::TimersInsertFire | Family::TimersInsertCancel => "timer",
+            Family::AsyncPummel => "callbacks/s",
+            Family::Async | Family::TcpPingPong => "round trips/s",
+            Family::TimersInsertFire | Family::TimersInsertCancel => "timers/s",
         }
     }
 
@@ -68,6 +68,12 @@ impl Family {
     /// Whether the figure of interest is the processor time per operation instead of operations per second.
     pub(crate) const fn is_measured_in_processor_time(self) -> bool {
         matches!(self, Family::TimersInsertFire | Family::TimersInsertCancel)
+    }
+
+    /// Whether the number of operations may be chosen so that they take a certain time. A number of timers may not:
+    /// how many there are is what decides what one costs.
+    pub(crate) const fn is_calibrated(self) -> bool {
+        !self.is_measured_in_processor_time()
     }
 
     /// Every workload of the family.

@@ -100,7 +100,7 @@ mod tests {
         wheel.insert(2, 3 * TICK);
         wheel.insert(3, 0);
         assert_eq!(wheel.next_deadline(), Some(TICK));
-        assert_eq!(fired(&mut wheel, TICK - 1), []);
+        assert_eq!(fired(&mut wheel, TICK - 1), [0_u64; 0]);
         assert_eq!(fired(&mut wheel, TICK), [3]);
         assert_eq!(wheel.next_deadline(), Some(2 * TICK));
         assert_eq!(fired(&mut wheel, 3 * TICK), [1, 0, 2]);
@@ -124,7 +124,7 @@ mod tests {
         for turn in 0..5 {
             let deadline = (turn + 1) * SLOTS as u64 * TICK;
             wheel.insert(0, deadline);
-            assert_eq!(fired(&mut wheel, deadline - 1), []);
+            assert_eq!(fired(&mut wheel, deadline - 1), [0_u64; 0]);
             assert_eq!(fired(&mut wheel, deadline), [0]);
         }
     }
