@@ -12,7 +12,8 @@ use crate::arguments::ChildRun;
 use crate::cores::Cores;
 use crate::floor;
 use crate::measurement::{BYTES_PER_TIMER, Figures, NOTIFIES, Result};
-use crate::workload::Kind;
+use crate::ours;
+use crate::workload::{Kind, Mechanism};
 
 /// Runs the program in this process and prints its figures as one line of JSON.
 ///
@@ -21,7 +22,10 @@ use crate::workload::Kind;
 pub(crate) fn run(run: &ChildRun) -> Result<()> {
     let cores = Cores::confine(run.cores)?;
     let figures = match run.program.kind {
-        Kind::Ours => return Err("not yet".into()),
+        Kind::Ours => match run.program.mechanism {
+            Mechanism::Epoll => ours::run::<proactor_epoll::Epoll>(run.workload, run.count, &cores)?,
+            Mechanism::Uring => return Err("not yet".into()),
+        },
         Kind::Floor => floor::run(&run.program, run.workload, run.count, &cores)?,
     };
     println!("{}", to_json(run, &figures));

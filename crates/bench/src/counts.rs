@@ -118,7 +118,9 @@ fn instructions(run: &ChildRun, scratch: &Scratch) -> Result<u64> {
     let file = scratch.file("instructions");
     let output = format!("--callgrind-out-file={}", file.display());
     child::start(run, &["valgrind", "--tool=callgrind", "--separate-threads=yes", &output], LIMIT)?;
-    let threads = scratch.take("instructions")?;
+    let mut threads = scratch.take("instructions")?;
+    // Beside one file per thread there is one without a number, which is empty.
+    threads.retain(|profile| !profile.is_empty());
     let counted = if run.workload.family == Family::AsyncPummel { 1 } else { threads.len() };
     let totals: Option<Vec<u64>> =
         threads.iter().map(|profile| total_instructions(profile)).take(counted).collect();

@@ -12,6 +12,11 @@ use crate::workload::{Family, Program, Workload};
 
 /// Operations of a run that is not calibrated.
 const NOMINAL: u64 = 1_000_000;
+/// Operations of the first run when calibrating, and the fewest of any: where eight threads crowd one core, each takes
+/// milliseconds.
+const FIRST: u64 = 100;
+/// The most operations of a calibrated run.
+const MOST: u64 = 100 * NOMINAL;
 /// How long a calibrated run should take: long beside starting up, short enough that all fits a minute.
 const TARGET: Duration = Duration::from_millis(180);
 /// A run shorter than this says too little about how many operations fit the target.
@@ -87,12 +92,12 @@ fn measure(selection: &Selection, workload: Workload, cores: u32) -> Result<Vec<
 
 /// The number of operations that takes about the target time.
 fn calibrate(mut run: ChildRun) -> Result<u64> {
-    run.count = 1_000;
+    run.count = FIRST;
     loop {
         let figures = child::start(&run, &[], LIMIT)?;
         if figures.elapsed >= TELLING || run.count >= NOMINAL {
             let scale = TARGET.as_secs_f64() / figures.elapsed.as_secs_f64().max(1e-9);
-            return Ok(((run.count as f64 * scale) as u64).clamp(run.count.min(1_000), 100 * NOMINAL));
+            return Ok(((run.count as f64 * scale) as u64).clamp(FIRST, MOST));
         }
         run.count *= 10;
     }
