@@ -158,7 +158,8 @@ fn parse_calls(summary: &str) -> Option<SystemCalls> {
     let mut calls = SystemCalls { all: 0, epoll_ctl: 0 };
     for line in summary.lines() {
         let cells: Vec<&str> = line.split_whitespace().collect();
-        let (Some(name), Some(Ok(count))) = (cells.last(), cells.get(3).map(|cell| cell.parse::<u64>())) else {
+        let (Some(name), Some(Ok(count))) = (cells.last(), cells.get(3).map(|cell| cell.parse::<u64>()))
+        else {
             continue;
         };
         match *name {

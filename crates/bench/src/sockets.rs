@@ -38,6 +38,7 @@ pub(crate) fn same(left: &Message, right: &Message) -> bool {
 
 /// What is said of a call that moved less than a message.
 #[cold]
+#[inline(never)]
 pub(crate) fn incomplete(moved: usize) -> Box<dyn Error + Send + Sync> {
     format!("{moved} bytes of a message of {MESSAGE_BYTES} were moved").into()
 }

@@ -10,7 +10,7 @@ use std::ptr::NonNull;
 use std::time::Duration;
 
 use io_uring::types::{Fd, SubmitArgs};
-use io_uring::{CompletionQueue, IoUring, SubmissionQueue, Submitter, cqueue, opcode, squeue};
+use io_uring::{IoUring, cqueue, opcode, squeue};
 use rustix::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use crate::measurement::Result;
@@ -88,17 +88,6 @@ impl Ring {
         self.0.as_raw_fd()
     }
 
-    /// The ring's three parts, to be used beside each other.
-    pub(crate) fn split(&mut self) -> (Submitter<'_>, Submissions<'_>, Completions<'_>) {
-        let (submitter, submissions, completions) = self.0.split();
-        (submitter, Submissions(submissions), Completions(completions))
-    }
-}
-
-/// The submission queue; what is queued is seen by the kernel after [`Submissions::synchronize`].
-pub(crate) struct Submissions<'ring>(SubmissionQueue<'ring>);
-
-impl Submissions<'_> {
     /// Queues receiving a message into `block`.
     #[inline]
     pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>, mut block: Block) {
@@ -116,11 +105,9 @@ impl Submissions<'_> {
     }
 
     /// Queues watching `eventfd` for as long as the ring lives: one completion for each time it is written to.
-    #[inline]
     pub(crate) fn watch(&mut self, eventfd: BorrowedFd<'_>) {
         const READABLE: u32 = 1;
-        let entry = opcode::PollAdd::new(Fd(eventfd.as_raw_fd()), READABLE).multi(true).build();
-        self.push(&entry);
+        self.push(&opcode::PollAdd::new(Fd(eventfd.as_raw_fd()), READABLE).multi(true).build());
     }
 
     /// Queues a message to another ring, which gets a completion; this ring gets one only if that failed.
@@ -130,37 +117,54 @@ impl Submissions<'_> {
         self.push(&entry.flags(squeue::Flags::SKIP_SUCCESS));
     }
 
-    /// Makes visible to the kernel what was queued, and takes back the room of what it has consumed.
-    #[inline]
-    pub(crate) fn synchronize(&mut self) {
-        self.0.sync();
-    }
-
     #[inline]
     fn push(&mut self, entry: &squeue::Entry) {
         // SAFETY: an entry either names no memory, or that of a block which was moved into it and is leaked, so it
         // stays valid and unshared until its completion (module docs).
-        let pushed = unsafe { self.0.push(entry) };
+        let pushed = unsafe { self.0.submission().push(entry) };
         assert!(pushed.is_ok(), "a floor opens its ring with room for all that it queues in a turn");
     }
-}
 
-/// The completion queue.
-pub(crate) struct Completions<'ring>(CompletionQueue<'ring>);
+    /// Submits what was queued, without waiting.
+    ///
+    /// # Errors
+    /// What the kernel answers.
+    pub(crate) fn submit(&mut self) -> Result<()> {
+        self.0.submit()?;
+        Ok(())
+    }
 
-impl Completions<'_> {
-    /// Gives back what was taken and sees what the kernel added.
+    /// Submits what was queued and waits until something has completed; a signal only ends it early.
+    ///
+    /// # Errors
+    /// What the kernel answers.
     #[inline]
-    pub(crate) fn synchronize(&mut self) {
-        self.0.sync();
+    pub(crate) fn enter(&mut self) -> Result<()> {
+        match self.0.submit_and_wait(1) {
+            Ok(_) => Ok(()),
+            Err(error) => early(error),
+        }
+    }
+
+    /// Like [`Ring::enter`], but for no longer than `limit`.
+    ///
+    /// # Errors
+    /// What the kernel answers.
+    #[inline]
+    pub(crate) fn enter_for(&mut self, limit: Duration) -> Result<()> {
+        let limit = limit.into();
+        match self.0.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&limit)) {
+            Ok(_) => Ok(()),
+            Err(error) => early(error),
+        }
     }
 
     /// The next completion of an operation on a block, what that was, and its result.
     ///
-    /// Only for rings on which nothing but [`Submissions::receive`] and [`Submissions::send`] is used.
+    /// Only for rings on which nothing but [`Ring::receive`] and [`Ring::send`] is used.
     #[inline]
     pub(crate) fn next_block(&mut self) -> Option<(Block, Tag, i32)> {
-        let entry = self.0.next()?;
+        let entry = self.0.completion().next()?;
         let address = (entry.user_data() & !TAG_BITS) as usize;
         let memory = NonNull::new(std::ptr::with_exposed_provenance_mut(address))?;
         let tag = if entry.user_data() & TAG_BITS == Tag::Send as u64 { Tag::Send } else { Tag::Receive };
@@ -170,34 +174,13 @@ impl Completions<'_> {
     /// The next completion of any other kind: its result, and whether more are to come from the same operation.
     #[inline]
     pub(crate) fn next_event(&mut self) -> Option<(i32, bool)> {
-        self.0.next().map(|entry| (entry.result(), cqueue::more(entry.flags())))
+        self.0.completion().next().map(|entry| (entry.result(), cqueue::more(entry.flags())))
     }
 }
 
-/// Submits what was published and waits until something has completed; a signal only ends it early.
-///
-/// # Errors
-/// What the kernel answers.
-#[inline]
-pub(crate) fn enter(submitter: &Submitter<'_>) -> Result<()> {
-    match submitter.submit_and_wait(1) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Like [`enter`], but for no longer than `limit`.
-///
-/// # Errors
-/// What the kernel answers.
-#[inline]
-pub(crate) fn enter_for(submitter: &Submitter<'_>, limit: Duration) -> Result<()> {
-    let limit = limit.into();
-    match submitter.submit_with_args(1, &SubmitArgs::new().timespec(&limit)) {
-        Ok(_) => Ok(()),
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::TIME.raw_os_error()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-        Err(error) => Err(error.into()),
-    }
+/// Whether a wait that ended with `error` only ended early.
+#[cold]
+fn early(error: io::Error) -> Result<()> {
+    let timed_out = error.raw_os_error() == Some(rustix::io::Errno::TIME.raw_os_error());
+    if timed_out || error.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(error.into()) }
 }

@@ -3,6 +3,7 @@
 //! Leaving that read out is right here: an end only ever has one message on its way to it, so after a whole message
 //! nothing more can have arrived.
 
+use std::error::Error;
 use std::net::TcpStream;
 
 use rustix::buffer::spare_capacity;
@@ -51,8 +52,11 @@ pub(crate) fn run(connections: usize, count: u64) -> Result<Figures> {
             let stream = streams[index].as_fd();
             receive(stream, &mut received)?;
             if index % 2 == 1 {
-                transmit(stream, &received)?;
-                continue;
+                match write(stream, &received) {
+                    Ok(MESSAGE_BYTES) => continue,
+                    Ok(moved) => return Err(sockets::incomplete(moved)),
+                    Err(error) => return Err(failed(error)),
+                }
             }
             let message = &mut messages[index];
             if !sockets::same(&received, message) {
@@ -94,7 +98,7 @@ fn transmit(stream: BorrowedFd<'_>, message: &Message) -> Result<()> {
     match write(stream, message) {
         Ok(MESSAGE_BYTES) => Ok(()),
         Ok(moved) => Err(sockets::incomplete(moved)),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(failed(error)),
     }
 }
 
@@ -103,6 +107,12 @@ fn receive(stream: BorrowedFd<'_>, message: &mut Message) -> Result<()> {
     match read(stream, message) {
         Ok(MESSAGE_BYTES) => Ok(()),
         Ok(moved) => Err(sockets::incomplete(moved)),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(failed(error)),
     }
+}
+
+#[cold]
+#[inline(never)]
+fn failed(error: Errno) -> Box<dyn Error + Send + Sync> {
+    error.into()
 }

@@ -2,7 +2,7 @@
 
 use rustix::fd::AsFd;
 
-use super::ring::{self, Block, Ring, Tag};
+use super::ring::{Block, Ring, Tag};
 use crate::measurement::{Figures, Meter, Result};
 use crate::sockets::{self, MESSAGE_BYTES, Message};
 
@@ -13,7 +13,6 @@ use crate::sockets::{self, MESSAGE_BYTES, Message};
 pub(crate) fn run(connections: usize, count: u64) -> Result<Figures> {
     // Each end has one operation at a time, and what a turn completes it queues anew.
     let mut ring = Ring::open(u32::try_from(2 * connections)?.next_power_of_two())?;
-    let (submitter, mut submissions, mut completions) = ring.split();
     // Even indices are clients, the odd one after each is its server.
     let mut streams = Vec::with_capacity(2 * connections);
     for pair in sockets::connect(connections)? {
@@ -29,32 +28,29 @@ pub(crate) fn run(connections: usize, count: u64) -> Result<Figures> {
         let index = block.index();
         let socket = streams[index].as_fd();
         if index % 2 == 1 {
-            submissions.receive(socket, block);
+            ring.receive(socket, block);
         } else if to_start > 0 {
             sockets::stamp(&mut messages[index], to_start);
             *block.message_mut() = messages[index];
-            submissions.send(socket, block);
+            ring.send(socket, block);
             to_start -= 1;
             in_flight += 1;
         }
     }
     while in_flight > 0 {
-        submissions.synchronize();
-        ring::enter(&submitter)?;
-        submissions.synchronize();
-        completions.synchronize();
-        while let Some((mut block, tag, moved)) = completions.next_block() {
+        ring.enter()?;
+        while let Some((mut block, tag, moved)) = ring.next_block() {
             if moved != MESSAGE_BYTES as i32 {
                 return Err(sockets::incomplete_code(moved));
             }
             let index = block.index();
             let socket = streams[index].as_fd();
             if tag == Tag::Send {
-                submissions.receive(socket, block);
+                ring.receive(socket, block);
                 continue;
             }
             if index % 2 == 1 {
-                submissions.send(socket, block);
+                ring.send(socket, block);
                 continue;
             }
             let message = &mut messages[index];
@@ -65,7 +61,7 @@ pub(crate) fn run(connections: usize, count: u64) -> Result<Figures> {
                 sockets::stamp(message, to_start);
                 // What came back is what was sent, so that only the stamp is new.
                 sockets::stamp(block.message_mut(), to_start);
-                submissions.send(socket, block);
+                ring.send(socket, block);
                 to_start -= 1;
             } else {
                 in_flight -= 1;

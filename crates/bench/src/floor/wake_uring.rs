@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::{AsFd, OwnedFd, RawFd};
 
-use super::ring::{self, Ring};
+use super::ring::Ring;
 use super::wake::Sleep;
 use super::wake_epoll;
 use crate::measurement::Result;
@@ -24,11 +24,10 @@ impl UringSleep {
     /// Takes the completions that are there, and watches the eventfd again should the kernel have ended that.
     #[inline]
     fn consume(&mut self) -> Result<()> {
-        let (_, mut submissions, mut completions) = self.ring.split();
-        while let Some((result, more)) = completions.next_event() {
+        while let Some((result, more)) = self.ring.next_event() {
             check(result)?;
             if !more {
-                submissions.watch(self.eventfd.as_fd());
+                self.ring.watch(self.eventfd.as_fd());
             }
         }
         Ok(())
@@ -41,11 +40,8 @@ impl Sleep for UringSleep {
     fn open() -> Result<Self> {
         let mut ring = Ring::open(ENTRIES)?;
         let eventfd = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-        let (submitter, mut submissions, _) = ring.split();
-        submissions.watch(eventfd.as_fd());
-        submissions.synchronize();
-        submitter.submit()?;
-        drop(submissions);
+        ring.watch(eventfd.as_fd());
+        ring.submit()?;
         Ok(UringSleep { ring, eventfd })
     }
 
@@ -60,13 +56,13 @@ impl Sleep for UringSleep {
 
     #[inline]
     fn wait(&mut self) -> Result<()> {
-        ring::enter(&self.ring.split().0)?;
+        self.ring.enter()?;
         self.consume()
     }
 
     #[inline]
     fn wait_for(&mut self, limit: Duration) -> Result<()> {
-        ring::enter_for(&self.ring.split().0, limit)?;
+        self.ring.enter_for(limit)?;
         self.consume()
     }
 }
@@ -78,8 +74,7 @@ pub(crate) struct MessageSleep(Ring);
 impl MessageSleep {
     #[inline]
     fn consume(&mut self) -> Result<()> {
-        let (_, _, mut completions) = self.0.split();
-        while let Some((result, _)) = completions.next_event() {
+        while let Some((result, _)) = self.0.next_event() {
             check(result)?;
         }
         Ok(())
@@ -99,18 +94,18 @@ impl Sleep for MessageSleep {
 
     #[inline]
     fn wake(&mut self, address: &Self::Address) -> Result<()> {
-        self.0.split().1.notify(*address);
+        self.0.notify(*address);
         Ok(())
     }
 
     #[inline]
     fn wait(&mut self) -> Result<()> {
-        ring::enter(&self.0.split().0)?;
+        self.0.enter()?;
         self.consume()
     }
 
     fn wait_for(&mut self, limit: Duration) -> Result<()> {
-        ring::enter_for(&self.0.split().0, limit)?;
+        self.0.enter_for(limit)?;
         self.consume()
     }
 }
