@@ -77,7 +77,7 @@ fn lengths(workload: Workload) -> [u64; 2] {
         }
         Family::AsyncPummel => [500, 1_500],
         Family::Async => [1_000, 3_000],
-        Family::TimersInsertFire | Family::TimersInsertCancel => [50_000, 150_000],
+        Family::TimersInsertFire | Family::TimersInsertCancel => [62_500, 125_000],
     }
 }
 

@@ -96,10 +96,7 @@ pub(crate) trait Sleep: Sized {
     ///
     /// # Errors
     /// What the system answers.
-    #[inline]
-    fn look(&mut self) -> Result<()> {
-        self.wait_for(Duration::ZERO)
-    }
+    fn look(&mut self) -> Result<()>;
 }
 
 /// Looks at memory for a moment before sleeping, as long as that has paid lately.

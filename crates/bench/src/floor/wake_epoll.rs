@@ -56,6 +56,11 @@ impl Sleep for EpollSleep {
     fn wait_for(&mut self, limit: Duration) -> Result<()> {
         self.wait_until(Some(&Timespec::try_from(limit)?))
     }
+
+    #[inline]
+    fn look(&mut self) -> Result<()> {
+        self.wait_for(Duration::ZERO)
+    }
 }
 
 /// Adds to an eventfd. Nobody reads it: each write is an edge, and the count does not overflow in this universe.

@@ -41,7 +41,7 @@ impl Sleep for UringSleep {
         let mut ring = Ring::open(ENTRIES)?;
         let eventfd = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         ring.watch(eventfd.as_fd());
-        ring.submit()?;
+        ring.poll()?;
         Ok(UringSleep { ring, eventfd })
     }
 
@@ -63,6 +63,12 @@ impl Sleep for UringSleep {
     #[inline]
     fn wait_for(&mut self, limit: Duration) -> Result<()> {
         self.ring.enter_for(limit)?;
+        self.consume()
+    }
+
+    #[inline]
+    fn look(&mut self) -> Result<()> {
+        self.ring.poll()?;
         self.consume()
     }
 }
@@ -106,6 +112,12 @@ impl Sleep for MessageSleep {
 
     fn wait_for(&mut self, limit: Duration) -> Result<()> {
         self.0.enter_for(limit)?;
+        self.consume()
+    }
+
+    #[inline]
+    fn look(&mut self) -> Result<()> {
+        self.0.poll()?;
         self.consume()
     }
 }
