@@ -223,7 +223,7 @@ const URING: Program = Program { name: "proactor", mechanism: Mechanism::Uring, 
 /// The programs that run `family`, those of one mechanism next to each other.
 pub(crate) fn programs(family: Family) -> &'static [Program] {
     match family {
-        Family::TcpPingPong => &[EPOLL, EPOLL_FLOOR, URING_FLOOR],
+        Family::TcpPingPong => &[EPOLL, EPOLL_FLOOR, URING_FLOOR, URING_FLOOR_MULTISHOT],
         Family::Async => &[EPOLL, EPOLL_FLOOR, URING_FLOOR, URING_FLOOR_MESSAGE],
         _ => &[EPOLL, EPOLL_FLOOR, URING_FLOOR],
     }

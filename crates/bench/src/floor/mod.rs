@@ -3,9 +3,11 @@
 
 mod async_pummel;
 mod async_turns;
+mod buffer_ring;
 mod ring;
 
 mod tcp_ping_pong_epoll;
+mod tcp_ping_pong_multishot;
 mod tcp_ping_pong_uring;
 mod timers;
 mod wake;
@@ -17,7 +19,7 @@ use self::wake_epoll::EpollSleep;
 use self::wake_uring::{MessageSleep, UringSleep};
 use crate::cores::Cores;
 use crate::measurement::{Figures, Result};
-use crate::workload::{FLOOR_MESSAGE, Family, Mechanism, Program, Workload};
+use crate::workload::{FLOOR_MESSAGE, FLOOR_MULTISHOT, Family, Mechanism, Program, Workload};
 
 /// Runs a floor for `count` operations.
 ///
@@ -27,6 +29,9 @@ pub(crate) fn run(program: &Program, workload: Workload, count: u64, cores: &Cor
     let parameter = workload.parameter as usize;
     match (workload.family, program.mechanism, program.name) {
         (Family::TcpPingPong, Mechanism::Epoll, _) => tcp_ping_pong_epoll::run(parameter, count),
+        (Family::TcpPingPong, Mechanism::Uring, FLOOR_MULTISHOT) => {
+            tcp_ping_pong_multishot::run(parameter, count)
+        }
         (Family::TcpPingPong, Mechanism::Uring, _) => tcp_ping_pong_uring::run(parameter, count),
         (Family::AsyncPummel, Mechanism::Epoll, _) => {
             async_pummel::run::<EpollSleep>(parameter, count, cores)

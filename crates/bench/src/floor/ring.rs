@@ -84,6 +84,11 @@ impl Ring {
         Ok(Ring(ring))
     }
 
+    /// The ring itself, for other kinds of memory than blocks.
+    pub(crate) fn into_inner(self) -> IoUring {
+        self.0
+    }
+
     pub(crate) fn descriptor(&self) -> RawFd {
         self.0.as_raw_fd()
     }
