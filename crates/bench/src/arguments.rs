@@ -1,0 +1,228 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use crate::workload::{self, Family, Kind, Mechanism, Program, Workload};
+
+/// What the program was asked to do.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Command {
+    Help,
+    /// Measure times, ours and floors interleaved.
+    Times(Selection),
+    /// Count instructions, system calls and allocations.
+    Counts {
+        selection: Selection,
+        /// Whether a limit that is broken makes the program fail.
+        assert: bool,
+    },
+    /// Run one program once and print its figures: what the others start, under a tool if need be.
+    Child(ChildRun),
+}
+
+/// What is to be run, and what is done with the result.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Selection {
+    /// Empty for the default.
+    pub(crate) workloads: Vec<Workload>,
+    /// Every one that is left out when it is empty.
+    pub(crate) mechanisms: Vec<Mechanism>,
+    /// One or two; where none is given, each number on which the workload says something.
+    pub(crate) cores: Option<u32>,
+    pub(crate) runs: u32,
+    /// Nominal counts instead of those that fit a time.
+    pub(crate) full: bool,
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// One run of one program.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct ChildRun {
+    pub(crate) program: Program,
+    pub(crate) workload: Workload,
+    pub(crate) cores: u32,
+    /// Operations, exactly.
+    pub(crate) count: u64,
+}
+
+/// How many rounds there are unless it is said: enough for a median that one disturbance does not move.
+const RUNS: u32 = 5;
+
+/// What `--help` prints.
+pub(crate) fn help() -> String {
+    format!(
+        "\
+Measures proactor beside floors: loops written by hand for one workload, straight on the system calls.
+
+usage: proactor-bench [WORKLOAD]... [--backend NAME]... [--cores 1|2] [--runs N] [--full] [--json FILE]
+       proactor-bench counts [--assert] [WORKLOAD]... [--backend NAME]... [--json FILE]
+       proactor-bench child PROGRAM BACKEND WORKLOAD CORES COUNT
+
+Without a workload, measures ping throughput and waking in less than a minute.
+`counts` tells instructions (valgrind), system calls (strace) and allocations per operation.
+`child` runs one program once, pinned, and prints its figures as one line of JSON.
+
+  WORKLOAD        {workloads}
+  --backend NAME  {backends}; each one unless given
+  --cores 1|2     pin to one core or to two; what the workload is made for unless given
+  --runs N        rounds, in which the programs take turns; {RUNS} unless given
+  --full          a million operations instead of as many as fit a fraction of a second
+  --json FILE     write the figures to FILE too
+  --assert        fail if a count is over its limit
+",
+        workloads = workload::known_names(),
+        backends = Mechanism::ALL.map(Mechanism::name).join(", "),
+    )
+}
+
+/// Reads the arguments that follow the program's name.
+///
+/// # Errors
+/// Says which argument is wrong, and what would be right.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, String> {
+    let mut arguments = arguments.into_iter().peekable();
+    match arguments.peek().map(String::as_str) {
+        Some("child") => parse_child(&arguments.skip(1).collect::<Vec<_>>()).map(Command::Child),
+        Some("counts") => parse_selection(arguments.skip(1), Form::Counts),
+        _ => parse_selection(arguments, Form::Times),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Times,
+    Counts,
+}
+
+fn parse_selection(mut arguments: impl Iterator<Item = String>, form: Form) -> Result<Command, String> {
+    let mut selection = Selection {
+        workloads: Vec::new(),
+        mechanisms: Vec::new(),
+        cores: None,
+        runs: RUNS,
+        full: false,
+        json: None,
+    };
+    let mut assert = false;
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or_else(|| format!("`{argument}` needs a value"));
+        match (argument.as_str(), form) {
+            ("-h" | "--help", _) => return Ok(Command::Help),
+            ("--backend", _) => selection.mechanisms.push(value()?.parse()?),
+            ("--json", _) => selection.json = Some(value()?.into()),
+            ("--cores", Form::Times) => selection.cores = Some(number(&argument, &value()?, 1, 2)?),
+            ("--runs", Form::Times) => selection.runs = number(&argument, &value()?, 1, 1000)?,
+            ("--full", Form::Times) => selection.full = true,
+            ("--assert", Form::Counts) => assert = true,
+            (option, _) if option.starts_with('-') => {
+                return Err(format!("unknown option `{option}`; `--help` lists them"));
+            }
+            (name, _) => selection.workloads.extend(workload::select(name)?),
+        }
+    }
+    Ok(match form {
+        Form::Times => Command::Times(selection),
+        Form::Counts => Command::Counts { selection, assert },
+    })
+}
+
+fn parse_child(arguments: &[String]) -> Result<ChildRun, String> {
+    let [program, mechanism, workload, cores, count] = arguments else {
+        return Err("usage: child PROGRAM BACKEND WORKLOAD CORES COUNT".to_owned());
+    };
+    let (mechanism, workload): (Mechanism, Workload) = (mechanism.parse()?, workload.parse()?);
+    let known = workload::programs(workload.family);
+    let program = known
+        .iter()
+        .find(|known| known.name == program && known.mechanism == mechanism)
+        .ok_or_else(|| format!("no program `{program}` on {} for {workload}", mechanism.name()))?;
+    let count = number("COUNT", count, 1, 1_000_000_000)?;
+    Ok(ChildRun { program: *program, workload, cores: number("CORES", cores, 1, 2)?, count: count.into() })
+}
+
+fn number(name: &str, text: &str, least: u32, most: u32) -> Result<u32, String> {
+    match text.parse() {
+        Ok(number) if (least..=most).contains(&number) => Ok(number),
+        _ => Err(format!("`{name}` takes a number from {least} to {most}, not `{text}`")),
+    }
+}
+
+impl Selection {
+    /// The workloads to run, `default` if none was named.
+    pub(crate) fn workloads_or(&self, default: &[Workload]) -> Vec<Workload> {
+        let named = if self.workloads.is_empty() { default } else { &self.workloads };
+        let mut workloads: Vec<Workload> = Vec::new();
+        for workload in named {
+            if !workloads.contains(workload) {
+                workloads.push(*workload);
+            }
+        }
+        workloads
+    }
+
+    /// The programs that run `family` on the selected backends, those of a backend next to each other.
+    pub(crate) fn programs(&self, family: Family) -> Vec<Program> {
+        let selected =
+            |program: &&Program| self.mechanisms.is_empty() || self.mechanisms.contains(&program.mechanism);
+        workload::programs(family).iter().filter(selected).copied().collect()
+    }
+
+    /// As [`Selection::programs`], of those that are counted: ours, and the floor that it is held against.
+    pub(crate) fn counted_programs(&self, family: Family) -> Vec<Program> {
+        let mut programs = self.programs(family);
+        programs.retain(|program| program.kind == Kind::Ours || program.name == workload::FLOOR);
+        programs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Command, String> {
+        parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn options_and_workloads_are_taken_in_any_order() {
+        let line = "--runs 7 tcp-ping-pong-64 --backend uring --cores 1 async-1 --full --json out.json";
+        let Ok(Command::Times(selection)) = parsed(line) else { panic!("`{line}` was refused") };
+        let names: Vec<String> = selection.workloads.iter().map(Workload::to_string).collect();
+        assert_eq!(names, ["tcp-ping-pong-64", "async-1"]);
+        assert_eq!(selection.mechanisms, [Mechanism::Uring]);
+        assert_eq!((selection.cores, selection.runs, selection.full), (Some(1), 7, true));
+        assert_eq!(selection.json, Some("out.json".into()));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (line, part) in [
+            ("tcp", "unknown workload `tcp`"),
+            ("--cores 3", "`--cores` takes a number from 1 to 2, not `3`"),
+            ("--cores", "`--cores` needs a value"),
+            ("--runs 0", "`--runs` takes a number"),
+            ("--backend kqueue", "unknown backend `kqueue`; known are epoll, uring"),
+            ("--fast", "unknown option `--fast`"),
+            ("--assert", "unknown option `--assert`"),
+            ("counts --full", "unknown option `--full`"),
+            ("child floor epoll", "usage: child"),
+            ("child roof epoll async-1 1 5", "no program `roof` on epoll for async-1"),
+            ("child floor epoll async-1 1 0", "`COUNT` takes a number"),
+        ] {
+            let message = parsed(line).expect_err(line);
+            assert!(message.contains(part), "`{line}`: {message}");
+        }
+    }
+
+    #[test]
+    fn counts_take_the_limits_option() {
+        let parsed = parsed("counts --assert timers");
+        assert!(matches!(parsed, Ok(Command::Counts { assert: true, .. })), "{parsed:?}");
+    }
+
+    #[test]
+    fn a_workload_named_twice_runs_once() {
+        let Ok(Command::Times(selection)) = parsed("async-1 async") else { panic!("it was refused") };
+        assert_eq!(selection.workloads_or(&[]).len(), 4);
+    }
+}

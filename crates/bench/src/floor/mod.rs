@@ -1,0 +1,52 @@
+//! The floors: loops by hand, each for exactly one workload on one mechanism, straight on the system calls. They
+//! check what they move and obey the rules that the library obeys, and have nothing in between.
+
+mod async_pummel;
+mod async_turns;
+mod buffer_ring;
+mod ring;
+
+mod tcp_ping_pong_epoll;
+mod tcp_ping_pong_multishot;
+mod tcp_ping_pong_uring;
+mod timers;
+mod wake;
+mod wake_epoll;
+mod wake_uring;
+mod wheel;
+
+use self::wake_epoll::EpollSleep;
+use self::wake_uring::{MessageSleep, UringSleep};
+use crate::cores::Cores;
+use crate::measurement::{Figures, Result};
+use crate::workload::{FLOOR_MESSAGE, FLOOR_MULTISHOT, Family, Mechanism, Program, Workload};
+
+/// Runs a floor for `count` operations.
+///
+/// # Errors
+/// What the system answers, or what the floor's check of itself found.
+pub(crate) fn run(program: &Program, workload: Workload, count: u64, cores: &Cores) -> Result<Figures> {
+    let parameter = workload.parameter as usize;
+    match (workload.family, program.mechanism, program.name) {
+        (Family::TcpPingPong, Mechanism::Epoll, _) => tcp_ping_pong_epoll::run(parameter, count),
+        (Family::TcpPingPong, Mechanism::Uring, FLOOR_MULTISHOT) => {
+            tcp_ping_pong_multishot::run(parameter, count)
+        }
+        (Family::TcpPingPong, Mechanism::Uring, _) => tcp_ping_pong_uring::run(parameter, count),
+        (Family::AsyncPummel, Mechanism::Epoll, _) => {
+            async_pummel::run::<EpollSleep>(parameter, count, cores)
+        }
+        (Family::AsyncPummel, Mechanism::Uring, _) => {
+            async_pummel::run::<UringSleep>(parameter, count, cores)
+        }
+        (Family::Async, Mechanism::Epoll, _) => async_turns::run::<EpollSleep>(parameter, count, cores),
+        (Family::Async, Mechanism::Uring, FLOOR_MESSAGE) => {
+            async_turns::run::<MessageSleep>(parameter, count, cores)
+        }
+        (Family::Async, Mechanism::Uring, _) => async_turns::run::<UringSleep>(parameter, count, cores),
+        (Family::TimersInsertFire, Mechanism::Epoll, _) => timers::insert_and_fire::<EpollSleep>(count),
+        (Family::TimersInsertFire, Mechanism::Uring, _) => timers::insert_and_fire::<UringSleep>(count),
+        // Nothing waits, so there is nothing that the mechanism could change.
+        (Family::TimersInsertCancel, _, _) => timers::insert_and_cancel(count),
+    }
+}

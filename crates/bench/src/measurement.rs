@@ -1,0 +1,75 @@
+//! What a program measures about its own run.
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::allocations;
+
+/// Any failure of a program, of the system under it, or of its check of itself.
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+/// One run's figures. All but the extras cover what lies between [`Meter::start`] and [`Meter::stop`].
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Figures {
+    /// Operations that completed and were checked.
+    pub(crate) operations: u64,
+    pub(crate) elapsed: Duration,
+    /// Processor time of all threads, in user and kernel mode.
+    pub(crate) processor_time: Duration,
+    /// Heap allocations and reallocations of all threads.
+    pub(crate) allocations: u64,
+    /// What only some workloads have: a name and a total for the run.
+    pub(crate) extras: Vec<(&'static str, f64)>,
+}
+
+/// The extra that says how many notifies were made, redundant ones too.
+pub(crate) const NOTIFIES: &str = "notifies";
+/// The extra that says how many heap bytes an armed timer takes.
+pub(crate) const BYTES_PER_TIMER: &str = "bytes_per_timer";
+
+impl Figures {
+    /// Adds a figure that only some workloads have.
+    pub(crate) fn with(mut self, name: &'static str, value: f64) -> Self {
+        self.extras.push((name, value));
+        self
+    }
+
+    /// A figure that only some workloads have.
+    pub(crate) fn extra(&self, name: &str) -> Option<f64> {
+        self.extras.iter().find(|(known, _)| *known == name).map(|&(_, value)| value)
+    }
+}
+
+/// Takes the time, processor time and allocations of a section.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    allocations: u64,
+    processor_time: Duration,
+    started: Instant,
+}
+
+impl Meter {
+    pub(crate) fn start() -> Self {
+        Meter { allocations: allocations::count(), processor_time: processor_time(), started: Instant::now() }
+    }
+
+    /// Ends the section in which `operations` operations completed.
+    pub(crate) fn stop(self, operations: u64) -> Figures {
+        let elapsed = self.started.elapsed();
+        Figures {
+            operations,
+            elapsed,
+            processor_time: processor_time().saturating_sub(self.processor_time),
+            allocations: allocations::count() - self.allocations,
+            extras: Vec::new(),
+        }
+    }
+}
+
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    // A process's own time is never negative and its nanoseconds are below one second.
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}

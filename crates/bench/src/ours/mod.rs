@@ -1,0 +1,27 @@
+//! The workloads on this library, each as a program of its user would be written, over any backend.
+
+mod async_pummel;
+mod async_turns;
+mod tcp_ping_pong;
+mod timers;
+
+use proactor_core::Backend;
+
+use crate::cores::Cores;
+use crate::measurement::{Figures, Result};
+use crate::workload::{Family, Workload};
+
+/// Runs a workload on the backend `B` for `count` operations.
+///
+/// # Errors
+/// What the system or the loop answers, or what the program's check of itself found.
+pub(crate) fn run<B: Backend + 'static>(workload: Workload, count: u64, cores: &Cores) -> Result<Figures> {
+    let parameter = workload.parameter as usize;
+    match workload.family {
+        Family::TcpPingPong => tcp_ping_pong::run::<B>(parameter, count),
+        Family::AsyncPummel => async_pummel::run::<B>(parameter, count, cores),
+        Family::Async => async_turns::run::<B>(parameter, count, cores),
+        Family::TimersInsertFire => timers::insert_and_fire::<B>(count),
+        Family::TimersInsertCancel => timers::insert_and_cancel::<B>(count),
+    }
+}

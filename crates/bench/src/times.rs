@@ -1,0 +1,163 @@
+//! Throughput and processor time: programs in turn, round after round, each run in a process of its own.
+
+use std::time::Duration;
+
+use crate::arguments::{ChildRun, Selection};
+use crate::child;
+use crate::cores::Cores;
+use crate::machine;
+use crate::measurement::{BYTES_PER_TIMER, Figures, NOTIFIES, Result};
+use crate::report::{self, Row};
+use crate::workload::{Family, Program, Workload};
+
+/// Operations of a run that is not calibrated.
+const NOMINAL: u64 = 1_000_000;
+/// Operations of the first run when calibrating, and the fewest of any: where eight threads crowd one core, each takes
+/// milliseconds.
+const FIRST: u64 = 100;
+/// The most operations of a calibrated run.
+const MOST: u64 = 100 * NOMINAL;
+/// How long a calibrated run should take: long beside starting up, short enough that all fits a minute.
+const TARGET: Duration = Duration::from_millis(180);
+/// A run shorter than this says too little about how many operations fit the target.
+const TELLING: Duration = Duration::from_millis(20);
+/// The longest that a calibrated run may take on the slowest machine; beyond, it hangs.
+const LIMIT: Duration = Duration::from_secs(60);
+/// The same for a million operations.
+const FULL_LIMIT: Duration = Duration::from_secs(1800);
+
+/// What is run when nothing is named: ping throughput, and waking.
+const DEFAULT: [Workload; 4] = [
+    Workload { family: Family::TcpPingPong, parameter: 1 },
+    Workload { family: Family::TcpPingPong, parameter: 64 },
+    Workload { family: Family::TcpPingPong, parameter: 1000 },
+    Workload { family: Family::AsyncPummel, parameter: 1 },
+];
+
+/// Measures what is selected, and prints it.
+///
+/// # Errors
+/// When a program fails, or the result cannot be written.
+pub(crate) fn run(selection: &Selection) -> Result<()> {
+    let available = Cores::available()?;
+    let mut rows = Vec::new();
+    for workload in selection.workloads_or(&DEFAULT) {
+        for cores in numbers_of_cores(selection, workload, available)? {
+            rows.extend(measure(selection, workload, cores)?);
+        }
+    }
+    let counts = if selection.full { "a million operations a run" } else { "counts calibrated by time" };
+    println!("{}", machine::describe(available));
+    println!("{} rounds, programs in turn, {counts}; medians\n", selection.runs);
+    print!("{}", report::table(&rows));
+    if let Some(file) = &selection.json {
+        report::write_json(&rows, file)?;
+    }
+    Ok(())
+}
+
+fn numbers_of_cores(selection: &Selection, workload: Workload, available: usize) -> Result<Vec<u32>> {
+    if let Some(cores) = selection.cores {
+        return Ok(vec![cores]);
+    }
+    let (possible, missing): (Vec<u32>, Vec<u32>) =
+        workload.family.cores().iter().partition(|&&cores| cores as usize <= available);
+    for cores in missing {
+        eprintln!("{workload} on {cores} cores: left out, only {available} may be used");
+    }
+    Ok(possible)
+}
+
+/// Runs every program of a workload, in turn, and makes rows of their figures.
+fn measure(selection: &Selection, workload: Workload, cores: u32) -> Result<Vec<Row>> {
+    let place = if cores == 1 { "1 core".to_owned() } else { format!("{cores} cores") };
+    let limit = if selection.full { FULL_LIMIT } else { LIMIT };
+    let mut runs = Vec::new();
+    for program in selection.programs(workload.family) {
+        let mut run = ChildRun { program, workload, cores, count: NOMINAL };
+        if !selection.full && workload.family.is_calibrated() {
+            eprintln!("{workload}, {place}: calibrating {} on {}", program.name, program.mechanism.name());
+            run.count = calibrate(run)?;
+        }
+        runs.push((run, Vec::new()));
+    }
+    for round in 1..=selection.runs {
+        eprintln!("{workload}, {place}: round {round} of {}", selection.runs);
+        for (run, figures) in &mut runs {
+            figures.push(child::start(run, &[], limit)?);
+        }
+    }
+    Ok(runs.iter().flat_map(|(run, figures)| rows(workload, run.program, cores, figures)).collect())
+}
+
+/// The number of operations that takes about the target time.
+fn calibrate(mut run: ChildRun) -> Result<u64> {
+    run.count = FIRST;
+    loop {
+        let figures = child::start(&run, &[], LIMIT)?;
+        if figures.elapsed >= TELLING || run.count >= NOMINAL {
+            let scale = TARGET.as_secs_f64() / figures.elapsed.as_secs_f64().max(1e-9);
+            return Ok(((run.count as f64 * scale) as u64).clamp(FIRST, MOST));
+        }
+        run.count *= 10;
+    }
+}
+
+/// What is reported of a program's runs: one row per figure.
+fn rows(workload: Workload, program: Program, cores: u32, figures: &[Figures]) -> Vec<Row> {
+    let row = |unit, figure: &dyn Fn(&Figures) -> Option<f64>| {
+        let measured: Option<Vec<f64>> = figures.iter().map(figure).collect();
+        measured.map(|measured| Row::of(workload, program, cores, unit, &measured))
+    };
+    let main = if workload.family.is_measured_in_processor_time() {
+        row("CPU ns/timer", &|run| Some(run.processor_time.as_nanos() as f64 / run.operations as f64))
+    } else {
+        row(workload.family.unit(), &|run| Some(run.operations as f64 / run.elapsed.as_secs_f64()))
+    };
+    let notifies = row("notifies/s", &|run| Some(run.extra(NOTIFIES)? / run.elapsed.as_secs_f64()));
+    let bytes = row("bytes/timer", &|run| run.extra(BYTES_PER_TIMER));
+    [main, notifies, bytes].into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::programs;
+
+    fn figures(operations: u64, milliseconds: u64) -> Figures {
+        Figures {
+            operations,
+            elapsed: Duration::from_millis(milliseconds),
+            processor_time: Duration::from_millis(milliseconds / 2),
+            allocations: 0,
+            extras: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_throughput_is_operations_by_time() {
+        let workload = Workload { family: Family::TcpPingPong, parameter: 1 };
+        let runs = [figures(100, 100), figures(100, 50), figures(100, 200)];
+        let rows = rows(workload, programs(workload.family)[0], 1, &runs);
+        assert_eq!(rows.len(), 1);
+        assert_eq!((rows[0].unit, rows[0].median), ("round trips/s", 1000.0));
+    }
+
+    #[test]
+    fn notifies_stand_beside_callbacks() {
+        let workload = Workload { family: Family::AsyncPummel, parameter: 1 };
+        let runs = [figures(100, 100).with(NOTIFIES, 700.0)];
+        let rows = rows(workload, programs(workload.family)[0], 2, &runs);
+        let told: Vec<_> = rows.iter().map(|row| (row.unit, row.median)).collect();
+        assert_eq!(told, [("callbacks/s", 1000.0), ("notifies/s", 7000.0)]);
+    }
+
+    #[test]
+    fn timers_are_told_in_processor_time_and_bytes() {
+        let workload = Workload { family: Family::TimersInsertFire, parameter: 1 };
+        let runs = [figures(1_000_000, 1000).with(BYTES_PER_TIMER, 96.0)];
+        let rows = rows(workload, programs(workload.family)[0], 1, &runs);
+        let told: Vec<_> = rows.iter().map(|row| (row.unit, row.median)).collect();
+        assert_eq!(told, [("CPU ns/timer", 500.0), ("bytes/timer", 96.0)]);
+    }
+}

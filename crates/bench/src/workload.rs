@@ -1,0 +1,268 @@
+//! What can be run: the workloads with their parameters, and the programs that each has.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// What a program is made to do; [`Workload`] adds the parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    /// The parameter's number of threads notify one waiting completion in a tight loop.
+    AsyncPummel,
+    /// The parameter's number of pairs of loops, each on a thread of its own, wake each other strictly in turn.
+    Async,
+    /// Both ends of the parameter's number of connections on one loop, 64 bytes there and back.
+    TcpPingPong,
+    /// Timers spread over one second are armed, and all of them fire.
+    TimersInsertFire,
+    /// Timers spread over one second are armed, and all of them are cancelled.
+    TimersInsertCancel,
+}
+
+impl Family {
+    /// Every family, in the order in which reports list them.
+    pub(crate) const ALL: [Family; 5] = [
+        Family::TcpPingPong,
+        Family::AsyncPummel,
+        Family::Async,
+        Family::TimersInsertFire,
+        Family::TimersInsertCancel,
+    ];
+
+    /// The family's name on the command line and, with a parameter, in reports.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Family::AsyncPummel => "async-pummel",
+            Family::Async => "async",
+            Family::TcpPingPong => "tcp-ping-pong",
+            Family::TimersInsertFire => "timers-insert-fire",
+            Family::TimersInsertCancel => "timers-insert-cancel",
+        }
+    }
+
+    /// The parameters that are run; empty for a family that takes none.
+    pub(crate) const fn parameters(self) -> &'static [u32] {
+        match self {
+            Family::AsyncPummel | Family::Async => &[1, 2, 4, 8],
+            Family::TcpPingPong => &[1, 64, 1000],
+            Family::TimersInsertFire | Family::TimersInsertCancel => &[],
+        }
+    }
+
+    /// What the family's throughput is counted in.
+    pub(crate) const fn unit(self) -> &'static str {
+        match self {
+            Family::AsyncPummel => "callbacks/s",
+            Family::Async | Family::TcpPingPong => "round trips/s",
+            Family::TimersInsertFire | Family::TimersInsertCancel => "timers/s",
+        }
+    }
+
+    /// Numbers of cores on which the family says something: what has one thread gains nothing from a second core.
+    pub(crate) const fn cores(self) -> &'static [u32] {
+        match self {
+            Family::AsyncPummel | Family::Async => &[1, 2],
+            Family::TcpPingPong | Family::TimersInsertFire | Family::TimersInsertCancel => &[1],
+        }
+    }
+
+    /// Whether the figure of interest is the processor time per operation instead of operations per second.
+    pub(crate) const fn is_measured_in_processor_time(self) -> bool {
+        matches!(self, Family::TimersInsertFire | Family::TimersInsertCancel)
+    }
+
+    /// Whether the number of operations may be chosen so that they take a certain time. A number of timers may not:
+    /// how many there are is what decides what one costs.
+    pub(crate) const fn is_calibrated(self) -> bool {
+        !self.is_measured_in_processor_time()
+    }
+
+    /// Every workload of the family.
+    pub(crate) fn workloads(self) -> Vec<Workload> {
+        if self.parameters().is_empty() {
+            return vec![Workload { family: self, parameter: 1 }];
+        }
+        self.parameters().iter().map(|&parameter| Workload { family: self, parameter }).collect()
+    }
+}
+
+/// One workload: a family and its parameter (1 where the family takes none).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Workload {
+    pub(crate) family: Family,
+    pub(crate) parameter: u32,
+}
+
+impl fmt::Display for Workload {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.family.name())?;
+        if self.family.parameters().is_empty() { Ok(()) } else { write!(formatter, "-{}", self.parameter) }
+    }
+}
+
+impl FromStr for Workload {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Family::ALL
+            .into_iter()
+            .flat_map(Family::workloads)
+            .find(|workload| workload.to_string() == name)
+            .ok_or_else(|| format!("unknown workload `{name}`; known are {}", known_names()))
+    }
+}
+
+/// The workloads that `name` selects: one, a family, `timers` for both of its kind, or `all`.
+///
+/// # Errors
+/// Says which names are known when `name` is none of them.
+pub(crate) fn select(name: &str) -> Result<Vec<Workload>, String> {
+    let families: Vec<Family> = match name {
+        "all" => Family::ALL.to_vec(),
+        "timers" => vec![Family::TimersInsertFire, Family::TimersInsertCancel],
+        _ => Family::ALL.into_iter().filter(|family| family.name() == name).collect(),
+    };
+    if families.is_empty() {
+        return Ok(vec![name.parse()?]);
+    }
+    Ok(families.into_iter().flat_map(Family::workloads).collect())
+}
+
+/// Every name that [`select`] takes, for messages.
+pub(crate) fn known_names() -> String {
+    let mut names = vec!["all".to_owned(), "timers".to_owned()];
+    for family in Family::ALL {
+        let parameters: Vec<String> = family.parameters().iter().map(u32::to_string).collect();
+        if parameters.is_empty() {
+            names.push(family.name().to_owned());
+        } else {
+            names.push(format!("{}[-{}]", family.name(), parameters.join("|")));
+        }
+    }
+    names.join(", ")
+}
+
+/// A mechanism of the operating system on which programs run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mechanism {
+    Epoll,
+    Uring,
+}
+
+impl Mechanism {
+    pub(crate) const ALL: [Mechanism; 2] = [Mechanism::Epoll, Mechanism::Uring];
+
+    /// The backend's name, as its crate gives it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Mechanism::Epoll => "epoll",
+            Mechanism::Uring => "uring",
+        }
+    }
+}
+
+impl FromStr for Mechanism {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Mechanism::ALL.into_iter().find(|mechanism| mechanism.name() == name).ok_or_else(|| {
+            let known: Vec<&str> = Mechanism::ALL.into_iter().map(Mechanism::name).collect();
+            format!("unknown backend `{name}`; known are {}", known.join(", "))
+        })
+    }
+}
+
+/// What a program stands for in a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// This library.
+    Ours,
+    /// A loop by hand for exactly one workload, straight on the system calls.
+    Floor,
+}
+
+impl Kind {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Kind::Ours => "ours",
+            Kind::Floor => "floor",
+        }
+    }
+}
+
+/// One implementation of the workloads of some families.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Program {
+    /// Unique together with the mechanism.
+    pub(crate) name: &'static str,
+    pub(crate) mechanism: Mechanism,
+    pub(crate) kind: Kind,
+}
+
+impl Program {
+    const fn floor(name: &'static str, mechanism: Mechanism) -> Self {
+        Program { name, mechanism, kind: Kind::Floor }
+    }
+}
+
+/// The plain floor of a mechanism, the one that ratios are taken to.
+pub(crate) const FLOOR: &str = "floor";
+/// The floor that receives by multishot into a ring of provided buffers.
+pub(crate) const FLOOR_MULTISHOT: &str = "floor-multishot";
+/// The floor that wakes by messages from ring to ring instead of by eventfd.
+pub(crate) const FLOOR_MESSAGE: &str = "floor-msg-ring";
+
+const EPOLL_FLOOR: Program = Program::floor(FLOOR, Mechanism::Epoll);
+const URING_FLOOR: Program = Program::floor(FLOOR, Mechanism::Uring);
+const URING_FLOOR_MULTISHOT: Program = Program::floor(FLOOR_MULTISHOT, Mechanism::Uring);
+const URING_FLOOR_MESSAGE: Program = Program::floor(FLOOR_MESSAGE, Mechanism::Uring);
+
+/// This library.
+const EPOLL: Program = Program { name: "proactor", mechanism: Mechanism::Epoll, kind: Kind::Ours };
+const URING: Program = Program { name: "proactor", mechanism: Mechanism::Uring, kind: Kind::Ours };
+
+/// The programs that run `family`, those of one mechanism next to each other.
+pub(crate) fn programs(family: Family) -> &'static [Program] {
+    match family {
+        Family::TcpPingPong => &[EPOLL, EPOLL_FLOOR, URING_FLOOR, URING_FLOOR_MULTISHOT],
+        Family::Async => &[EPOLL, EPOLL_FLOOR, URING_FLOOR, URING_FLOOR_MESSAGE],
+        _ => &[EPOLL, EPOLL_FLOOR, URING_FLOOR],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_workload_is_found_by_its_name() {
+        for workload in Family::ALL.into_iter().flat_map(Family::workloads) {
+            assert_eq!(workload.to_string().parse(), Ok(workload));
+            assert_eq!(select(&workload.to_string()), Ok(vec![workload]));
+        }
+    }
+
+    #[test]
+    fn a_family_selects_each_of_its_parameters() {
+        assert_eq!(select("tcp-ping-pong").map(|selected| selected.len()), Ok(3));
+        assert_eq!(select("timers").map(|selected| selected.len()), Ok(2));
+        assert_eq!(select("all").map(|selected| selected.len()), Ok(13));
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_known_ones() {
+        for name in ["", "tcp", "tcp-ping-pong-65", "async-3", "timers-1"] {
+            let Err(message) = select(name) else { panic!("`{name}` was taken") };
+            assert!(message.contains("tcp-ping-pong[-1|64|1000]"), "{message}");
+        }
+    }
+
+    #[test]
+    fn programs_of_a_mechanism_have_names_of_their_own() {
+        for family in Family::ALL {
+            let programs = programs(family);
+            for (index, program) in programs.iter().enumerate() {
+                assert!(!programs[..index].contains(program), "{program:?} is listed twice");
+            }
+        }
+    }
+}
