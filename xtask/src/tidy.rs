@@ -71,7 +71,13 @@ fn contract_findings(
     if rules.is_empty() {
         findings.push(format!("{}: no rules", contract::DOCUMENT));
     }
-    let cases = contract::cases(workspace)?;
+    let cases = match contract::cases(workspace) {
+        Ok(cases) => cases,
+        Err(error) => {
+            findings.push(format!("the cases cannot be listed: {error:#}"));
+            return Ok(findings);
+        }
+    };
     let mutations = mutate::load(workspace)?;
     findings.extend(contract::rules_without_case(&rules, &cases, &exceptions.rules_without_case));
     let allowed = &exceptions.rules_without_mutation;
