@@ -130,7 +130,7 @@ impl<B: Backend, S> Callbacks<B, S> {
         if index >= self.slots.len() {
             self.grow(index + 1);
         }
-        let slot = &mut self.slots[index];
+        let Some(slot) = self.slots.get_mut(index) else { return };
         debug_assert!(slot.table.is_null(), "a completion has one callback");
         write(&mut slot.storage, callback);
         slot.table = TableOf::<B, S, D>::TABLE;

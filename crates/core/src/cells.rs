@@ -11,7 +11,6 @@ pub(crate) struct Cells {
     entries: Vec<Cell>,
     /// The first of the free cells: the one freed last, whose memory is in the cache.
     free: u32,
-    used: usize,
 }
 
 /// One operation, or a free place for one.
@@ -52,7 +51,7 @@ impl Cell {
 
 impl Cells {
     pub(crate) const fn new() -> Self {
-        Self { entries: Vec::new(), free: NONE, used: 0 }
+        Self { entries: Vec::new(), free: NONE }
     }
 
     /// Puts an operation of the completion `owner` into a free cell.
@@ -64,7 +63,6 @@ impl Cells {
         let index = self.free;
         let Some(cell) = self.entries.get_mut(index as usize) else { unreachable_cell() };
         self.free = cell.owner;
-        self.used += 1;
         (cell.owner, cell.decided) = (owner, false);
         // A free cell is empty, so there is nothing to drop, which an assignment would look for.
         std::mem::forget(cell.outcome.replace(outcome));
@@ -91,14 +89,14 @@ impl Cells {
         cell.arming = cell.arming.wrapping_add(1);
         cell.owner = self.free;
         self.free = index;
-        self.used -= 1;
         cell.outcome.take()
     }
 
     /// Whether no cell is used.
     #[cfg(test)]
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.used == 0
+    pub(crate) fn is_empty(&self) -> bool {
+        let next = |index: &u32| self.entries.get(*index as usize).map(|cell| cell.owner);
+        std::iter::successors(Some(self.free), next).count() == self.entries.len() + 1
     }
 }
 

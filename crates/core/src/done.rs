@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use crate::backend::Token;
 use crate::cells::Cells;
+use crate::fifo::Fifo;
 use crate::handles::{Handles, NONE};
 use crate::operation::Operation;
 use crate::{Handle, Outcome};
@@ -31,7 +32,7 @@ pub(crate) const fn of_item(token: Token) -> Option<Token> {
 pub struct Done {
     pub(crate) cells: Cells,
     /// Tokens of what is decided; with [`ITEM`], of what has brought the next of the items.
-    pub(crate) queue: VecDeque<Token>,
+    pub(crate) queue: Fifo<Token>,
     /// Outcomes of multishot operations that go on.
     pub(crate) items: VecDeque<Outcome>,
     /// Outcomes of tokens that have no undecided operation.
@@ -48,7 +49,7 @@ impl Done {
 
     /// That of the loop with `tag`.
     pub(crate) fn with_tag(tag: u32) -> Self {
-        let (queue, items, strays) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
+        let (queue, items, strays) = (Fifo::new(), VecDeque::new(), VecDeque::new());
         Self { cells: Cells::new(), queue, items, strays, handles: Handles::new(tag) }
     }
 
@@ -60,7 +61,7 @@ impl Done {
         };
         if outcome.is_more() {
             self.items.push_back(outcome);
-            return self.queue.push_back(Token { index: token.index | ITEM, arming: token.arming });
+            return self.queue.push(Token { index: token.index | ITEM, arming: token.arming });
         }
         cell.put(outcome);
         self.decide(token);
@@ -92,7 +93,7 @@ impl Done {
     fn decide(&mut self, token: Token) {
         if let Some(cell) = self.cells.get(token) {
             cell.decided = true;
-            self.queue.push_back(token);
+            self.queue.push(token);
         }
     }
 
@@ -128,7 +129,7 @@ impl Done {
 
     /// Takes the next outcome, as the driver does; for testing a backend by itself.
     pub fn pop(&mut self) -> Option<(Token, Outcome)> {
-        let Some(token) = self.queue.pop_front() else { return self.strays.pop_front() };
+        let Some(token) = self.queue.pop() else { return self.strays.pop_front() };
         if let Some(token) = of_item(token) {
             return self.items.pop_front().map(|item| (token, item));
         }

@@ -244,7 +244,7 @@ impl<B: Backend> Driver<B> {
     /// Takes the next entry of the queue; its outcome remains in its cell.
     #[inline(always)]
     pub(crate) fn next(&mut self) -> Next {
-        let Some(token) = self.done.queue.pop_front() else { return Next::Empty };
+        let Some(token) = self.done.queue.pop() else { return Next::Empty };
         let Some(cell) = self.done.cells.get(token) else { return self.next_item(token) };
         let (index, outcome) = (cell.owner, cell.outcome());
         let Some(completion) = self.completions.owner(index) else { return Next::Nothing };

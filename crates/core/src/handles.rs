@@ -19,7 +19,8 @@ pub(crate) struct Handles {
 #[derive(Debug)]
 #[repr(align(32))]
 pub(crate) struct Entry {
-    /// That of the handle which is or was last here; a place whose generation is spent is never used again.
+    /// That of the handle which is open here, or will be next; no handle has the last one, and a place that has come to
+    /// it is never used again.
     generation: u32,
     pub(crate) state: HandleState,
     /// The completions that use it, first in first out by direction; only the heads are the backend's.
@@ -85,8 +86,15 @@ impl Handles {
     pub(crate) fn get(&mut self, handle: Handle) -> Option<&mut Entry> {
         let name = handle.name;
         let entry = self.entries.get_mut(name.index as usize)?;
-        let fits = entry.generation == name.generation && self.tag == name.tag;
-        (fits && entry.state == HandleState::Open).then_some(entry)
+        (entry.generation == name.generation && self.tag == name.tag).then_some(entry)
+    }
+
+    /// Makes a handle that is open stale, while its place is still used.
+    pub(crate) fn begin_to_close(&mut self, handle: Handle) -> Option<&mut Entry> {
+        let entry = self.get(handle)?;
+        entry.state = HandleState::Closing;
+        entry.generation += 1;
+        Some(entry)
     }
 
     /// The entry in a slot, whatever its state.
@@ -97,21 +105,24 @@ impl Handles {
 
     /// The handle that is, or was last, in a slot.
     pub(crate) fn name(&self, slot: Slot) -> Handle {
-        let generation = self.entries.get(slot.index()).map_or(0, |entry| entry.generation);
+        let generation = self.entries.get(slot.index()).map_or(0, |entry| {
+            // A place that is closing has the generation of the next handle already.
+            entry.generation - u32::from(entry.state == HandleState::Closing)
+        });
         Handle { name: Name { index: slot.0, generation, tag: self.tag } }
     }
 
     /// Frees a place. One whose generations are spent retires (contract C7).
     pub(crate) fn release(&mut self, slot: Slot) {
         let Some(entry) = self.entries.get_mut(slot.index()) else { return };
-        if entry.state == HandleState::Free {
-            return;
+        match std::mem::replace(&mut entry.state, HandleState::Free) {
+            HandleState::Free => return,
+            HandleState::Open => entry.generation += 1,
+            HandleState::Closing => {}
         }
-        entry.state = HandleState::Free;
         entry.queues = [Queue::EMPTY; 2];
         entry.closer = NONE;
         if entry.generation < u32::MAX {
-            entry.generation += 1;
             self.free.push(slot.0);
         }
     }

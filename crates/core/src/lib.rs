@@ -75,6 +75,7 @@ mod done;
 mod driver;
 mod error;
 mod event_loop;
+mod fifo;
 mod handle;
 mod handles;
 mod notifier;

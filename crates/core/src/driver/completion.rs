@@ -5,8 +5,9 @@ use crate::handles::NONE;
 use crate::operation::{Direction, Kind};
 use crate::state::Phase;
 
-/// One submitted operation and its state, or a free place for one.
+/// One submitted operation and its state, or a free place for one. Aligned so that finding one is a shift.
 #[derive(Debug)]
+#[repr(align(32))]
 pub(super) struct Completion {
     /// That of the keys which name it.
     generation: u32,
@@ -127,9 +128,9 @@ impl Completions {
     pub(super) fn free(&mut self, index: u32) {
         let entry = &mut self.entries[index as usize];
         entry.phase = Phase::Dead;
-        entry.veto = false;
-        if std::mem::take(&mut entry.background) {
-            self.background -= 1;
+        if entry.veto || entry.background {
+            entry.veto = false;
+            self.background -= u32::from(std::mem::take(&mut entry.background));
         }
         self.active -= 1;
         if entry.generation < u32::MAX {

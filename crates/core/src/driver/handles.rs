@@ -165,8 +165,9 @@ impl<B: Backend> Driver<B> {
     /// Closes a handle: it is stale at once, what is pending on it ends as cancelled, and then the descriptor is closed.
     /// Does nothing to a stale handle. Cannot fail (contract H1); the operation [`Close`](crate::Close) tells the result.
     pub fn close(&mut self, handle: Handle) {
-        let Some(entry) = self.done.handles.get(handle) else { return };
-        entry.state = HandleState::Closing;
+        if self.done.handles.begin_to_close(handle).is_none() {
+            return;
+        }
         self.end_pending(handle.slot());
         self.close_if_idle(handle.slot());
     }
@@ -174,10 +175,9 @@ impl<B: Backend> Driver<B> {
     /// As [`close`](Self::close), but the completion at `index` gets the result, by the next turn at the earliest.
     #[cold]
     pub(super) fn enqueue_close(&mut self, index: u32, handle: Handle) {
-        let Some(entry) = self.done.handles.get(handle) else {
+        let Some(entry) = self.done.handles.begin_to_close(handle) else {
             return self.fail(index, Error::StaleHandle);
         };
-        entry.state = HandleState::Closing;
         entry.closer = index;
         let completion = self.completions.get(index);
         completion.place = Place::Closer;
