@@ -175,30 +175,31 @@ impl Uring {
     /// Takes what has completed: all that is there now, and not without end.
     #[inline(always)]
     fn reap(&mut self, done: &mut Done) {
-        for _ in 0..self.requests.answers() {
-            match self.requests.next_answer() {
-                Some(Answer::Request(reply)) => self.complete(reply, done),
-                Some(Answer::Watched { goes_on }) => {
+        let mut left = self.requests.answers();
+        while let Some(answer) = self.requests.next_answer(&mut left, done) {
+            match answer {
+                Answer::Request(reply) => self.complete(reply, done),
+                Answer::Watched { goes_on } => {
                     self.woken = true;
                     if !goes_on {
                         self.requests.watch(self.waker.as_fd());
                     }
                 }
-                Some(Answer::Nobody) => {}
-                None => break,
+                Answer::Nobody => {}
             }
         }
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn complete(&mut self, reply: requests::Reply, done: &mut Done) {
         let (place, result) = (reply.place, reply.result);
         if reply.is_poll {
             return self.polled(place, result, done);
         }
         match reply.kind {
-            Kind::Recv => self.received(place, result, done),
-            Kind::SendAll => self.sent_all(place, result, done),
+            // One that went well was pushed already.
+            Kind::Recv => self.refused(place, Errno::from_raw_os_error(-result), done),
+            Kind::SendAll => self.sent_some(place, result, done),
             Kind::Send => self.sent(place, result, done),
             Kind::Connect => self.connected(place, result, done),
             Kind::Accept => self.accepted(reply, done),

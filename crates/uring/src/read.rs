@@ -27,17 +27,6 @@ impl Uring {
         }
     }
 
-    #[inline(always)]
-    pub(crate) fn received(&mut self, place: Place, result: i32, done: &mut Done) {
-        if result < 0 {
-            return self.refused(place, Errno::from_raw_os_error(-result), done);
-        }
-        if let Some(finished) = self.requests.take(place) {
-            let (handle, buffer, result) = (finished.handle, finished.buffer, Ok(result as usize));
-            done.push(finished.token, Outcome::Recv(Received { handle, buffer, result }));
-        }
-    }
-
     /// Whether an empty buffer needs no system there.
     pub(crate) fn takes_bytes(&self, slot: Slot) -> bool {
         self.descriptors.get(slot).is_ok_and(Descriptor::takes_bytes)

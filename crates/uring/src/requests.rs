@@ -20,8 +20,10 @@ use std::ptr;
 use std::time::Duration;
 
 use io_uring::types::Fd;
-use io_uring::{cqueue, opcode};
-use proactor_core::{Address, Buffer, Error, Handle, Kind, Slot, Token, Until};
+use io_uring::{cqueue, opcode, squeue};
+use proactor_core::{
+    Address, Buffer, Done, Error, Handle, Kind, Outcome, Received, SentAll, Slot, Token, Until,
+};
 use proactor_system::{MAX_TRANSFER, now};
 
 use crate::address::Blocks;
@@ -69,17 +71,6 @@ impl Place {
     }
 }
 
-/// Who has what a task works on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Stage {
-    /// We have: it is not submitted yet, or done by the kernel.
-    Held,
-    /// The kernel has.
-    Submitted,
-    /// We have, and the kernel waits until the descriptor is ready.
-    Polled,
-}
-
 /// What is asked of the kernel, apart from the memory.
 #[derive(Debug)]
 struct Task {
@@ -89,36 +80,77 @@ struct Task {
     /// `AcceptMany` ends because its connections cannot be named.
     extra: u32,
     kind: Kind,
-    stage: Stage,
-    canceled: bool,
+    /// Whether the kernel was only asked to wait until the descriptor is ready.
+    is_poll: bool,
+    is_canceled: bool,
 }
 
 /// One place of the table, and one line of the cache.
 #[derive(Debug)]
 #[repr(align(64))]
 struct Request {
-    /// None in an idle place.
-    task: Option<Task>,
-    /// Counts the tasks that were here.
-    generation: u16,
     /// That of a receive or a send.
     buffer: Option<Buffer>,
+    /// None in an idle place.
+    task: Option<Task>,
+    /// Goes up when the task is submitted, and when its last completion was popped: odd while the kernel has it.
+    round: u32,
 }
 
 const _: () = assert!(size_of::<Request>() == 64);
 
 impl Request {
-    const IDLE: Self = Self { task: None, generation: 0, buffer: None };
+    const IDLE: Self = Self { buffer: None, task: None, round: 0 };
+
+    #[inline(always)]
+    const fn is_in_kernel(&self) -> bool {
+        self.round % 2 == 1
+    }
+
+    /// The task, if we have its memory.
+    #[inline(always)]
+    fn held(&mut self) -> Option<&mut Task> {
+        if self.is_in_kernel() { None } else { self.task.as_mut() }
+    }
+
+    /// Whether a completion is of the task that the kernel has now. Each submission has a number of its own.
+    #[inline(always)]
+    fn is_named_by(&self, entry: &cqueue::Entry) -> bool {
+        self.round == (entry.user_data() >> 32) as u32
+    }
+
+    /// Takes the outcome of what is held, if it is a receive or a send of everything that has gone as it should; nothing
+    /// changes otherwise.
+    #[inline(always)]
+    fn finish_transfer(&mut self, result: i32) -> Option<(Token, Outcome)> {
+        let task = self.task.as_ref().filter(|task| !task.is_poll && result >= 0)?;
+        let (token, handle) = (task.token, task.handle);
+        match task.kind {
+            Kind::Recv => {
+                let buffer = self.buffer.take()?;
+                self.task = None;
+                Some((token, Outcome::Recv(Received { handle, buffer, result: Ok(result as usize) })))
+            }
+            Kind::SendAll => {
+                let transferred = task.extra as usize + result as usize;
+                let buffer = self.buffer.take_if(|buffer| buffer.len() == transferred)?;
+                self.task = None;
+                Some((token, Outcome::SendAll(SentAll { handle, buffer, transferred, result: Ok(()) })))
+            }
+            _ => None,
+        }
+    }
+
+    /// Gives the task to the kernel. Returns what its completions will name, which no other's ever did.
+    #[inline(always)]
+    fn submitted(&mut self, place: Place) -> u64 {
+        self.round = self.round.wrapping_add(1);
+        self.user_data(place)
+    }
 
     #[inline(always)]
     const fn user_data(&self, place: Place) -> u64 {
-        (self.generation as u64) << 32 | place.0 as u64
-    }
-
-    /// The task, if the kernel is to answer it.
-    #[inline(always)]
-    fn in_kernel(&mut self) -> Option<&mut Task> {
-        self.task.as_mut().filter(|task| task.stage != Stage::Held)
+        (self.round as u64) << 32 | place.0 as u64
     }
 }
 
@@ -207,7 +239,7 @@ impl Requests {
         let deadline = now() + PATIENCE;
         while now() < deadline {
             self.ring.enter(Until::Deadline(deadline))?;
-            while let Some(entry) = self.ring.pop() {
+            if let Some(entry) = self.ring.completions().next() {
                 if entry.user_data() != PROBED {
                     return Err(Error::Unsupported);
                 }
@@ -243,6 +275,12 @@ impl Requests {
         self.table.get(place.index())?.task.as_ref()
     }
 
+    /// An idle place of the table.
+    #[inline(always)]
+    fn idle(&mut self, place: Place) -> Option<&mut Request> {
+        self.table.get_mut(place.index()).filter(|request| request.task.is_none())
+    }
+
     /// Hands a receive, or a send of `kind`, to the kernel.
     ///
     /// # Errors
@@ -254,17 +292,21 @@ impl Requests {
         place: Place,
         descriptor: BorrowedFd<'_>,
         task: (Token, Handle, Kind),
-        buffer: Buffer,
+        mut buffer: Buffer,
     ) -> Result<(), (Error, Buffer)> {
         let (token, handle, kind) = task;
         if kind == Kind::Recv && !buffer.is_writable() {
             return Err((Error::ReadOnlyBuffer, buffer));
         }
-        let idle = self.table.get_mut(place.index()).filter(|request| request.task.is_none());
-        let Some(request) = idle else { return Err((Error::Busy, buffer)) };
+        let send_all_flags = self.send_all_flags;
+        let Some(request) = self.idle(place) else { return Err((Error::Busy, buffer)) };
+        let entry = transfer(descriptor, kind, &mut buffer, 0, send_all_flags);
+        request.task = Some(Task { token, handle, extra: 0, kind, is_poll: false, is_canceled: false });
         request.buffer = Some(buffer);
-        request.task = Some(Task { token, handle, extra: 0, kind, stage: Stage::Held, canceled: false });
-        self.submit(place, descriptor);
+        let user_data = request.submitted(place);
+        // SAFETY: the entry points to bytes of the buffer that is in the table now, and stays there while the kernel has
+        // the task (see above). A buffer that is received into has its bytes to itself, as was checked.
+        unsafe { self.ring.push(&entry.user_data(user_data)) };
         Ok(())
     }
 
@@ -279,10 +321,10 @@ impl Requests {
         task: (Token, Handle, Kind),
     ) -> Result<(), Error> {
         let (token, handle, kind) = task;
-        let idle = self.table.get_mut(place.index()).filter(|request| request.task.is_none());
-        let request = idle.ok_or(Error::Busy)?;
+        self.idle(place).ok_or(Error::Busy)?;
         let extra = if has_block(kind) { self.blocks.take() } else { 0 };
-        request.task = Some(Task { token, handle, extra, kind, stage: Stage::Held, canceled: false });
+        let task = Task { token, handle, extra, kind, is_poll: false, is_canceled: false };
+        self.table[place.index()].task = Some(task);
         self.submit(place, descriptor);
         Ok(())
     }
@@ -300,74 +342,45 @@ impl Requests {
         address: &Address,
     ) -> Result<(), Error> {
         let (token, handle) = task;
-        let idle = self.table.get_mut(place.index()).filter(|request| request.task.is_none());
-        let request = idle.ok_or(Error::Busy)?;
-        let extra = self.blocks.take_with(address)?;
-        let (kind, stage) = (Kind::Connect, Stage::Held);
-        request.task = Some(Task { token, handle, extra, kind, stage, canceled: false });
+        self.idle(place).ok_or(Error::Busy)?;
+        let (kind, extra) = (Kind::Connect, self.blocks.take_with(address)?);
+        let task = Task { token, handle, extra, kind, is_poll: false, is_canceled: false };
+        self.table[place.index()].task = Some(task);
         self.submit(place, descriptor);
         Ok(())
     }
 
     /// Hands what is held at `place` to the kernel, to be done on `descriptor`. Does nothing if nothing is.
-    #[inline(always)]
     pub(crate) fn submit(&mut self, place: Place, descriptor: BorrowedFd<'_>) {
         let Some(request) = self.table.get_mut(place.index()) else { return };
-        let user_data = request.user_data(place);
-        let Request { task: Some(task), buffer, .. } = request else { return };
-        if task.stage != Stage::Held {
+        if request.is_in_kernel() {
             return;
         }
-        let descriptor = Fd(descriptor.as_raw_fd());
+        let Request { task: Some(task), buffer, .. } = request else { return };
+        task.is_poll = false;
+        let fd = Fd(descriptor.as_raw_fd());
         let entry = match (task.kind, buffer) {
-            (Kind::Recv, Some(buffer)) => {
-                let len = buffer.len().min(MAX_TRANSFER) as u32;
-                opcode::Recv::new(descriptor, buffer.as_mut_ptr(), len).build()
-            }
-            (Kind::SendAll, Some(buffer)) => {
-                let rest = buffer.get(task.extra as usize..).unwrap_or_default();
-                let len = rest.len().min(MAX_TRANSFER) as u32;
-                opcode::Send::new(descriptor, rest.as_ptr(), len).flags(self.send_all_flags).build()
-            }
-            (Kind::Send, Some(buffer)) => {
-                let len = buffer.len().min(MAX_TRANSFER) as u32;
-                opcode::Send::new(descriptor, buffer.as_ptr(), len).flags(libc::MSG_NOSIGNAL).build()
-            }
-            _ => return self.submit_for_connection(place, descriptor),
-        };
-        task.stage = Stage::Submitted;
-        // SAFETY: the entry points to bytes of the buffer that is in the table, and stays there while the stage is what
-        // it is now (see above). A buffer that is received into has its bytes to itself, as `begin_transfer` checked.
-        unsafe { self.ring.push(&entry.user_data(user_data)) };
-    }
-
-    /// [`submit`](Self::submit) for what comes once in a connection's life.
-    #[inline(never)]
-    fn submit_for_connection(&mut self, place: Place, descriptor: Fd) {
-        let request = &mut self.table[place.index()];
-        let user_data = request.user_data(place);
-        let Some(task) = &mut request.task else { return };
-        let entry = match task.kind {
-            Kind::Accept => {
+            (Kind::Accept, _) => {
                 let (address, len) = self.blocks.for_writing(task.extra);
-                opcode::Accept::new(descriptor, address, len).flags(libc::SOCK_CLOEXEC).build()
+                opcode::Accept::new(fd, address, len).flags(libc::SOCK_CLOEXEC).build()
             }
-            Kind::AcceptMany if self.accepts_many => {
-                opcode::AcceptMulti::new(descriptor).flags(libc::SOCK_CLOEXEC).build()
+            (Kind::AcceptMany, _) if self.accepts_many => {
+                opcode::AcceptMulti::new(fd).flags(libc::SOCK_CLOEXEC).build()
             }
-            Kind::AcceptMany => {
-                let accept = opcode::Accept::new(descriptor, ptr::null_mut(), ptr::null_mut());
+            (Kind::AcceptMany, _) => {
+                let accept = opcode::Accept::new(fd, ptr::null_mut(), ptr::null_mut());
                 accept.flags(libc::SOCK_CLOEXEC).build()
             }
-            Kind::Connect => {
+            (Kind::Connect, _) => {
                 let (address, len) = self.blocks.for_reading(task.extra);
-                opcode::Connect::new(descriptor, address, len).build()
+                opcode::Connect::new(fd, address, len).build()
             }
-            _ => return,
+            (kind, Some(buffer)) => transfer(descriptor, kind, buffer, task.extra, self.send_all_flags),
+            (_, None) => return,
         };
-        task.stage = Stage::Submitted;
-        // SAFETY: the entry points to nothing, or to the block of this task: blocks stay where they are and live as long
-        // as the table, and this one is given back by `take` only, which is shut while the stage is what it is now.
+        let user_data = request.submitted(place);
+        // SAFETY: the entry points to nothing, or to the buffer or the block of this task, which stay in the table while
+        // the kernel has the task (see above).
         unsafe { self.ring.push(&entry.user_data(user_data)) };
     }
 
@@ -375,9 +388,9 @@ impl Requests {
     /// [`is_poll`](Reply::is_poll).
     pub(crate) fn poll(&mut self, place: Place, descriptor: BorrowedFd<'_>) {
         let Some(request) = self.table.get_mut(place.index()) else { return };
-        let user_data = request.user_data(place);
-        let Some(task) = request.task.as_mut().filter(|task| task.stage == Stage::Held) else { return };
-        task.stage = Stage::Polled;
+        let Some(task) = request.held() else { return };
+        task.is_poll = true;
+        let user_data = request.submitted(place);
         let events = if place.is_reading() { libc::POLLIN } else { libc::POLLOUT };
         let entry = opcode::PollAdd::new(Fd(descriptor.as_raw_fd()), events as u32).build();
         // SAFETY: the entry points to nothing.
@@ -388,9 +401,9 @@ impl Requests {
     /// before it.
     pub(crate) fn cancel(&mut self, place: Place) {
         let Some(request) = self.table.get_mut(place.index()) else { return };
-        let user_data = request.user_data(place);
-        let Some(task) = request.in_kernel().filter(|task| !task.canceled) else { return };
-        task.canceled = true;
+        let (user_data, in_kernel) = (request.user_data(place), request.is_in_kernel());
+        let Some(task) = request.task.as_mut().filter(|task| in_kernel && !task.is_canceled) else { return };
+        task.is_canceled = true;
         let entry = opcode::AsyncCancel::new(user_data).build().user_data(CANCELED);
         // SAFETY: the entry points to nothing.
         unsafe { self.ring.push(&entry) };
@@ -422,32 +435,43 @@ impl Requests {
 
     /// Whether what is on its way at `place` was asked to end.
     pub(crate) fn is_canceled(&self, place: Place) -> bool {
-        self.task(place).is_some_and(|task| task.canceled)
+        self.task(place).is_some_and(|task| task.is_canceled)
     }
 
     /// How many answers are there.
     #[inline(always)]
     pub(crate) fn answers(&mut self) -> usize {
-        self.ring.completed()
+        self.ring.completions().len()
     }
 
-    /// What the kernel says next.
+    /// What the kernel says next, out of at most `left` answers. Transfers that went as they should are pushed on the way:
+    /// they are most of what comes.
     #[inline(always)]
-    pub(crate) fn next_answer(&mut self) -> Option<Answer> {
-        let entry = self.ring.pop()?;
-        let user_data = entry.user_data();
-        let place = Place(user_data as u32);
-        let request = self.table.get_mut(place.index());
-        let named = request.filter(|request| u64::from(request.generation) == user_data >> 32);
-        let Some(task) = named.and_then(Request::in_kernel) else {
-            return Some(self.answer_to_none(&entry));
-        };
-        let is_poll = task.stage == Stage::Polled;
-        let is_last = !cqueue::more(entry.flags());
-        if is_last {
-            task.stage = Stage::Held;
+    pub(crate) fn next_answer(&mut self, left: &mut usize, done: &mut Done) -> Option<Answer> {
+        let Self { ring, table, .. } = self;
+        let mut completions = ring.completions();
+        while *left > 0 {
+            *left -= 1;
+            let entry = completions.next()?;
+            let place = Place(entry.user_data() as u32);
+            let request = table.get_mut(place.index()).filter(|request| request.is_named_by(&entry));
+            let Some(request) = request else {
+                drop(completions);
+                return Some(self.answer_to_none(&entry));
+            };
+            let is_last = !cqueue::more(entry.flags());
+            if is_last {
+                request.round = request.round.wrapping_add(1);
+                if let Some((token, outcome)) = request.finish_transfer(entry.result()) {
+                    done.push(token, outcome);
+                    continue;
+                }
+            }
+            let Some(task) = &request.task else { continue };
+            let (kind, is_poll) = (task.kind, task.is_poll);
+            return Some(Answer::Request(Reply { place, kind, result: entry.result(), is_last, is_poll }));
         }
-        Some(Answer::Request(Reply { place, kind: task.kind, result: entry.result(), is_last, is_poll }))
+        None
     }
 
     #[cold]
@@ -461,18 +485,12 @@ impl Requests {
         Answer::Nobody
     }
 
-    /// Counts what the `SendAll` that is held at `place` has sent, and tells whether more is left.
-    #[inline(always)]
-    pub(crate) fn has_rest(&mut self, place: Place, sent: u32) -> bool {
-        let Some(Request { task: Some(task), buffer: Some(buffer), .. }) = self.table.get_mut(place.index())
-        else {
-            return false;
-        };
-        if task.kind != Kind::SendAll || task.stage != Stage::Held {
-            return false;
+    /// Counts what the `SendAll` that is held at `place` has sent.
+    pub(crate) fn add_transferred(&mut self, place: Place, sent: u32) {
+        let task = self.table.get_mut(place.index()).and_then(Request::held);
+        if let Some(task) = task.filter(|task| task.kind == Kind::SendAll) {
+            task.extra = task.extra.saturating_add(sent);
         }
-        task.extra = task.extra.saturating_add(sent);
-        (task.extra as usize) < buffer.len()
     }
 
     /// The socket that a reply to an accept brings, if it brings one.
@@ -494,21 +512,18 @@ impl Requests {
     /// # Errors
     /// [`Error::Unsupported`] if it has no name in core.
     pub(crate) fn address(&self, place: Place) -> Result<Address, Error> {
-        match self.task(place) {
-            Some(task) if has_block(task.kind) && task.stage == Stage::Held => self.blocks.address(task.extra),
+        match self.table.get(place.index()) {
+            Some(request) if request.is_in_kernel() => Err(Error::Unsupported),
+            Some(Request { task: Some(task), .. }) if has_block(task.kind) => self.blocks.address(task.extra),
             _ => Err(Error::Unsupported),
         }
     }
 
     /// Takes what is held at `place` out of the table, which is idle there then. Nothing if the kernel has it.
-    #[inline(always)]
     pub(crate) fn take(&mut self, place: Place) -> Option<Finished> {
         let request = self.table.get_mut(place.index())?;
-        if request.task.as_ref()?.stage != Stage::Held {
-            return None;
-        }
+        request.held()?;
         let task = request.task.take()?;
-        request.generation = request.generation.wrapping_add(1);
         let buffer = request.buffer.take().unwrap_or_default();
         if has_block(task.kind) {
             self.blocks.give_back(task.extra);
@@ -528,22 +543,27 @@ impl Requests {
     fn end_all(&mut self, patience: Duration) -> usize {
         let mut in_kernel = 0;
         for index in 0..self.table.len() {
-            if self.table[index].in_kernel().is_some() {
+            if self.table[index].is_in_kernel() {
                 in_kernel += 1;
                 self.cancel(Place(index as u32));
             }
         }
+        let mut done = Done::new();
         let deadline = now() + patience;
         while in_kernel > 0 && now() < deadline {
             if self.ring.enter(Until::Deadline(deadline)).is_err() {
                 break;
             }
-            while let Some(answer) = self.next_answer() {
+            let mut left = usize::MAX;
+            while let Some(answer) = self.next_answer(&mut left, &mut done) {
                 let Answer::Request(reply) = answer else { continue };
                 in_kernel -= usize::from(reply.is_last);
                 let place = reply.place;
                 drop(Self::accepted(reply));
                 drop(self.take(place));
+            }
+            while done.pop().is_some() {
+                in_kernel -= 1;
             }
         }
         in_kernel
@@ -552,6 +572,25 @@ impl Requests {
     /// Completions that named no request.
     pub(crate) const fn strays(&self) -> u64 {
         self.strays
+    }
+}
+
+/// The entry for what is left of a transfer after `transferred` bytes.
+#[inline(always)]
+fn transfer(
+    descriptor: BorrowedFd<'_>,
+    kind: Kind,
+    buffer: &mut Buffer,
+    transferred: u32,
+    send_all_flags: i32,
+) -> squeue::Entry {
+    let descriptor = Fd(descriptor.as_raw_fd());
+    let left = buffer.len().saturating_sub(transferred as usize).min(MAX_TRANSFER) as u32;
+    let first = buffer.as_mut_ptr().wrapping_add(transferred as usize);
+    match kind {
+        Kind::Recv => opcode::Recv::new(descriptor, first, left).build(),
+        Kind::SendAll => opcode::Send::new(descriptor, first, left).flags(send_all_flags).build(),
+        _ => opcode::Send::new(descriptor, first, left).flags(libc::MSG_NOSIGNAL).build(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use io_uring::types::{SubmitArgs, Timespec};
-use io_uring::{EnterFlags, IoUring, cqueue, squeue};
+use io_uring::{CompletionQueue, EnterFlags, IoUring, squeue};
 use proactor_core::{Error, Time, Until};
 use proactor_system::now;
 use rustix::io::Errno;
@@ -63,7 +63,7 @@ impl Ring {
     ///
     /// # Safety
     /// What the entry points to must stay valid, and be left alone where the kernel writes to it, until the entry's
-    /// last completion was [`pop`](Self::pop)ped.
+    /// last completion was taken out of [`completions`](Self::completions).
     #[inline(always)]
     pub(crate) unsafe fn push(&mut self, entry: &squeue::Entry) {
         #[cfg(test)]
@@ -113,16 +113,10 @@ impl Ring {
         std::mem::take(&mut self.crowded)
     }
 
-    /// The next completion.
+    /// The completions that are there.
     #[inline(always)]
-    pub(crate) fn pop(&mut self) -> Option<cqueue::Entry> {
-        self.ring.completion().next()
-    }
-
-    /// How many completions can be popped.
-    #[inline(always)]
-    pub(crate) fn completed(&mut self) -> usize {
-        self.ring.completion().len()
+    pub(crate) fn completions(&mut self) -> CompletionQueue<'_> {
+        self.ring.completion()
     }
 
     #[inline(always)]
@@ -214,10 +208,6 @@ impl Ring {
         // lives through the call. The entries were vouched for by those who pushed them.
         let entered = unsafe { submitter.enter(to_submit, min_complete, flags.bits(), arguments) };
         entered.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
-    }
-
-    pub(crate) fn parameters(&self) -> &io_uring::Parameters {
-        self.ring.params()
     }
 }
 

@@ -49,27 +49,15 @@ impl Uring {
         }
     }
 
-    #[inline(always)]
-    pub(crate) fn sent_all(&mut self, place: Place, result: i32, done: &mut Done) {
+    /// A send of everything that has not sent everything.
+    pub(crate) fn sent_some(&mut self, place: Place, result: i32, done: &mut Done) {
         if result < 0 {
             return self.refused(place, Errno::from_raw_os_error(-result), done);
         }
-        if self.requests.has_rest(place, result as u32) {
-            return self.send_rest(place, result, done);
-        }
-        if let Some(finished) = self.requests.take(place) {
-            let (handle, buffer, transferred) = (finished.handle, finished.buffer, finished.transferred);
-            let outcome = SentAll { handle, buffer, transferred, result: Ok(()) };
-            done.push(finished.token, Outcome::SendAll(outcome));
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn send_rest(&mut self, place: Place, sent: i32, done: &mut Done) {
+        self.requests.add_transferred(place, result as u32);
         if self.requests.is_canceled(place) {
             self.fail(place, Error::Canceled, done);
-        } else if sent == 0 {
+        } else if result == 0 {
             // A system that takes none of some bytes, without a reason, will not take them the next time.
             self.fail(place, Errno::IO.into(), done);
         } else {
