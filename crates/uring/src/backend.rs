@@ -7,14 +7,15 @@ use std::os::fd::AsFd;
 
 use proactor_core::{
     Accept, AcceptMany, Backend, Buffer, Capabilities, Config, Connect, Control, Done, Error, Family, Handle,
-    Kind, NopDone, Operation, Outcome, OwnedDescriptor, Recv, Reply, Send, SentAll, Slot, Time, Token, Until,
+    Kind, NopDone, Operation, Outcome, OwnedDescriptor, Received, Recv, Reply, Send, SendAll, Sent, SentAll,
+    Slot, Time, Token, Until,
 };
 use proactor_system::{self as system, DescriptorKind, EventWaker, Mode, Transport};
 use rustix::io::Errno;
 
 use crate::descriptors::{Descriptor, Descriptors};
 use crate::open::{self, Setup};
-use crate::requests::{self, Answer, Finished, Place, Requests};
+use crate::requests::{self, Answer, Finished, Place, Requests, Unread};
 use crate::ring::Ring;
 
 /// The backend over io_uring.
@@ -85,21 +86,61 @@ impl Uring {
         self.descriptors.remove(slot)
     }
 
-    /// Hands a receive, or a send of `kind`, to the kernel.
-    ///
-    /// # Errors
-    /// Why not, with the buffer.
+    /// Starts a receive or a send.
     #[inline(always)]
-    pub(crate) fn begin_transfer(
+    fn transfer(&mut self, place: Place, slot: Slot, token: Token, operation: Operation, done: &mut Done) {
+        let is_empty = match &operation {
+            Operation::Recv(recv) => recv.buffer.is_empty(),
+            Operation::SendAll(send) => send.buffer.is_empty(),
+            _ => true,
+        };
+        let Some(descriptor) = self.descriptors.get(slot).ok().filter(|_| !is_empty) else {
+            return self.start_other(token, slot, operation, done);
+        };
+        match self.requests.begin_transfer(place, descriptor.as_fd(), token, operation) {
+            Ok(()) => self.reap_if_crowded(done),
+            Err(operation) => self.start_other(token, slot, operation, done),
+        }
+    }
+
+    /// Starts a receive or a send that cannot be handed to the kernel as it is.
+    #[cold]
+    #[inline(never)]
+    fn transfer_specially(
         &mut self,
         place: Place,
-        task: (Token, Handle, Kind),
-        buffer: Buffer,
-    ) -> Result<(), (Error, Buffer)> {
-        match self.descriptors.get(place.slot()) {
-            Ok(descriptor) => self.requests.begin_transfer(place, descriptor.as_fd(), task, buffer),
-            Err(error) => Err((error, buffer)),
-        }
+        slot: Slot,
+        token: Token,
+        operation: Operation,
+        done: &mut Done,
+    ) {
+        let (kind, handle, buffer) = match operation {
+            Operation::Recv(Recv { handle, buffer }) => (Kind::Recv, handle, buffer),
+            Operation::Send(Send { handle, buffer }) => (Kind::Send, handle, buffer),
+            Operation::SendAll(SendAll { handle, buffer }) => (Kind::SendAll, handle, buffer),
+            operation => return done.push(token, operation.fail(Error::Unsupported)),
+        };
+        let result = match self.descriptors.get(slot) {
+            Err(error) => Err(error),
+            Ok(_) if !self.requests.is_idle(place) => Err(Error::Busy),
+            Ok(_) if kind == Kind::Recv && !buffer.is_writable() => Err(Error::ReadOnlyBuffer),
+            // The kernel would wait for bytes that there is no room for.
+            Ok(descriptor) if buffer.is_empty() && descriptor.takes_bytes() => Ok(0),
+            Ok(descriptor) => {
+                let operation = match kind {
+                    Kind::Recv => Operation::Recv(Recv { handle, buffer }),
+                    Kind::Send => Operation::Send(Send { handle, buffer }),
+                    _ => Operation::SendAll(SendAll { handle, buffer }),
+                };
+                if let Err(operation) =
+                    self.requests.begin_transfer(place, descriptor.as_fd(), token, operation)
+                {
+                    done.push(token, operation.fail(Error::Busy));
+                }
+                return;
+            }
+        };
+        done.push(token, transferred(kind, handle, buffer, result));
     }
 
     /// Submits again what is held at `place`.
@@ -176,28 +217,30 @@ impl Uring {
     #[inline(always)]
     fn reap(&mut self, done: &mut Done) {
         let mut left = self.requests.answers();
-        while let Some(answer) = self.requests.next_answer(&mut left, done) {
-            match answer {
-                Answer::Request(reply) => self.complete(reply, done),
-                Answer::Watched { goes_on } => {
-                    self.woken = true;
-                    if !goes_on {
-                        self.requests.watch(self.waker.as_fd());
-                    }
-                }
-                Answer::Nobody => {}
-            }
+        while let Some(unread) = self.requests.reap_transfers(&mut left, done) {
+            self.complete(unread, done);
         }
     }
 
     #[inline(never)]
-    fn complete(&mut self, reply: requests::Reply, done: &mut Done) {
-        let (place, result) = (reply.place, reply.result);
-        if reply.is_poll {
-            return self.polled(place, result, done);
+    fn complete(&mut self, unread: Unread, done: &mut Done) {
+        match self.requests.read(unread) {
+            Answer::Request(reply) if reply.is_poll => self.polled(reply.place, reply.result, done),
+            Answer::Request(reply) => self.replied(reply, done),
+            Answer::Watched { goes_on } => {
+                self.woken = true;
+                if !goes_on {
+                    self.requests.watch(self.waker.as_fd());
+                }
+            }
+            Answer::Nobody => {}
         }
+    }
+
+    fn replied(&mut self, reply: requests::Reply, done: &mut Done) {
+        let (place, result) = (reply.place, reply.result);
         match reply.kind {
-            // One that went well was pushed already.
+            // One that received was pushed already.
             Kind::Recv => self.refused(place, Errno::from_raw_os_error(-result), done),
             Kind::SendAll => self.sent_some(place, result, done),
             Kind::Send => self.sent(place, result, done),
@@ -209,17 +252,36 @@ impl Uring {
         }
     }
 
+    #[inline(never)]
+    fn start_other(&mut self, token: Token, slot: Slot, operation: Operation, done: &mut Done) {
+        match operation {
+            Operation::Recv(_) => self.transfer_specially(Place::reading(slot), slot, token, operation, done),
+            Operation::SendAll(_) | Operation::Send(_) => {
+                self.transfer_specially(Place::writing(slot), slot, token, operation, done);
+            }
+            Operation::Accept(operation) => self.accept(token, slot, operation, done),
+            Operation::AcceptMany(operation) => self.accept_many(token, slot, operation, done),
+            Operation::Connect(operation) => self.connect(token, slot, operation, done),
+            Operation::Shutdown(operation) => self.shutdown(token, slot, operation, done),
+            Operation::Nop(_) => done.push(token, Outcome::Nop(NopDone { result: Ok(()) })),
+            // Core's own, and what this backend does not know yet.
+            operation => done.push(token, operation.fail(Error::Unsupported)),
+        }
+        self.reap_if_crowded(done);
+    }
+
     /// After something was queued: if the queue was full, completions may have piled up.
     #[inline(always)]
     fn reap_if_crowded(&mut self, done: &mut Done) {
-        if self.requests.ring.take_crowded() {
-            self.reap_after_submitting(done);
+        if self.requests.ring.is_crowded {
+            self.reap_crowd(done);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn reap_after_submitting(&mut self, done: &mut Done) {
+    fn reap_crowd(&mut self, done: &mut Done) {
+        self.requests.ring.is_crowded = false;
         self.reap(done);
     }
 }
@@ -272,19 +334,11 @@ impl Backend for Uring {
 
     #[inline]
     fn start(&mut self, token: Token, slot: Slot, operation: Operation, done: &mut Done) {
-        match operation {
-            Operation::Recv(operation) => self.recv(token, slot, operation, done),
-            Operation::SendAll(operation) => self.send_all(token, slot, operation, done),
-            Operation::Send(operation) => self.send(token, slot, operation, done),
-            Operation::Accept(operation) => self.accept(token, slot, operation, done),
-            Operation::AcceptMany(operation) => self.accept_many(token, slot, operation, done),
-            Operation::Connect(operation) => self.connect(token, slot, operation, done),
-            Operation::Shutdown(operation) => self.shutdown(token, slot, operation, done),
-            Operation::Nop(_) => done.push(token, Outcome::Nop(NopDone { result: Ok(()) })),
-            // Core's own, and what this backend does not know yet.
-            operation => done.push(token, operation.fail(Error::Unsupported)),
+        match &operation {
+            Operation::Recv(_) => self.transfer(Place::reading(slot), slot, token, operation, done),
+            Operation::SendAll(_) => self.transfer(Place::writing(slot), slot, token, operation, done),
+            _ => self.start_other(token, slot, operation, done),
         }
-        self.reap_if_crowded(done);
     }
 
     fn cancel(&mut self, token: Token, slot: Slot, done: &mut Done) -> bool {
@@ -314,6 +368,15 @@ impl Backend for Uring {
     /// Also [`Error::Busy`] while something is pending, and then it stays.
     fn close(&mut self, slot: Slot) -> Result<(), Error> {
         self.release(slot).and_then(system::close)
+    }
+}
+
+/// The outcome of a transfer that was not handed to the kernel.
+fn transferred(kind: Kind, handle: Handle, buffer: Buffer, result: Result<usize, Error>) -> Outcome {
+    match kind {
+        Kind::Recv => Outcome::Recv(Received { handle, buffer, result }),
+        Kind::Send => Outcome::Send(Sent { handle, buffer, result }),
+        _ => Outcome::SendAll(SentAll { handle, buffer, transferred: 0, result: result.map(drop) }),
     }
 }
 

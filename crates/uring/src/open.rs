@@ -122,7 +122,8 @@ fn has_filter(status: &str) -> bool {
 }
 
 fn explain(error: &io::Error, entries: u32, facts: &Facts) -> io::Error {
-    const PROFILE: &str = "allow io_uring_setup, io_uring_enter and io_uring_register in the filter's profile";
+    const PROFILE: &str =
+        "allow io_uring_setup, io_uring_enter and io_uring_register in the filter's profile";
     const OTHERWISE: &str = "or use the epoll backend";
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
     let reason = match (errno, facts.disabled) {

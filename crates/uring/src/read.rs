@@ -3,8 +3,8 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use proactor_core::{
-    Accept, AcceptMany, AcceptManyEnded, Accepted, Connection, Done, Error, Handle, Kind, Outcome, Received,
-    Recv, Slot, Token,
+    Accept, AcceptMany, AcceptManyEnded, Accepted, Connection, Done, Error, Handle, Kind, Outcome, Slot,
+    Token,
 };
 use rustix::io::Errno;
 
@@ -14,24 +14,6 @@ use crate::descriptors::Descriptor;
 use crate::requests::{Place, Reply, Requests};
 
 impl Uring {
-    #[inline(always)]
-    pub(crate) fn recv(&mut self, token: Token, slot: Slot, operation: Recv, done: &mut Done) {
-        let Recv { handle, buffer } = operation;
-        if buffer.is_empty() && buffer.is_writable() && self.takes_bytes(slot) {
-            // The kernel would wait for bytes that there is no room for.
-            return done.push(token, Outcome::Recv(Received { handle, buffer, result: Ok(0) }));
-        }
-        let begun = self.begin_transfer(Place::reading(slot), (token, handle, Kind::Recv), buffer);
-        if let Err((error, buffer)) = begun {
-            done.push(token, Outcome::Recv(Received { handle, buffer, result: Err(error) }));
-        }
-    }
-
-    /// Whether an empty buffer needs no system there.
-    pub(crate) fn takes_bytes(&self, slot: Slot) -> bool {
-        self.descriptors.get(slot).is_ok_and(Descriptor::takes_bytes)
-    }
-
     pub(crate) fn accept(&mut self, token: Token, slot: Slot, operation: Accept, done: &mut Done) {
         let Accept { listener } = operation;
         if let Err(error) = self.begin_accept(slot, (token, listener, Kind::Accept)) {

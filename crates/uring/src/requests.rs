@@ -22,7 +22,8 @@ use std::time::Duration;
 use io_uring::types::Fd;
 use io_uring::{cqueue, opcode, squeue};
 use proactor_core::{
-    Address, Buffer, Done, Error, Handle, Kind, Outcome, Received, SentAll, Slot, Token, Until,
+    Address, Buffer, Done, Error, Handle, Kind, Operation, Outcome, Received, Recv, Send, SendAll, SentAll,
+    Slot, Token, Until,
 };
 use proactor_system::{MAX_TRANSFER, now};
 
@@ -119,26 +120,45 @@ impl Request {
         self.round == (entry.user_data() >> 32) as u32
     }
 
-    /// Takes the outcome of what is held, if it is a receive or a send of everything that has gone as it should; nothing
-    /// changes otherwise.
+    /// Takes the outcome of what the kernel has, if this is the completion of a receive, or of a send of everything, that
+    /// has gone as it should; nothing changes otherwise.
     #[inline(always)]
-    fn finish_transfer(&mut self, result: i32) -> Option<(Token, Outcome)> {
-        let task = self.task.as_ref().filter(|task| !task.is_poll && result >= 0)?;
-        let (token, handle) = (task.token, task.handle);
-        match task.kind {
+    fn finish_transfer(&mut self, entry: &cqueue::Entry) -> Option<(Token, Outcome)> {
+        let task = self.task.as_ref().filter(|task| !task.is_poll)?;
+        if entry.result() < 0 || cqueue::more(entry.flags()) {
+            return None;
+        }
+        let (token, handle, result) = (task.token, task.handle, entry.result() as usize);
+        let outcome = match task.kind {
             Kind::Recv => {
                 let buffer = self.buffer.take()?;
-                self.task = None;
-                Some((token, Outcome::Recv(Received { handle, buffer, result: Ok(result as usize) })))
+                Outcome::Recv(Received { handle, buffer, result: Ok(result) })
             }
             Kind::SendAll => {
-                let transferred = task.extra as usize + result as usize;
+                let transferred = task.extra as usize + result;
                 let buffer = self.buffer.take_if(|buffer| buffer.len() == transferred)?;
-                self.task = None;
-                Some((token, Outcome::SendAll(SentAll { handle, buffer, transferred, result: Ok(()) })))
+                Outcome::SendAll(SentAll { handle, buffer, transferred, result: Ok(()) })
             }
-            _ => None,
-        }
+            _ => return None,
+        };
+        self.task = None;
+        self.round = self.round.wrapping_add(1);
+        Some((token, outcome))
+    }
+
+    /// The entry for what is left of the receive or send that is here.
+    #[inline(always)]
+    fn transfer(&mut self, descriptor: BorrowedFd<'_>, send_all_flags: i32) -> Option<squeue::Entry> {
+        let (task, buffer) = (self.task.as_ref()?, self.buffer.as_mut()?);
+        let descriptor = Fd(descriptor.as_raw_fd());
+        let done = task.extra as usize;
+        let left = buffer.len().saturating_sub(done).min(MAX_TRANSFER) as u32;
+        let first = buffer.as_mut_ptr().wrapping_add(done);
+        Some(match task.kind {
+            Kind::Recv => opcode::Recv::new(descriptor, first, left).build(),
+            Kind::SendAll => opcode::Send::new(descriptor, first, left).flags(send_all_flags).build(),
+            _ => opcode::Send::new(descriptor, first, left).flags(libc::MSG_NOSIGNAL).build(),
+        })
     }
 
     /// Gives the task to the kernel. Returns what its completions will name, which no other's ever did.
@@ -168,7 +188,11 @@ pub(crate) struct Finished {
     pub(crate) is_unsupported: bool,
 }
 
-/// What the kernel says, taken from the completion queue.
+/// A completion, taken from the queue. There is one of each, so what it ends is ended once.
+#[derive(Debug)]
+pub(crate) struct Unread(cqueue::Entry);
+
+/// What the kernel says with a completion.
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// To a request.
@@ -281,32 +305,37 @@ impl Requests {
         self.table.get_mut(place.index()).filter(|request| request.task.is_none())
     }
 
-    /// Hands a receive, or a send of `kind`, to the kernel.
+    /// Hands a receive or a send to the kernel.
     ///
     /// # Errors
-    /// Gives the buffer back, with [`Error::Busy`] if something is on its way at `place` already, or with
-    /// [`Error::ReadOnlyBuffer`].
+    /// Gives it back if something is on its way at `place` already, if its buffer is to be received into and cannot, or
+    /// if it is something else.
     #[inline(always)]
     pub(crate) fn begin_transfer(
         &mut self,
         place: Place,
         descriptor: BorrowedFd<'_>,
-        task: (Token, Handle, Kind),
-        mut buffer: Buffer,
-    ) -> Result<(), (Error, Buffer)> {
-        let (token, handle, kind) = task;
-        if kind == Kind::Recv && !buffer.is_writable() {
-            return Err((Error::ReadOnlyBuffer, buffer));
-        }
-        let send_all_flags = self.send_all_flags;
-        let Some(request) = self.idle(place) else { return Err((Error::Busy, buffer)) };
-        let entry = transfer(descriptor, kind, &mut buffer, 0, send_all_flags);
-        request.task = Some(Task { token, handle, extra: 0, kind, is_poll: false, is_canceled: false });
-        request.buffer = Some(buffer);
+        token: Token,
+        operation: Operation,
+    ) -> Result<(), Operation> {
+        let Self { table, ring, .. } = self;
+        let request = table.get_mut(place.index()).filter(|request| request.task.is_none());
+        let Some(request) = request else { return Err(operation) };
+        let (kind, handle, buffer) = match operation {
+            Operation::Recv(Recv { handle, buffer }) if buffer.is_writable() => (Kind::Recv, handle, buffer),
+            Operation::SendAll(SendAll { handle, buffer }) => (Kind::SendAll, handle, buffer),
+            Operation::Send(Send { handle, buffer }) => (Kind::Send, handle, buffer),
+            operation => return Err(operation),
+        };
+        // An idle place has nothing to drop.
+        mem::forget(mem::replace(&mut request.buffer, Some(buffer)));
+        let task = Task { token, handle, extra: 0, kind, is_poll: false, is_canceled: false };
+        mem::forget(mem::replace(&mut request.task, Some(task)));
+        let Some(entry) = request.transfer(descriptor, self.send_all_flags) else { return Ok(()) };
         let user_data = request.submitted(place);
         // SAFETY: the entry points to bytes of the buffer that is in the table now, and stays there while the kernel has
         // the task (see above). A buffer that is received into has its bytes to itself, as was checked.
-        unsafe { self.ring.push(&entry.user_data(user_data)) };
+        unsafe { ring.push(&entry.user_data(user_data)) };
         Ok(())
     }
 
@@ -356,27 +385,29 @@ impl Requests {
         if request.is_in_kernel() {
             return;
         }
-        let Request { task: Some(task), buffer, .. } = request else { return };
+        let Some(task) = &mut request.task else { return };
         task.is_poll = false;
         let fd = Fd(descriptor.as_raw_fd());
-        let entry = match (task.kind, buffer) {
-            (Kind::Accept, _) => {
+        let entry = match task.kind {
+            Kind::Accept => {
                 let (address, len) = self.blocks.for_writing(task.extra);
                 opcode::Accept::new(fd, address, len).flags(libc::SOCK_CLOEXEC).build()
             }
-            (Kind::AcceptMany, _) if self.accepts_many => {
+            Kind::AcceptMany if self.accepts_many => {
                 opcode::AcceptMulti::new(fd).flags(libc::SOCK_CLOEXEC).build()
             }
-            (Kind::AcceptMany, _) => {
+            Kind::AcceptMany => {
                 let accept = opcode::Accept::new(fd, ptr::null_mut(), ptr::null_mut());
                 accept.flags(libc::SOCK_CLOEXEC).build()
             }
-            (Kind::Connect, _) => {
+            Kind::Connect => {
                 let (address, len) = self.blocks.for_reading(task.extra);
                 opcode::Connect::new(fd, address, len).build()
             }
-            (kind, Some(buffer)) => transfer(descriptor, kind, buffer, task.extra, self.send_all_flags),
-            (_, None) => return,
+            _ => match request.transfer(descriptor, self.send_all_flags) {
+                Some(entry) => entry,
+                None => return,
+            },
         };
         let user_data = request.submitted(place);
         // SAFETY: the entry points to nothing, or to the buffer or the block of this task, which stay in the table while
@@ -444,10 +475,10 @@ impl Requests {
         self.ring.completions().len()
     }
 
-    /// What the kernel says next, out of at most `left` answers. Transfers that went as they should are pushed on the way:
-    /// they are most of what comes.
+    /// Pushes the outcomes of transfers that went as they should, which is most of what comes, and returns the first
+    /// completion of something else; `left` counts down the completions that are looked at.
     #[inline(always)]
-    pub(crate) fn next_answer(&mut self, left: &mut usize, done: &mut Done) -> Option<Answer> {
+    pub(crate) fn reap_transfers(&mut self, left: &mut usize, done: &mut Done) -> Option<Unread> {
         let Self { ring, table, .. } = self;
         let mut completions = ring.completions();
         while *left > 0 {
@@ -455,30 +486,28 @@ impl Requests {
             let entry = completions.next()?;
             let place = Place(entry.user_data() as u32);
             let request = table.get_mut(place.index()).filter(|request| request.is_named_by(&entry));
-            let Some(request) = request else {
-                drop(completions);
-                return Some(self.answer_to_none(&entry));
+            let Some((token, outcome)) = request.and_then(|request| request.finish_transfer(&entry)) else {
+                return Some(Unread(entry));
             };
-            let is_last = !cqueue::more(entry.flags());
-            if is_last {
-                request.round = request.round.wrapping_add(1);
-                if let Some((token, outcome)) = request.finish_transfer(entry.result()) {
-                    done.push(token, outcome);
-                    continue;
-                }
-            }
-            let Some(task) = &request.task else { continue };
-            let (kind, is_poll) = (task.kind, task.is_poll);
-            return Some(Answer::Request(Reply { place, kind, result: entry.result(), is_last, is_poll }));
+            done.push(token, outcome);
         }
         None
     }
 
-    #[cold]
-    #[inline(never)]
-    fn answer_to_none(&mut self, entry: &cqueue::Entry) -> Answer {
+    /// What a completion says.
+    pub(crate) fn read(&mut self, Unread(entry): Unread) -> Answer {
+        let place = Place(entry.user_data() as u32);
+        let is_last = !cqueue::more(entry.flags());
+        let request = self.table.get_mut(place.index()).filter(|request| request.is_named_by(&entry));
+        if let Some(Request { task: Some(task), round, .. }) = request {
+            if is_last {
+                *round = round.wrapping_add(1);
+            }
+            let (kind, is_poll) = (task.kind, task.is_poll);
+            return Answer::Request(Reply { place, kind, result: entry.result(), is_last, is_poll });
+        }
         match entry.user_data() {
-            WATCHED => return Answer::Watched { goes_on: cqueue::more(entry.flags()) },
+            WATCHED => return Answer::Watched { goes_on: !is_last },
             CANCELED => {}
             _ => self.strays += 1,
         }
@@ -555,8 +584,8 @@ impl Requests {
                 break;
             }
             let mut left = usize::MAX;
-            while let Some(answer) = self.next_answer(&mut left, &mut done) {
-                let Answer::Request(reply) = answer else { continue };
+            while let Some(unread) = self.reap_transfers(&mut left, &mut done) {
+                let Answer::Request(reply) = self.read(unread) else { continue };
                 in_kernel -= usize::from(reply.is_last);
                 let place = reply.place;
                 drop(Self::accepted(reply));
@@ -572,25 +601,6 @@ impl Requests {
     /// Completions that named no request.
     pub(crate) const fn strays(&self) -> u64 {
         self.strays
-    }
-}
-
-/// The entry for what is left of a transfer after `transferred` bytes.
-#[inline(always)]
-fn transfer(
-    descriptor: BorrowedFd<'_>,
-    kind: Kind,
-    buffer: &mut Buffer,
-    transferred: u32,
-    send_all_flags: i32,
-) -> squeue::Entry {
-    let descriptor = Fd(descriptor.as_raw_fd());
-    let left = buffer.len().saturating_sub(transferred as usize).min(MAX_TRANSFER) as u32;
-    let first = buffer.as_mut_ptr().wrapping_add(transferred as usize);
-    match kind {
-        Kind::Recv => opcode::Recv::new(descriptor, first, left).build(),
-        Kind::SendAll => opcode::Send::new(descriptor, first, left).flags(send_all_flags).build(),
-        _ => opcode::Send::new(descriptor, first, left).flags(libc::MSG_NOSIGNAL).build(),
     }
 }
 

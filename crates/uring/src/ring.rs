@@ -22,8 +22,8 @@ pub(crate) struct Ring {
     ring: IoUring,
     /// First in, first out, and before everything that comes later.
     backlog: VecDeque<squeue::Entry>,
-    /// Whether the submission queue was full since this was last asked.
-    crowded: bool,
+    /// Whether the submission queue was full since this was last reset. Then completions may have piled up.
+    pub(crate) is_crowded: bool,
     /// What every wait has.
     wait_flags: EnterFlags,
     /// Whether the kernel takes a point in time where others take a duration.
@@ -46,7 +46,7 @@ impl Ring {
         let mut ring = Self {
             ring,
             backlog: VecDeque::new(),
-            crowded: false,
+            is_crowded: false,
             wait_flags,
             takes_deadlines: true,
             #[cfg(test)]
@@ -80,7 +80,7 @@ impl Ring {
     #[cold]
     #[inline(never)]
     fn push_crowded(&mut self, entry: squeue::Entry) {
-        self.crowded = true;
+        self.is_crowded = true;
         self.backlog.push_back(entry);
         self.drain_backlog();
     }
@@ -105,12 +105,6 @@ impl Ring {
                 return false;
             }
         }
-    }
-
-    /// Whether the submission queue was full since this was last asked: then completions may have piled up.
-    #[inline(always)]
-    pub(crate) fn take_crowded(&mut self) -> bool {
-        std::mem::take(&mut self.crowded)
     }
 
     /// The completions that are there.

@@ -2,28 +2,13 @@
 
 use std::os::fd::AsFd;
 
-use proactor_core::{
-    Connect, Connected, Done, Error, Kind, Outcome, Send, SendAll, Sent, SentAll, ShutDown, Shutdown, Slot,
-    Token,
-};
+use proactor_core::{Connect, Connected, Done, Error, Outcome, Sent, ShutDown, Shutdown, Slot, Token};
 use rustix::io::Errno;
 
 use crate::Uring;
 use crate::requests::Place;
 
 impl Uring {
-    #[inline(always)]
-    pub(crate) fn send(&mut self, token: Token, slot: Slot, operation: Send, done: &mut Done) {
-        let Send { handle, buffer } = operation;
-        if buffer.is_empty() && self.takes_bytes(slot) {
-            return done.push(token, Outcome::Send(Sent { handle, buffer, result: Ok(0) }));
-        }
-        let begun = self.begin_transfer(Place::writing(slot), (token, handle, Kind::Send), buffer);
-        if let Err((error, buffer)) = begun {
-            done.push(token, Outcome::Send(Sent { handle, buffer, result: Err(error) }));
-        }
-    }
-
     pub(crate) fn sent(&mut self, place: Place, result: i32, done: &mut Done) {
         if result < 0 {
             return self.refused(place, Errno::from_raw_os_error(-result), done);
@@ -31,21 +16,6 @@ impl Uring {
         if let Some(finished) = self.requests.take(place) {
             let (handle, buffer, result) = (finished.handle, finished.buffer, Ok(result as usize));
             done.push(finished.token, Outcome::Send(Sent { handle, buffer, result }));
-        }
-    }
-
-    #[inline(always)]
-    pub(crate) fn send_all(&mut self, token: Token, slot: Slot, operation: SendAll, done: &mut Done) {
-        let SendAll { handle, buffer } = operation;
-        let begun = if buffer.is_empty() && self.takes_bytes(slot) {
-            Err((Ok(()), buffer))
-        } else {
-            let task = (token, handle, Kind::SendAll);
-            let begun = self.begin_transfer(Place::writing(slot), task, buffer);
-            begun.map_err(|(error, buffer)| (Err(error), buffer))
-        };
-        if let Err((result, buffer)) = begun {
-            done.push(token, Outcome::SendAll(SentAll { handle, buffer, transferred: 0, result }));
         }
     }
 
