@@ -1,1 +1,32 @@
-//! proactor-uring
+//! **proactor** over Linux's io_uring: the backend whose operations the kernel itself completes.
+//!
+//! This crate is all of proactor's core with the loop of this backend; another backend's crate has the same names,
+//! so that changing the backend is changing one `use`.
+//!
+//! It needs Linux 5.13 or later, and permission: [`Loop::open`] fails with what is in the way, and what can be done
+//! about it, where containers or administrators forbid io_uring. Later kernels do the same with less work; what they
+//! can do is probed when a ring is opened.
+#![warn(missing_docs)]
+
+mod address;
+mod backend;
+mod descriptors;
+mod open;
+mod read;
+mod requests;
+mod ring;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub use backend::Uring;
+pub use proactor_core::*;
+
+/// The loop over io_uring.
+pub type Loop<S> = proactor_core::Loop<Uring, S>;
+
+/// What callbacks of the loop over io_uring get.
+pub type Context<'a, S> = proactor_core::Context<'a, Uring, S>;
+
+/// Operations in, outcomes out, over io_uring.
+pub type Driver = proactor_core::Driver<Uring>;

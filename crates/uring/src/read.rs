@@ -1,0 +1,89 @@
+//! Operations that read: accept and receive.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use proactor_core::{
+    Accept, AcceptMany, AcceptManyEnded, Accepted, Connection, Done, Error, Handle, Kind, Outcome, Slot,
+    Token,
+};
+use rustix::io::Errno;
+
+use crate::Uring;
+use crate::address;
+use crate::descriptors::Descriptor;
+use crate::requests::{Place, Reply, Requests};
+
+impl Uring {
+    pub(crate) fn accept(&mut self, token: Token, slot: Slot, operation: Accept, done: &mut Done) {
+        let Accept { listener } = operation;
+        if let Err(error) = self.begin_accept(slot, (token, listener, Kind::Accept)) {
+            done.push(token, Outcome::Accept(Accepted { listener, result: Err(error) }));
+        }
+    }
+
+    pub(crate) fn accept_many(&mut self, token: Token, slot: Slot, operation: AcceptMany, done: &mut Done) {
+        let AcceptMany { listener } = operation;
+        if let Err(error) = self.begin_accept(slot, (token, listener, Kind::AcceptMany)) {
+            done.push(token, Outcome::AcceptManyEnded(AcceptManyEnded { listener, error }));
+        }
+    }
+
+    fn begin_accept(&mut self, slot: Slot, task: (Token, Handle, Kind)) -> Result<(), Error> {
+        let listener = self.descriptors.get(slot)?;
+        if listener.is_local() {
+            // Better than to accept a connection and then to have no name for its peer.
+            return Err(Error::Unsupported);
+        }
+        self.requests.begin_accept(Place::reading(slot), listener.as_fd(), task)
+    }
+
+    pub(crate) fn accepted(&mut self, reply: Reply, done: &mut Done) {
+        let place = reply.place;
+        let socket = match Requests::accepted(reply) {
+            Ok(socket) => socket,
+            Err(reply) => return self.refused(place, Errno::from_raw_os_error(-reply.result), done),
+        };
+        let result = self.requests.address(place).and_then(|address| {
+            let handle = self.adopt_accepted(place, socket, done)?;
+            Ok((handle, address))
+        });
+        if let Some(finished) = self.requests.take(place) {
+            done.push(finished.token, Outcome::Accept(Accepted { listener: finished.handle, result }));
+        }
+    }
+
+    pub(crate) fn accepted_many(&mut self, reply: Reply, done: &mut Done) {
+        let (place, is_last) = (reply.place, reply.is_last);
+        let socket = match Requests::accepted(reply) {
+            Ok(socket) => socket,
+            Err(reply) => return self.refused(place, Errno::from_raw_os_error(-reply.result), done),
+        };
+        let connection = address::peer(socket.as_fd()).and_then(|address| {
+            let handle = self.adopt_accepted(place, socket, done)?;
+            Ok(Connection { handle, address })
+        });
+        match (connection, self.requests.token(place)) {
+            (Ok(connection), Some(token)) => done.push(token, Outcome::AcceptManyItem(connection)),
+            _ => self.requests.end_unsupported(place),
+        }
+        if is_last {
+            // Because it was cancelled, for want of memory, or because this kernel accepts one at a time.
+            if self.requests.is_canceled(place) {
+                self.fail(place, Error::Canceled, done);
+            } else {
+                self.resubmit(place, done);
+            }
+        }
+    }
+
+    /// Takes a socket into the loop that was accepted by the listener of `place`.
+    fn adopt_accepted(&mut self, place: Place, socket: OwnedFd, done: &mut Done) -> Result<Handle, Error> {
+        let kind = self.descriptors.get(place.slot())?.kind;
+        let handle = done.new_handle();
+        self.adopt(handle.slot(), Descriptor::new(socket, kind)).map_err(|(error, _)| {
+            done.discard_handle(handle);
+            error
+        })?;
+        Ok(handle)
+    }
+}

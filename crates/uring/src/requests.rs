@@ -1,0 +1,622 @@
+//! What the kernel is doing for us, and the memory that it does it on.
+//!
+//! The kernel works on the bytes of an operation's buffer, and on the block of an accept's or connect's address, from
+//! the moment when an entry is queued until the entry's last completion was popped. That memory is safe from everyone
+//! else because of what this file does, whatever its callers do:
+//!
+//! - A request is submitted from its place in the table, and [`take`](Requests::take) is the only way out of there, shut
+//!   while the kernel has it. Nothing else gives access to a buffer or a block.
+//! - A place that is not idle takes no other request, and a request is queued once at a time.
+//! - Only a completion that names a place and its present generation, and says that it is the last, makes the request's
+//!   memory ours again.
+//! - What the kernel still has when all this is dropped is forgotten, not freed.
+//!
+//! A buffer's bytes are on the heap and do not move with it, so the table may grow. Address blocks do not move at all.
+#![allow(unsafe_code)]
+
+use std::mem;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr;
+use std::time::Duration;
+
+use io_uring::types::Fd;
+use io_uring::{cqueue, opcode, squeue};
+use proactor_core::{
+    Address, Buffer, Done, Error, Handle, Kind, Operation, Outcome, Received, Recv, Send, SendAll, SentAll,
+    Slot, Token, Until,
+};
+use proactor_system::{MAX_TRANSFER, now};
+
+use crate::address::Blocks;
+use crate::ring::Ring;
+
+/// How long a drop waits for what it has cancelled, and opening for its probe. None of the operations here can be held
+/// up; should the kernel have reasons of its own, memory is lost to this process, and the loop's thread is not.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The completions that are of no request.
+const WATCHED: u64 = u64::MAX;
+const CANCELED: u64 = u64::MAX - 1;
+const PROBED: u64 = u64::MAX - 2;
+
+/// Where a request is kept: one for each slot and direction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Place(u32);
+
+impl Place {
+    /// The largest number of slots, each of which has two places.
+    pub(crate) const MAX_SLOTS: usize = 1 << 26;
+
+    #[inline(always)]
+    pub(crate) const fn reading(slot: Slot) -> Self {
+        Self(slot.0.wrapping_mul(2))
+    }
+
+    #[inline(always)]
+    pub(crate) const fn writing(slot: Slot) -> Self {
+        Self(slot.0.wrapping_mul(2).wrapping_add(1))
+    }
+
+    #[inline(always)]
+    pub(crate) const fn slot(self) -> Slot {
+        Slot(self.0 / 2)
+    }
+
+    const fn is_reading(self) -> bool {
+        self.0.is_multiple_of(2)
+    }
+
+    #[inline(always)]
+    const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What is asked of the kernel, apart from the memory.
+#[derive(Debug)]
+struct Task {
+    token: Token,
+    handle: Handle,
+    /// The number of the address block of an accept or a connect; the bytes that a `SendAll` has sent so far; whether an
+    /// `AcceptMany` ends because its connections cannot be named.
+    extra: u32,
+    kind: Kind,
+    /// Whether the kernel was only asked to wait until the descriptor is ready.
+    is_poll: bool,
+    is_canceled: bool,
+}
+
+/// One place of the table, and one line of the cache.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Request {
+    /// That of a receive or a send.
+    buffer: Option<Buffer>,
+    /// None in an idle place.
+    task: Option<Task>,
+    /// Goes up when the task is submitted, and when its last completion was popped: odd while the kernel has it.
+    round: u32,
+}
+
+const _: () = assert!(size_of::<Request>() == 64);
+
+impl Request {
+    const IDLE: Self = Self { buffer: None, task: None, round: 0 };
+
+    #[inline(always)]
+    const fn is_in_kernel(&self) -> bool {
+        self.round % 2 == 1
+    }
+
+    /// The task, if we have its memory.
+    #[inline(always)]
+    fn held(&mut self) -> Option<&mut Task> {
+        if self.is_in_kernel() { None } else { self.task.as_mut() }
+    }
+
+    /// Whether a completion is of the task that the kernel has now. Each submission has a number of its own.
+    #[inline(always)]
+    fn is_named_by(&self, entry: &cqueue::Entry) -> bool {
+        self.round == (entry.user_data() >> 32) as u32
+    }
+
+    /// Takes the outcome of what the kernel has, if this is the completion of a receive, or of a send of everything, that
+    /// has gone as it should; nothing changes otherwise.
+    #[inline(always)]
+    fn finish_transfer(&mut self, entry: &cqueue::Entry) -> Option<(Token, Outcome)> {
+        let task = self.task.as_ref().filter(|task| !task.is_poll)?;
+        if entry.result() < 0 || cqueue::more(entry.flags()) {
+            return None;
+        }
+        let (token, handle, result) = (task.token, task.handle, entry.result() as usize);
+        let outcome = match task.kind {
+            Kind::Recv => {
+                let buffer = self.buffer.take()?;
+                Outcome::Recv(Received { handle, buffer, result: Ok(result) })
+            }
+            Kind::SendAll => {
+                let transferred = task.extra as usize + result;
+                let buffer = self.buffer.take_if(|buffer| buffer.len() == transferred)?;
+                Outcome::SendAll(SentAll { handle, buffer, transferred, result: Ok(()) })
+            }
+            _ => return None,
+        };
+        self.task = None;
+        self.round = self.round.wrapping_add(1);
+        Some((token, outcome))
+    }
+
+    /// The entry for what is left of the receive or send that is here.
+    #[inline(always)]
+    fn transfer(&mut self, descriptor: BorrowedFd<'_>, send_all_flags: i32) -> Option<squeue::Entry> {
+        let (task, buffer) = (self.task.as_ref()?, self.buffer.as_mut()?);
+        let descriptor = Fd(descriptor.as_raw_fd());
+        let done = task.extra as usize;
+        let left = buffer.len().saturating_sub(done).min(MAX_TRANSFER) as u32;
+        let first = buffer.as_mut_ptr().wrapping_add(done);
+        Some(match task.kind {
+            Kind::Recv => opcode::Recv::new(descriptor, first, left).build(),
+            Kind::SendAll => opcode::Send::new(descriptor, first, left).flags(send_all_flags).build(),
+            _ => opcode::Send::new(descriptor, first, left).flags(libc::MSG_NOSIGNAL).build(),
+        })
+    }
+
+    /// Gives the task to the kernel. Returns what its completions will name, which no other's ever did.
+    #[inline(always)]
+    fn submitted(&mut self, place: Place) -> u64 {
+        self.round = self.round.wrapping_add(1);
+        self.user_data(place)
+    }
+
+    #[inline(always)]
+    const fn user_data(&self, place: Place) -> u64 {
+        (self.round as u64) << 32 | place.0 as u64
+    }
+}
+
+/// What comes out of the table when the kernel is done.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) token: Token,
+    pub(crate) handle: Handle,
+    pub(crate) kind: Kind,
+    /// That of a receive or a send.
+    pub(crate) buffer: Buffer,
+    /// How many bytes a `SendAll` has sent.
+    pub(crate) transferred: usize,
+    /// Whether an `AcceptMany` was ended because its connections cannot be named.
+    pub(crate) is_unsupported: bool,
+}
+
+/// A completion, taken from the queue. There is one of each, so what it ends is ended once.
+#[derive(Debug)]
+pub(crate) struct Unread(cqueue::Entry);
+
+/// What the kernel says with a completion.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// To a request.
+    Request(Reply),
+    /// The watched descriptor was written to, or is watched no longer.
+    Watched {
+        /// Whether it still is.
+        goes_on: bool,
+    },
+    /// To nobody: a cancel, or a completion that names no request.
+    Nobody,
+}
+
+/// The kernel's answer to a request.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) place: Place,
+    pub(crate) kind: Kind,
+    /// A negated error number, or what the operation gives.
+    pub(crate) result: i32,
+    /// Whether it is the last, so that the request is held again.
+    pub(crate) is_last: bool,
+    /// Whether it only tells that the descriptor may be ready.
+    pub(crate) is_poll: bool,
+}
+
+/// All requests of one ring.
+#[derive(Debug)]
+pub(crate) struct Requests {
+    pub(crate) ring: Ring,
+    table: Vec<Request>,
+    blocks: Blocks,
+    /// What MSG flags a `SendAll` has.
+    send_all_flags: i32,
+    /// Whether one accept can go on for ever.
+    accepts_many: bool,
+    /// Completions that named no request.
+    strays: u64,
+}
+
+impl Requests {
+    /// `waits_for_all` tells whether the kernel can be asked to send all of some bytes.
+    ///
+    /// # Errors
+    /// The system's, from the first calls on the ring; [`Error::Unsupported`] if this kernel cannot watch a descriptor
+    /// for as long as the ring lives.
+    pub(crate) fn new(ring: Ring, waits_for_all: bool, watched: BorrowedFd<'_>) -> Result<Self, Error> {
+        let wait_all = if waits_for_all { libc::MSG_WAITALL } else { 0 };
+        let mut requests = Self {
+            ring,
+            table: Vec::new(),
+            blocks: Blocks::default(),
+            send_all_flags: libc::MSG_NOSIGNAL | wait_all,
+            accepts_many: false,
+            strays: 0,
+        };
+        requests.probe(watched)?;
+        Ok(requests)
+    }
+
+    /// Begins to watch a descriptor, and asks whether accepts can go on for ever: on a descriptor that cannot accept, of
+    /// which only a kernel speaks that has understood the question.
+    fn probe(&mut self, watched: BorrowedFd<'_>) -> Result<(), Error> {
+        self.watch(watched);
+        let entry = opcode::AcceptMulti::new(Fd(watched.as_raw_fd())).build().user_data(PROBED);
+        // SAFETY: the entry points to nothing.
+        unsafe { self.ring.push(&entry) };
+        let deadline = now() + PATIENCE;
+        while now() < deadline {
+            self.ring.enter(Until::Deadline(deadline))?;
+            if let Some(entry) = self.ring.completions().next() {
+                if entry.user_data() != PROBED {
+                    return Err(Error::Unsupported);
+                }
+                self.accepts_many = entry.result() == -libc::ENOTSOCK;
+                return Ok(());
+            }
+        }
+        Err(Error::Unsupported)
+    }
+
+    /// Watches a descriptor: each write to it is answered with [`Answer::Watched`], until that says otherwise.
+    pub(crate) fn watch(&mut self, watched: BorrowedFd<'_>) {
+        let entry = opcode::PollAdd::new(Fd(watched.as_raw_fd()), libc::POLLIN as u32).multi(true).build();
+        // SAFETY: the entry points to nothing.
+        unsafe { self.ring.push(&entry.user_data(WATCHED)) };
+    }
+
+    /// Makes places for this many slots.
+    pub(crate) fn grow(&mut self, slots: usize) {
+        let places = slots * 2;
+        if self.table.len() < places {
+            self.table.resize_with(places, || Request::IDLE);
+        }
+    }
+
+    /// Whether nothing is on its way at a place.
+    pub(crate) fn is_idle(&self, place: Place) -> bool {
+        self.task(place).is_none()
+    }
+
+    #[inline(always)]
+    fn task(&self, place: Place) -> Option<&Task> {
+        self.table.get(place.index())?.task.as_ref()
+    }
+
+    /// An idle place of the table.
+    #[inline(always)]
+    fn idle(&mut self, place: Place) -> Option<&mut Request> {
+        self.table.get_mut(place.index()).filter(|request| request.task.is_none())
+    }
+
+    /// Hands a receive or a send to the kernel.
+    ///
+    /// # Errors
+    /// Gives it back if something is on its way at `place` already, if its buffer is to be received into and cannot, or
+    /// if it is something else.
+    #[inline(always)]
+    pub(crate) fn begin_transfer(
+        &mut self,
+        place: Place,
+        descriptor: BorrowedFd<'_>,
+        token: Token,
+        operation: Operation,
+    ) -> Result<(), Operation> {
+        let Self { table, ring, .. } = self;
+        let request = table.get_mut(place.index()).filter(|request| request.task.is_none());
+        let Some(request) = request else { return Err(operation) };
+        let (kind, handle, buffer) = match operation {
+            Operation::Recv(Recv { handle, buffer }) if buffer.is_writable() => (Kind::Recv, handle, buffer),
+            Operation::SendAll(SendAll { handle, buffer }) => (Kind::SendAll, handle, buffer),
+            Operation::Send(Send { handle, buffer }) => (Kind::Send, handle, buffer),
+            operation => return Err(operation),
+        };
+        // An idle place has nothing to drop.
+        mem::forget(mem::replace(&mut request.buffer, Some(buffer)));
+        let task = Task { token, handle, extra: 0, kind, is_poll: false, is_canceled: false };
+        mem::forget(mem::replace(&mut request.task, Some(task)));
+        let Some(entry) = request.transfer(descriptor, self.send_all_flags) else { return Ok(()) };
+        let user_data = request.submitted(place);
+        // SAFETY: the entry points to bytes of the buffer that is in the table now, and stays there while the kernel has
+        // the task (see above). A buffer that is received into has its bytes to itself, as was checked.
+        unsafe { ring.push(&entry.user_data(user_data)) };
+        Ok(())
+    }
+
+    /// Hands an accept of `kind` to the kernel.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if something is on its way at `place` already.
+    pub(crate) fn begin_accept(
+        &mut self,
+        place: Place,
+        descriptor: BorrowedFd<'_>,
+        task: (Token, Handle, Kind),
+    ) -> Result<(), Error> {
+        let (token, handle, kind) = task;
+        self.idle(place).ok_or(Error::Busy)?;
+        let extra = if has_block(kind) { self.blocks.take() } else { 0 };
+        let task = Task { token, handle, extra, kind, is_poll: false, is_canceled: false };
+        self.table[place.index()].task = Some(task);
+        self.submit(place, descriptor);
+        Ok(())
+    }
+
+    /// Hands a connect to the kernel.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if something is on its way at `place` already, [`Error::Unsupported`] for an address that has no
+    /// form in the kernel.
+    pub(crate) fn begin_connect(
+        &mut self,
+        place: Place,
+        descriptor: BorrowedFd<'_>,
+        task: (Token, Handle),
+        address: &Address,
+    ) -> Result<(), Error> {
+        let (token, handle) = task;
+        self.idle(place).ok_or(Error::Busy)?;
+        let (kind, extra) = (Kind::Connect, self.blocks.take_with(address)?);
+        let task = Task { token, handle, extra, kind, is_poll: false, is_canceled: false };
+        self.table[place.index()].task = Some(task);
+        self.submit(place, descriptor);
+        Ok(())
+    }
+
+    /// Hands what is held at `place` to the kernel, to be done on `descriptor`. Does nothing if nothing is.
+    pub(crate) fn submit(&mut self, place: Place, descriptor: BorrowedFd<'_>) {
+        let Some(request) = self.table.get_mut(place.index()) else { return };
+        if request.is_in_kernel() {
+            return;
+        }
+        let Some(task) = &mut request.task else { return };
+        task.is_poll = false;
+        let fd = Fd(descriptor.as_raw_fd());
+        let entry = match task.kind {
+            Kind::Accept => {
+                let (address, len) = self.blocks.for_writing(task.extra);
+                opcode::Accept::new(fd, address, len).flags(libc::SOCK_CLOEXEC).build()
+            }
+            Kind::AcceptMany if self.accepts_many => {
+                opcode::AcceptMulti::new(fd).flags(libc::SOCK_CLOEXEC).build()
+            }
+            Kind::AcceptMany => {
+                let accept = opcode::Accept::new(fd, ptr::null_mut(), ptr::null_mut());
+                accept.flags(libc::SOCK_CLOEXEC).build()
+            }
+            Kind::Connect => {
+                let (address, len) = self.blocks.for_reading(task.extra);
+                opcode::Connect::new(fd, address, len).build()
+            }
+            _ => match request.transfer(descriptor, self.send_all_flags) {
+                Some(entry) => entry,
+                None => return,
+            },
+        };
+        let user_data = request.submitted(place);
+        // SAFETY: the entry points to nothing, or to the buffer or the block of this task, which stay in the table while
+        // the kernel has the task (see above).
+        unsafe { self.ring.push(&entry.user_data(user_data)) };
+    }
+
+    /// Waits until `descriptor` may be ready for what is held at `place`, which is answered by a reply that
+    /// [`is_poll`](Reply::is_poll).
+    pub(crate) fn poll(&mut self, place: Place, descriptor: BorrowedFd<'_>) {
+        let Some(request) = self.table.get_mut(place.index()) else { return };
+        let Some(task) = request.held() else { return };
+        task.is_poll = true;
+        let user_data = request.submitted(place);
+        let events = if place.is_reading() { libc::POLLIN } else { libc::POLLOUT };
+        let entry = opcode::PollAdd::new(Fd(descriptor.as_raw_fd()), events as u32).build();
+        // SAFETY: the entry points to nothing.
+        unsafe { self.ring.push(&entry.user_data(user_data)) };
+    }
+
+    /// Asks the kernel to end what it does at `place`. The entry is behind the request's in the queue, so it never comes
+    /// before it.
+    pub(crate) fn cancel(&mut self, place: Place) {
+        let Some(request) = self.table.get_mut(place.index()) else { return };
+        let (user_data, in_kernel) = (request.user_data(place), request.is_in_kernel());
+        let Some(task) = request.task.as_mut().filter(|task| in_kernel && !task.is_canceled) else { return };
+        task.is_canceled = true;
+        let entry = opcode::AsyncCancel::new(user_data).build().user_data(CANCELED);
+        // SAFETY: the entry points to nothing.
+        unsafe { self.ring.push(&entry) };
+    }
+
+    /// Ends the `AcceptMany` at `place`: what it accepts has no name in core.
+    #[cold]
+    pub(crate) fn end_unsupported(&mut self, place: Place) {
+        let task = self.table.get_mut(place.index()).and_then(|request| request.task.as_mut());
+        if let Some(task) = task.filter(|task| task.kind == Kind::AcceptMany) {
+            task.extra = 1;
+            self.cancel(place);
+        }
+    }
+
+    /// The place where `token` is on its way, if it is at this slot.
+    pub(crate) fn find(&self, slot: Slot, token: Token) -> Option<Place> {
+        if slot.index() >= Place::MAX_SLOTS {
+            return None;
+        }
+        let mut places = [Place::reading(slot), Place::writing(slot)].into_iter();
+        places.find(|&place| self.token(place) == Some(token))
+    }
+
+    /// What is on its way at `place` was started as, if something is.
+    pub(crate) fn token(&self, place: Place) -> Option<Token> {
+        self.task(place).map(|task| task.token)
+    }
+
+    /// Whether what is on its way at `place` was asked to end.
+    pub(crate) fn is_canceled(&self, place: Place) -> bool {
+        self.task(place).is_some_and(|task| task.is_canceled)
+    }
+
+    /// How many answers are there.
+    #[inline(always)]
+    pub(crate) fn answers(&mut self) -> usize {
+        self.ring.completions().len()
+    }
+
+    /// Pushes the outcomes of transfers that went as they should, which is most of what comes, and returns the first
+    /// completion of something else; `left` counts down the completions that are looked at.
+    #[inline(always)]
+    pub(crate) fn reap_transfers(&mut self, left: &mut usize, done: &mut Done) -> Option<Unread> {
+        let Self { ring, table, .. } = self;
+        let mut completions = ring.completions();
+        while *left > 0 {
+            *left -= 1;
+            let entry = completions.next()?;
+            let place = Place(entry.user_data() as u32);
+            let request = table.get_mut(place.index()).filter(|request| request.is_named_by(&entry));
+            let Some((token, outcome)) = request.and_then(|request| request.finish_transfer(&entry)) else {
+                return Some(Unread(entry));
+            };
+            done.push(token, outcome);
+        }
+        None
+    }
+
+    /// What a completion says.
+    pub(crate) fn read(&mut self, Unread(entry): Unread) -> Answer {
+        let place = Place(entry.user_data() as u32);
+        let is_last = !cqueue::more(entry.flags());
+        let request = self.table.get_mut(place.index()).filter(|request| request.is_named_by(&entry));
+        if let Some(Request { task: Some(task), round, .. }) = request {
+            if is_last {
+                *round = round.wrapping_add(1);
+            }
+            let (kind, is_poll) = (task.kind, task.is_poll);
+            return Answer::Request(Reply { place, kind, result: entry.result(), is_last, is_poll });
+        }
+        match entry.user_data() {
+            WATCHED => return Answer::Watched { goes_on: !is_last },
+            CANCELED => {}
+            _ => self.strays += 1,
+        }
+        Answer::Nobody
+    }
+
+    /// Counts what the `SendAll` that is held at `place` has sent.
+    pub(crate) fn add_transferred(&mut self, place: Place, sent: u32) {
+        let task = self.table.get_mut(place.index()).and_then(Request::held);
+        if let Some(task) = task.filter(|task| task.kind == Kind::SendAll) {
+            task.extra = task.extra.saturating_add(sent);
+        }
+    }
+
+    /// The socket that a reply to an accept brings, if it brings one.
+    ///
+    /// # Errors
+    /// The reply, which is of something else, or of one that failed.
+    pub(crate) fn accepted(reply: Reply) -> Result<OwnedFd, Reply> {
+        let is_accept = matches!(reply.kind, Kind::Accept | Kind::AcceptMany);
+        if !is_accept || reply.is_poll || reply.result < 0 {
+            return Err(reply);
+        }
+        // SAFETY: the kernel has opened it for this completion of an accept. Replies are made of completions only, one of
+        // each, and this one is consumed.
+        Ok(unsafe { OwnedFd::from_raw_fd(reply.result) })
+    }
+
+    /// The address that belongs to the accept or connect that is held at `place`.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if it has no name in core.
+    pub(crate) fn address(&self, place: Place) -> Result<Address, Error> {
+        match self.table.get(place.index()) {
+            Some(request) if request.is_in_kernel() => Err(Error::Unsupported),
+            Some(Request { task: Some(task), .. }) if has_block(task.kind) => self.blocks.address(task.extra),
+            _ => Err(Error::Unsupported),
+        }
+    }
+
+    /// Takes what is held at `place` out of the table, which is idle there then. Nothing if the kernel has it.
+    pub(crate) fn take(&mut self, place: Place) -> Option<Finished> {
+        let request = self.table.get_mut(place.index())?;
+        request.held()?;
+        let task = request.task.take()?;
+        let buffer = request.buffer.take().unwrap_or_default();
+        if has_block(task.kind) {
+            self.blocks.give_back(task.extra);
+        }
+        Some(Finished {
+            token: task.token,
+            handle: task.handle,
+            kind: task.kind,
+            buffer,
+            transferred: task.extra as usize,
+            is_unsupported: task.kind == Kind::AcceptMany && task.extra != 0,
+        })
+    }
+
+    /// Cancels everything and waits, for at most this long, until the kernel has let go of it. Returns how many requests
+    /// it has kept. What completes meanwhile is dropped, sockets that come are closed.
+    fn end_all(&mut self, patience: Duration) -> usize {
+        let mut in_kernel = 0;
+        for index in 0..self.table.len() {
+            if self.table[index].is_in_kernel() {
+                in_kernel += 1;
+                self.cancel(Place(index as u32));
+            }
+        }
+        let mut done = Done::new();
+        let deadline = now() + patience;
+        while in_kernel > 0 && now() < deadline {
+            if self.ring.enter(Until::Deadline(deadline)).is_err() {
+                break;
+            }
+            let mut left = usize::MAX;
+            while let Some(unread) = self.reap_transfers(&mut left, &mut done) {
+                let Answer::Request(reply) = self.read(unread) else { continue };
+                in_kernel -= usize::from(reply.is_last);
+                let place = reply.place;
+                drop(Self::accepted(reply));
+                drop(self.take(place));
+            }
+            while done.pop().is_some() {
+                in_kernel -= 1;
+            }
+        }
+        in_kernel
+    }
+
+    /// Completions that named no request.
+    pub(crate) const fn strays(&self) -> u64 {
+        self.strays
+    }
+}
+
+/// Whether the kernel reads or writes an address for it.
+#[inline(always)]
+const fn has_block(kind: Kind) -> bool {
+    matches!(kind, Kind::Accept | Kind::Connect)
+}
+
+impl Drop for Requests {
+    fn drop(&mut self) {
+        if self.end_all(PATIENCE) > 0 {
+            // The kernel may still write to buffers and blocks of these. The ring itself can go: the kernel counts its
+            // own references to that memory, and closing is one more reason for it to end what is left.
+            mem::forget(mem::take(&mut self.table));
+            mem::forget(mem::take(&mut self.blocks));
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The backend by itself, without a driver.
