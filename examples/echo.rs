@@ -12,8 +12,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use proactor::{
-    Accept, Action, Address, Buffer, Config, Connect, Context, Handle, ListenOptions, Loop, Received, Recv, RunMode,
-    SendAll, Shutdown, ShutdownHow,
+    Accept, Action, Address, Buffer, Config, Connect, Context, Handle, ListenOptions, Loop, Received, Recv,
+    RunMode, SendAll, Shutdown, ShutdownHow,
 };
 
 /// Bytes of each of the client's messages.

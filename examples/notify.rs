@@ -1,8 +1,8 @@
 //! Work on other threads that reports to the loop through a notifier.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use proactor::{Action, Config, Loop, NotifierWait, RunMode};

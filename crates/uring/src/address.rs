@@ -134,8 +134,25 @@ fn address(storage: MaybeUninit<SocketAddrStorage>, len: SocketAddrLen) -> Resul
 /// What the system said; [`Error::Unsupported`] for a family that core has no name for.
 pub(crate) fn peer(socket: BorrowedFd<'_>) -> Result<Address, Error> {
     let mut storage = MaybeUninit::<SocketAddrStorage>::zeroed();
-    let mut len = STORAGE_LEN;
-    // SAFETY: the descriptor is open, and the kernel writes at most `len` bytes to the storage, and the length.
+    // The kernel wants to be asked for no more than there is, and cuts off what is more than it was asked for.
+    let mut len = size_of::<libc::sockaddr_in>() as libc::socklen_t;
+    peer_name(socket, &mut storage, len)?;
+    // SAFETY: zeroed at first, and any bytes are a storage.
+    if unsafe { storage.assume_init_ref() }.family() == rustix::net::AddressFamily::INET6 {
+        len = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
+        peer_name(socket, &mut storage, len)?;
+    }
+    address(storage, len)
+}
+
+/// Asks for the first `len` bytes of the address of a socket's peer.
+fn peer_name(
+    socket: BorrowedFd<'_>,
+    storage: &mut MaybeUninit<SocketAddrStorage>,
+    mut len: libc::socklen_t,
+) -> Result<(), Error> {
+    // SAFETY: the descriptor is open, and the kernel writes at most `len` bytes to the storage, which has room for any
+    // address, and the length.
     let answer = unsafe {
         libc::getsockopt(
             socket.as_raw_fd(),
@@ -145,11 +162,11 @@ pub(crate) fn peer(socket: BorrowedFd<'_>) -> Result<Address, Error> {
             &raw mut len,
         )
     };
-    if answer != 0 {
-        let errno = Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO);
-        return Err(Error::from_errno(errno));
+    if answer == 0 {
+        return Ok(());
     }
-    address(storage, len)
+    let errno = Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO);
+    Err(Error::from_errno(errno))
 }
 
 const _: () = assert!(mem::offset_of!(Block, storage) == 0);
