@@ -14,7 +14,7 @@ use crate::process::{End, Running};
 use crate::workspace::Workspace;
 
 /// The packages that build the examples, one per backend, and what each adds to their names.
-const PACKAGES: [(&str, &str); 1] = [("examples/epoll", "")];
+const PACKAGES: [(&str, &str); 2] = [("examples/epoll", ""), ("examples/uring", "-uring")];
 
 /// How long one example may take, all its steps together.
 const LIMIT: Duration = Duration::from_secs(30);
