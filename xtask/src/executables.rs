@@ -74,12 +74,32 @@ pub(crate) fn build(
     command: &mut Command,
     programs: Programs,
 ) -> Result<Vec<Executable>> {
+    let built = build_what_can_be(workspace, command, programs)?;
+    if let Some(failure) = built.failure {
+        bail!(failure);
+    }
+    Ok(built.programs)
+}
+
+/// What a build made, and whether that is all of it.
+#[derive(Debug)]
+pub(crate) struct Built {
+    pub(crate) programs: Vec<Executable>,
+    pub(crate) failure: Option<String>,
+}
+
+/// The same, where the programs of one crate are wanted even if another's do not compile.
+pub(crate) fn build_what_can_be(
+    workspace: &Workspace,
+    command: &mut Command,
+    programs: Programs,
+) -> Result<Built> {
     command.args(["--message-format", "json-render-diagnostics"]).stderr(Stdio::inherit());
     let output = command.output().with_context(|| format!("cannot start {}", process::describe(command)))?;
-    if !output.status.success() {
-        bail!("{} ended with {}", process::describe(command), output.status);
-    }
-    parse(workspace.root(), &String::from_utf8_lossy(&output.stdout), programs)
+    let failed = !output.status.success();
+    let failure = failed.then(|| format!("{} ended with {}", process::describe(command), output.status));
+    let programs = parse(workspace.root(), &String::from_utf8_lossy(&output.stdout), programs)?;
+    Ok(Built { programs, failure })
 }
 
 /// Which of the programs that cargo built are wanted.

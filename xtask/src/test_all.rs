@@ -9,7 +9,7 @@ use lexopt::ValueExt;
 
 use crate::Colour;
 use crate::conformance::{self, Backend, Column};
-use crate::executables::{self, Executable, Programs};
+use crate::executables::{self, Built, Executable, Programs};
 use crate::matrix::Matrix;
 use crate::process::TestCounts;
 use crate::setup;
@@ -37,9 +37,9 @@ pub(crate) fn main(workspace: &Workspace, arguments: impl Iterator<Item = OsStri
     let chosen = choose(&expected, &options.backends)?;
     let started = Instant::now();
     let mut build = workspace.cargo();
-    build.args(["test", "--workspace", "--tests", "--no-run"]);
-    let programs = executables::build(workspace, &mut build, Programs::Tests)?;
-    let mut outcome = Outcome::default();
+    build.args(["build", "--workspace", "--tests", "--keep-going"]);
+    let Built { programs, failure } = executables::build_what_can_be(workspace, &mut build, Programs::Tests)?;
+    let mut outcome = Outcome { failed: failure.into_iter().collect(), ..Outcome::default() };
     if options.backends.is_empty() {
         let shared = |program: &&Executable| expected.iter().all(|each| !belongs(program, each));
         for program in programs.iter().filter(shared) {
