@@ -17,14 +17,14 @@ const NOMINAL: u64 = 1_000_000;
 const FIRST: u64 = 100;
 /// The most operations of a calibrated run.
 const MOST: u64 = 100 * NOMINAL;
-/// How long a calibrated run should take: long beside starting up, short enough that all fits a minute.
+/// How long a run should take unless it is a full one: long beside starting up, short enough that all fits a minute.
 const TARGET: Duration = Duration::from_millis(180);
 /// A run shorter than this says too little about how many operations fit the target.
 const TELLING: Duration = Duration::from_millis(20);
-/// The longest that a calibrated run may take on the slowest machine; beyond, it hangs.
-const LIMIT: Duration = Duration::from_secs(60);
-/// The same for a million operations.
-const FULL_LIMIT: Duration = Duration::from_secs(1800);
+/// The longest that a run of a million operations should take; what would take longer gets fewer.
+const FULL_TARGET: Duration = Duration::from_secs(120);
+/// The longest that a run may take; beyond, it hangs.
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// What is run when nothing is named: ping throughput, and waking.
 const DEFAULT: [Workload; 4] = [
@@ -71,32 +71,39 @@ fn numbers_of_cores(selection: &Selection, workload: Workload, available: usize)
 /// Runs every program of a workload, in turn, and makes rows of their figures.
 fn measure(selection: &Selection, workload: Workload, cores: u32) -> Result<Vec<Row>> {
     let place = if cores == 1 { "1 core".to_owned() } else { format!("{cores} cores") };
-    let limit = if selection.full { FULL_LIMIT } else { LIMIT };
     let mut runs = Vec::new();
     for program in selection.programs(workload.family) {
         let mut run = ChildRun { program, workload, cores, count: NOMINAL };
-        if !selection.full && workload.family.is_calibrated() {
+        if workload.family.is_calibrated() {
             eprintln!("{workload}, {place}: calibrating {} on {}", program.name, program.mechanism.name());
-            run.count = calibrate(run)?;
+            run.count = if selection.full {
+                calibrate(run, FULL_TARGET)?.min(NOMINAL)
+            } else {
+                calibrate(run, TARGET)?
+            };
+            if selection.full && run.count < NOMINAL {
+                let (name, count) = (program.name, run.count);
+                eprintln!("{workload}, {place}: {count} operations of {name}, a million would take minutes");
+            }
         }
         runs.push((run, Vec::new()));
     }
     for round in 1..=selection.runs {
         eprintln!("{workload}, {place}: round {round} of {}", selection.runs);
         for (run, figures) in &mut runs {
-            figures.push(child::start(run, &[], limit)?);
+            figures.push(child::start(run, &[], LIMIT)?);
         }
     }
     Ok(runs.iter().flat_map(|(run, figures)| rows(workload, run.program, cores, figures)).collect())
 }
 
-/// The number of operations that takes about the target time.
-fn calibrate(mut run: ChildRun) -> Result<u64> {
+/// The number of operations that takes about as long as `target`.
+fn calibrate(mut run: ChildRun, target: Duration) -> Result<u64> {
     run.count = FIRST;
     loop {
         let figures = child::start(&run, &[], LIMIT)?;
         if figures.elapsed >= TELLING || run.count >= NOMINAL {
-            let scale = TARGET.as_secs_f64() / figures.elapsed.as_secs_f64().max(1e-9);
+            let scale = target.as_secs_f64() / figures.elapsed.as_secs_f64().max(1e-9);
             return Ok(((run.count as f64 * scale) as u64).clamp(FIRST, MOST));
         }
         run.count *= 10;

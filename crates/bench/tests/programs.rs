@@ -1,0 +1,91 @@
+//! The benchmark program from outside: every program runs and checks itself, and what is printed and written is what was
+//! promised.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// Programs by backend, and the workloads of each.
+const PROGRAMS: &[(&str, &str, &[&str])] = &[
+    ("proactor", "epoll", EVERY_FAMILY),
+    ("floor", "epoll", EVERY_FAMILY),
+    ("floor", "uring", EVERY_FAMILY),
+    ("floor-multishot", "uring", &["tcp-ping-pong-1", "tcp-ping-pong-64"]),
+    ("floor-msg-ring", "uring", &["async-1", "async-2"]),
+];
+
+const EVERY_FAMILY: &[&str] = &[
+    "tcp-ping-pong-1",
+    "tcp-ping-pong-64",
+    "async-pummel-1",
+    "async-pummel-2",
+    "async-1",
+    "async-2",
+    "timers-insert-fire",
+    "timers-insert-cancel",
+];
+
+fn bench(arguments: &[&str]) -> Output {
+    let program = env!("CARGO_BIN_EXE_proactor-bench");
+    Command::new(program).args(arguments).output().expect("the program was built and can be started")
+}
+
+fn printed(output: &Output) -> String {
+    assert!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).expect("it prints text")
+}
+
+#[test]
+fn every_program_does_what_it_was_told_and_checks_it() {
+    for (program, backend, workloads) in PROGRAMS {
+        for workload in *workloads {
+            let output = bench(&["child", program, backend, workload, "1", "70"]);
+            let line: Value = serde_json::from_str(&printed(&output)).expect("it prints a line of JSON");
+            assert_eq!(line["operations"], 70, "{program} on {backend}, {workload}");
+            assert_eq!(line["program"], *program);
+            assert_eq!(line["backend"], *backend);
+            assert_eq!(line["workload"], *workload);
+        }
+    }
+}
+
+#[test]
+fn bad_arguments_are_refused_with_status_2_and_a_reason() {
+    for (arguments, reason) in [
+        (&["no-such-workload"][..], "unknown workload `no-such-workload`"),
+        (&["--backend", "kqueue"], "unknown backend `kqueue`"),
+        (&["--cores", "5"], "`--cores` takes a number from 1 to 2"),
+        (&["child", "floor"], "usage: child"),
+    ] {
+        let output = bench(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(message.contains(reason), "{arguments:?}: {message}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_measurement_is_told_as_a_table_and_as_json() {
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("timers.json");
+    let name = file.to_str().expect("cargo's folder has a name in UTF-8");
+    let output = bench(&["tcp-ping-pong-1", "--backend", "epoll", "--runs", "2", "--json", name]);
+    let table = printed(&output);
+    assert!(table.contains("Linux") && table.contains("of floor"), "{table}");
+    assert!(!output.stderr.is_empty(), "there is progress while it works");
+
+    let text = std::fs::read_to_string(&file).expect("it was written");
+    let rows: Value = serde_json::from_str(&text).expect("it is JSON");
+    let rows = rows.as_array().expect("it is a list");
+    let kinds: Vec<&str> = rows.iter().filter_map(|row| row["kind"].as_str()).collect();
+    assert_eq!(kinds, ["ours", "floor"]);
+    for row in rows {
+        assert_eq!(row["workload"], "tcp-ping-pong-1");
+        assert_eq!(row["backend"], "epoll");
+        assert_eq!(row["unit"], "round trips/s");
+        assert_eq!((&row["cores"], &row["runs"]), (&Value::from(1), &Value::from(2)));
+        let [min, median, max] = ["min", "median", "max"].map(|field| row[field].as_f64().expect(field));
+        assert!(0.0 < min && min <= median && median <= max, "{row}");
+    }
+}
