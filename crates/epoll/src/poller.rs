@@ -46,7 +46,6 @@ impl Poller for EpollPoller {
         readable: IRREGULAR.union(EventFlags::IN).bits(),
         writable: CLOSED.union(EventFlags::OUT).bits(),
         irregular: IRREGULAR.bits(),
-        closed: CLOSED.bits(),
     };
 
     type Waker = EventWaker;

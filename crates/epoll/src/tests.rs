@@ -157,6 +157,24 @@ fn tcp_pair() -> (TcpStream, TcpStream) {
     (client, listener.accept().unwrap().0)
 }
 
+/// Why an outcome failed, if it did.
+fn error(outcome: &Outcome) -> Option<Error> {
+    match outcome {
+        Outcome::Nop(done) => done.error(),
+        Outcome::Timer(expired) => expired.error(),
+        Outcome::NotifierWait(notified) => notified.error(),
+        Outcome::Accept(accepted) => accepted.error(),
+        Outcome::AcceptManyEnded(ended) => Some(ended.error),
+        Outcome::Connect(connected) => connected.error(),
+        Outcome::Recv(received) => received.error(),
+        Outcome::Send(sent) => sent.error(),
+        Outcome::SendAll(sent) => sent.error(),
+        Outcome::Shutdown(shut) => shut.error(),
+        Outcome::Close(closed) => closed.error(),
+        _ => None,
+    }
+}
+
 /// Runs the test `name` in a process of its own, for what would disturb the others. Returns whether this is it.
 fn is_child(name: &str) -> bool {
     const MARK: &str = "PROACTOR_EPOLL_CHILD";

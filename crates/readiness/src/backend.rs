@@ -82,8 +82,7 @@ impl<P: Poller> Readiness<P> {
     /// The writer goes first, since how a connect went is an error that a receive would take away from it.
     #[inline(never)]
     fn dispatch_to_writer(&mut self, event: Event, token: Token, done: &mut Done) {
-        let closed = event.bits & P::SIGNS.closed != 0;
-        let is_connecting = self.resume_writer(Slot(event.registration.slot), token, closed, done);
+        let is_connecting = self.resume_writer(Slot(event.registration.slot), token, done);
         if !is_connecting {
             self.dispatch_to_reader(event, done);
         }

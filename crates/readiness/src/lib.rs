@@ -8,8 +8,8 @@
 //!   blocked, and no edge came since. A short read says the same without a second call, but only on TCP, and only
 //!   while nothing but bytes has ever come: with a hang-up, an error or urgent data in the same edge there may be
 //!   more to read and no further edge to say so.
-//! - What cannot be done yet is parked, by value, at most one operation per direction, and tried again after each
-//!   edge.
+//! - What cannot be done yet stays where core keeps it, and its token waits here, at most one per direction, to be
+//!   tried again after each edge.
 //!
 //! This crate is part of the backends. Users of the library have no need of it.
 #![warn(missing_docs)]

@@ -54,8 +54,6 @@ pub struct Signs {
     /// Something else than bytes and room came: an end of the stream, an error, urgent data. A short read proves
     /// nothing from now on.
     pub irregular: u32,
-    /// Both directions are over, by a hang-up or an error. These bits are among those of all the others.
-    pub closed: u32,
 }
 
 /// What one wait brought.

@@ -29,8 +29,6 @@ pub(crate) struct Source {
     pub(crate) short_read_drains: bool,
     /// Whether it has had its turn though it could go on, for which no edge will come.
     pub(crate) is_unfinished: bool,
-    /// A stream that was connected here, for good.
-    is_connected: bool,
 }
 
 /// What is known of a descriptor for as long as it stays.
@@ -68,7 +66,6 @@ impl Source {
         write_drained: false,
         short_read_drains: false,
         is_unfinished: false,
-        is_connected: false,
     };
 
     #[inline(always)]
@@ -210,10 +207,6 @@ impl Source {
 
     /// Starts to connect.
     pub(crate) fn connect(&mut self, address: &Address) -> Poll<Result<(), Error>> {
-        if self.is_connected {
-            // Linux answers the first connect after one that was in progress with how that went.
-            return Poll::Ready(Err(Errno::ISCONN.into()));
-        }
         self.make_nonblocking()?;
         let connected = system::connect(self.descriptor()?, address);
         match connected {
@@ -225,19 +218,9 @@ impl Source {
         connected
     }
 
-    /// How a connect went, if that is decided. `closed` is that both directions are over.
-    pub(crate) fn connect_result(&mut self, closed: bool) -> Poll<Result<(), Error>> {
-        let socket = self.descriptor()?;
-        let decided = match system::take_error(socket).and_then(|()| system::is_connected(socket)) {
-            Ok(true) => {
-                self.is_connected = self.takes_bytes();
-                Ok(())
-            }
-            Ok(false) if !closed => return Poll::Pending,
-            // Somebody else who has this socket has taken its error.
-            Ok(false) => Err(Errno::CONNABORTED.into()),
-            Err(error) => Err(error),
-        };
+    /// How the connect to `address` went, if that is decided.
+    pub(crate) fn connect_result(&mut self, address: &Address) -> Poll<Result<(), Error>> {
+        let decided = ready!(system::connect_result(self.descriptor()?, address));
         self.connection_begins();
         Poll::Ready(decided)
     }

@@ -10,17 +10,26 @@ use crate::read::fail;
 use crate::table::{Table, Waiter};
 
 impl Table {
-    /// Sends the whole of the buffer, if one call takes it; whether that is decided.
+    /// Sends the whole of the buffer, if one call takes it; whether it is decided.
     #[inline(always)]
     pub(crate) fn send_all(&mut self, slot: Slot, sent: &mut SentAll) -> bool {
-        let Ok(entry) = self.writer(slot) else { return false };
-        let Poll::Ready(Ok(len)) = entry.source.send_first(&sent.buffer) else { return false };
-        sent.transferred = len;
-        let is_complete = len == sent.buffer.len();
-        if is_complete {
-            sent.result = Ok(());
+        let attempt = match self.writer(slot) {
+            Ok(entry) => entry.source.send_first(&sent.buffer),
+            Err(error) => Poll::Ready(Err(error)),
+        };
+        match attempt {
+            Poll::Ready(Ok(len)) => {
+                sent.transferred = len;
+                sent.result = Ok(());
+                len == sent.buffer.len()
+            }
+            // Told now: the call has taken it from the socket.
+            Poll::Ready(Err(error)) => {
+                sent.result = Err(error);
+                true
+            }
+            Poll::Pending => false,
         }
-        is_complete
     }
 
     /// Sends once, or waits to; whether it is decided.
@@ -48,7 +57,7 @@ impl<P: Poller> Readiness<P> {
             Ok(entry) => entry.writer = Waiter::new(token),
             Err(error) => return fail(token, error, done),
         }
-        self.resume_writer(slot, token, false, done);
+        self.resume_writer(slot, token, done);
     }
 
     #[cold]
@@ -80,11 +89,11 @@ impl<P: Poller> Readiness<P> {
     }
 
     /// Tries again what waits to write, after an edge. Returns whether the socket is still being connected.
-    pub(crate) fn resume_writer(&mut self, slot: Slot, token: Token, closed: bool, done: &mut Done) -> bool {
+    pub(crate) fn resume_writer(&mut self, slot: Slot, token: Token, done: &mut Done) -> bool {
         let Ok(entry) = self.table.get(slot) else { return false };
         let source = &mut entry.source;
         let attempt = match done.undecided(token) {
-            Some(Outcome::Connect(connected)) => match source.connect_result(closed) {
+            Some(Outcome::Connect(connected)) => match source.connect_result(&connected.address) {
                 Poll::Ready(result) => {
                     connected.result = result;
                     Poll::Ready(())
@@ -112,7 +121,7 @@ impl<P: Poller> Readiness<P> {
         let Ok(entry) = self.table.get(slot) else { return };
         entry.writer = Waiter::NOBODY;
         if let Some(Outcome::Connect(connected)) = done.undecided(token) {
-            match entry.source.connect_result(false) {
+            match entry.source.connect_result(&connected.address) {
                 Poll::Ready(result) => {
                     connected.result = result;
                     return done.decided(token);

@@ -19,8 +19,8 @@ pub use clock::now;
 pub use close::close;
 pub use descriptor::{DescriptorKind, Mode, Transport, descriptor_kind, set_mode};
 pub use socket::{
-    MAX_TRANSFER, accept, address_from_system, address_to_system, connect, control, has_family, is_connected,
-    open_stream, receive, send, shutdown, take_error,
+    MAX_TRANSFER, accept, address_from_system, address_to_system, connect, connect_result, control,
+    has_family, open_stream, receive, send, shutdown,
 };
 #[cfg(target_os = "linux")]
 pub use waker::EventWaker;

@@ -132,16 +132,12 @@ pub fn accept(listener: BorrowedFd<'_>) -> Poll<Result<(OwnedFd, Address), Error
 }
 
 /// Starts to connect a *nonblocking* socket. While pending, it becomes writable when that is decided, and then
-/// [`take_error`] and [`is_connected`] tell how.
+/// [`connect_result`] tells how.
 ///
 /// # Errors
 /// What the system said.
 pub fn connect(socket: BorrowedFd<'_>, address: &Address) -> Poll<Result<(), Error>> {
-    let address = match address_to_system(address) {
-        Ok(address) => address,
-        Err(error) => return Poll::Ready(Err(error)),
-    };
-    match rustix::net::connect(socket, &address) {
+    match rustix::net::connect(socket, &address_to_system(address)?) {
         Ok(()) => Poll::Ready(Ok(())),
         // An interrupted connect goes on, and to start it again would be refused.
         Err(Errno::INPROGRESS | Errno::INTR) => Poll::Pending,
@@ -149,23 +145,20 @@ pub fn connect(socket: BorrowedFd<'_>, address: &Address) -> Poll<Result<(), Err
     }
 }
 
-/// Takes the error that waits on `socket` (SO_ERROR), if any.
+/// How the [`connect`] to `address` went that was pending: it is asked for again, and Linux answers about the one under
+/// way. Pending if that is not decided yet.
+///
+/// This is one call where SO_ERROR and getpeername(2) are two, and the one that ends it for the kernel too: without,
+/// the socket's next connect would get the answer, so that a connected socket connects "again" once, and a refused
+/// one cannot try anew. Elsewhere than on Linux connecting again starts a new attempt, and the two calls it must be.
 ///
 /// # Errors
-/// That one, or what the system said to the question.
-pub fn take_error(socket: BorrowedFd<'_>) -> Result<(), Error> {
-    call(|| sockopt::socket_error(socket))?.map_err(Error::from_errno)
-}
-
-/// Whether `socket` has a peer.
-///
-/// # Errors
-/// What the system said, other than that it has none.
-pub fn is_connected(socket: BorrowedFd<'_>) -> Result<bool, Error> {
-    match call(|| rustix::net::getpeername(socket)) {
-        Ok(_) => Ok(true),
-        Err(error) if error == Errno::NOTCONN.into() => Ok(false),
-        Err(error) => Err(error),
+/// Why it failed.
+pub fn connect_result(socket: BorrowedFd<'_>, address: &Address) -> Poll<Result<(), Error>> {
+    match rustix::net::connect(socket, &address_to_system(address)?) {
+        Ok(()) | Err(Errno::ISCONN) => Poll::Ready(Ok(())),
+        Err(Errno::ALREADY | Errno::INPROGRESS | Errno::INTR) => Poll::Pending,
+        Err(errno) => Poll::Ready(Err(Error::from_errno(errno))),
     }
 }
 
@@ -253,13 +246,14 @@ mod tests {
         let (listener, address) = listener(Mode::Nonblocking);
         assert!(accept(listener.as_fd()).is_pending());
         let client = open_stream(Family::Ipv4, Mode::Blocking).unwrap();
-        assert_eq!(is_connected(client.as_fd()), Ok(false));
+        let peer = || control(client.as_fd(), &Control::PeerAddress);
+        assert_eq!(peer(), Err(Errno::NOTCONN.into()));
         assert_eq!(connect(client.as_fd(), &address), Poll::Ready(Ok(())));
-        assert_eq!(is_connected(client.as_fd()), Ok(true));
-        assert_eq!(take_error(client.as_fd()), Ok(()));
-        let Poll::Ready(Ok((server, peer))) = accept(listener.as_fd()) else { panic!("one has connected") };
-        assert_eq!(control(client.as_fd(), &Control::LocalAddress), Ok(Reply::Address(peer)));
-        assert_eq!(control(client.as_fd(), &Control::PeerAddress), Ok(Reply::Address(address)));
+        let Poll::Ready(Ok((server, came_from))) = accept(listener.as_fd()) else {
+            panic!("one has connected")
+        };
+        assert_eq!(control(client.as_fd(), &Control::LocalAddress), Ok(Reply::Address(came_from)));
+        assert_eq!(peer(), Ok(Reply::Address(address)));
 
         let mut bytes = [0; 8];
         assert!(receive(server.as_fd(), &mut bytes).is_pending());
@@ -277,6 +271,24 @@ mod tests {
         drop(listener);
         let client = open_stream(Family::Ipv4, Mode::Blocking).unwrap();
         assert_eq!(connect(client.as_fd(), &address), Poll::Ready(Err(Errno::CONNREFUSED.into())));
+    }
+
+    #[test]
+    fn a_pending_connect_is_decided_once_and_the_next_is_a_new_one() {
+        let (listener, address) = listener(Mode::Blocking);
+        let client = open_stream(Family::Ipv4, Mode::Nonblocking).unwrap();
+        assert!(connect(client.as_fd(), &address).is_pending());
+        let other: Address = "127.0.0.1:1".parse().unwrap();
+        assert_eq!(connect_result(client.as_fd(), &address), Poll::Ready(Ok(())));
+        assert_eq!(connect(client.as_fd(), &other), Poll::Ready(Err(Errno::ISCONN.into())));
+
+        drop(listener);
+        let client = open_stream(Family::Ipv4, Mode::Nonblocking).unwrap();
+        for _ in 0..2 {
+            assert!(connect(client.as_fd(), &address).is_pending());
+            let refused = Poll::Ready(Err(Errno::CONNREFUSED.into()));
+            assert_eq!(connect_result(client.as_fd(), &address), refused);
+        }
     }
 
     #[test]

@@ -70,6 +70,20 @@ fn a_refused_connect_tells_why_and_the_receive_behind_it_does_not_take_that() {
 }
 
 #[test]
+fn a_socket_that_was_refused_tries_anew_and_a_connected_one_does_not() {
+    let mut rig = Rig::new();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let handle = rig.socket(Family::Ipv4);
+    for _ in 0..2 {
+        assert_eq!(rig.connect(handle, closed), Err(Errno::CONNREFUSED.into()));
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    assert_eq!(rig.connect(handle, listener.local_addr().unwrap()), Ok(()));
+    assert_eq!(rig.connect(handle, closed), Err(Errno::ISCONN.into()));
+    assert!(listener.accept().is_ok());
+}
+
+#[test]
 fn data_that_comes_with_the_connection_is_received() {
     let mut rig = Rig::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

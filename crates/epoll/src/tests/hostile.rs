@@ -7,11 +7,11 @@ use std::os::fd::OwnedFd;
 
 use proactor_core::{
     Accept, AcceptMany, Address, Backend, Buffer, Close, Connect, Control, Error, Family, Handle, Nop,
-    Operation, Outcome, Recv, Reply, Send, SendAll, Shutdown, ShutdownHow, Slot, SocketOption, Timer, Token,
+    Operation, Recv, Reply, Send, SendAll, Shutdown, ShutdownHow, Slot, SocketOption, Timer, Token,
 };
 use proptest::prelude::*;
 
-use super::Rig;
+use super::{Rig, error};
 
 #[test]
 fn a_slot_that_was_never_attached_is_stale() {
@@ -74,24 +74,6 @@ fn what_is_not_the_backends_is_unsupported() {
     assert_eq!(error(&rig.next().1), Some(Error::Unsupported));
     rig.start(handle, Nop);
     assert_eq!(error(&rig.next().1), None);
-}
-
-/// Why an outcome failed, if it did.
-fn error(outcome: &Outcome) -> Option<Error> {
-    match outcome {
-        Outcome::Nop(done) => done.error(),
-        Outcome::Timer(expired) => expired.error(),
-        Outcome::NotifierWait(notified) => notified.error(),
-        Outcome::Accept(accepted) => accepted.error(),
-        Outcome::AcceptManyEnded(ended) => Some(ended.error),
-        Outcome::Connect(connected) => connected.error(),
-        Outcome::Recv(received) => received.error(),
-        Outcome::Send(sent) => sent.error(),
-        Outcome::SendAll(sent) => sent.error(),
-        Outcome::Shutdown(shut) => shut.error(),
-        Outcome::Close(closed) => closed.error(),
-        _ => None,
-    }
 }
 
 /// How many operations [`operation`] knows; the last needs no slot.

@@ -7,12 +7,13 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use proactor_core::{
-    Backend, Buffer, Control, Error, Outcome, Recv, Send, SendAll, Shutdown, ShutdownHow, SocketOption, Until,
+    Backend, Buffer, Control, Error, Operation, Outcome, Recv, Send, SendAll, Shutdown, ShutdownHow,
+    SocketOption, Until,
 };
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
-use super::Rig;
+use super::{Rig, error};
 
 #[test]
 fn bytes_come_at_once_or_later() {
@@ -72,6 +73,25 @@ fn data_and_a_reset_in_one_edge() {
     rig.start(handle, SendAll { handle, buffer: Buffer::from(b"bytes") });
     let (_, Outcome::SendAll(sent)) = rig.next() else { panic!("it was sent") };
     assert_eq!((sent.result, sent.transferred), (Err(Errno::PIPE.into()), 0));
+}
+
+#[test]
+fn a_send_tells_the_error_that_its_one_call_met() {
+    for how in [
+        |handle| SendAll { handle, buffer: Buffer::from(b"bytes") }.into(),
+        |handle| Operation::from(Send { handle, buffer: Buffer::from(b"bytes") }),
+    ] {
+        let mut rig = Rig::new();
+        let (handle, far) = rig.pair();
+        let reset = Control::Set(SocketOption::Linger(Some(Duration::ZERO)));
+        proactor_system::control(far.as_fd(), &reset).unwrap();
+        drop(far);
+        rig.start(handle, how(handle));
+        // A second call would find the error taken, and a closed pipe.
+        assert_eq!(error(&rig.next().1), Some(Errno::CONNRESET.into()));
+        rig.start(handle, how(handle));
+        assert_eq!(error(&rig.next().1), Some(Errno::PIPE.into()));
+    }
 }
 
 #[test]
