@@ -16,6 +16,7 @@ use crate::steps::{IPV4, pair_on};
 
 const FEW: u64 = 100_000;
 const MANY: u64 = 200_000;
+const ATTEMPTS: usize = 5;
 
 #[derive(Default)]
 struct Count {
@@ -39,8 +40,15 @@ fn allocates_the_same<B: Backend>(
     };
     // What is created once for the process is created here.
     allocations(1000);
-    let (few, many) = (allocations(FEW), allocations(MANY));
-    assert_eq!(few, many, "{FEW} and {MANY} operations");
+    // How far a table grows at first depends on how the clock falls, so a pair may differ by a few. What allocates for
+    // an operation, however seldom, makes every pair differ.
+    let mut pairs = Vec::new();
+    let same = (0..ATTEMPTS).any(|_| {
+        let (few, many) = (allocations(FEW), allocations(MANY));
+        pairs.push((few, many));
+        few == many
+    });
+    assert!(same, "{FEW} and {MANY} operations: {pairs:?}");
 }
 
 /// Captures of up to four words are kept without a box, whichever way they are submitted.
