@@ -153,7 +153,7 @@ impl Uring {
 
     /// What is held at `place` would block, though the kernel was to wait with it: submits it again when the descriptor
     /// is ready.
-    fn poll(&mut self, place: Place, done: &mut Done) {
+    pub(crate) fn poll(&mut self, place: Place, done: &mut Done) {
         match self.descriptors.get(place.slot()) {
             Ok(descriptor) => self.requests.poll(place, descriptor.as_fd()),
             Err(error) => self.fail(place, error, done),
@@ -201,12 +201,15 @@ impl Uring {
         }
     }
 
-    /// The descriptor of what is held at `place` may be ready now.
+    /// The descriptor of what is held may be ready now.
     #[cold]
     #[inline(never)]
-    fn polled(&mut self, place: Place, result: i32, done: &mut Done) {
-        if result == -Errno::CANCELED.raw_os_error() || self.requests.is_canceled(place) {
+    fn polled(&mut self, reply: &requests::Reply, done: &mut Done) {
+        let place = reply.place;
+        if reply.result == Err(Errno::CANCELED) || self.requests.is_canceled(place) {
             self.fail(place, Error::Canceled, done);
+        } else if reply.kind == Kind::Connect {
+            self.connect_decided(place, done);
         } else {
             // A poll that has failed makes the operation fail as well, and that says better why.
             self.resubmit(place, done);
@@ -225,7 +228,7 @@ impl Uring {
     #[inline(never)]
     fn complete(&mut self, unread: Unread, done: &mut Done) {
         match self.requests.read(unread) {
-            Answer::Request(reply) if reply.is_poll => self.polled(reply.place, reply.result, done),
+            Answer::Request(reply) if reply.is_poll => self.polled(&reply, done),
             Answer::Request(reply) => self.replied(reply, done),
             Answer::Watched { goes_on } => {
                 self.woken = true;
@@ -239,15 +242,14 @@ impl Uring {
 
     fn replied(&mut self, reply: requests::Reply, done: &mut Done) {
         let (place, result) = (reply.place, reply.result);
-        match reply.kind {
-            // One that received was pushed already.
-            Kind::Recv => self.refused(place, Errno::from_raw_os_error(-result), done),
-            Kind::SendAll => self.sent_some(place, result, done),
-            Kind::Send => self.sent(place, result, done),
-            Kind::Connect => self.connected(place, result, done),
-            Kind::Accept => self.accepted(reply, done),
-            Kind::AcceptMany => self.accepted_many(reply, done),
-            // Nothing else is ever begun.
+        match (reply.kind, result) {
+            (Kind::Recv, Err(errno)) => self.refused(place, errno, done),
+            (Kind::SendAll, result) => self.sent_some(place, result, done),
+            (Kind::Send, result) => self.sent(place, result, done),
+            (Kind::Connect, result) => self.connected(place, result, done),
+            (Kind::Accept, _) => self.accepted(reply, done),
+            (Kind::AcceptMany, _) => self.accepted_many(reply, done),
+            // A receive that received was pushed already, and nothing else is ever begun.
             _ => {}
         }
     }

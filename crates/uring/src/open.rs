@@ -101,14 +101,15 @@ pub(crate) fn explained(error: &io::Error, entries: u32) -> io::Error {
 struct Facts {
     /// The value of the sysctl kernel.io_uring_disabled, where there is one.
     disabled: Option<u8>,
-    /// Whether a seccomp filter holds for this process.
+    /// Whether a seccomp filter holds for this thread.
     filtered: bool,
 }
 
 impl Facts {
     fn read() -> Self {
         let disabled = fs::read_to_string("/proc/sys/kernel/io_uring_disabled");
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        // Each thread has filters of its own.
+        let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
         Self {
             disabled: disabled.ok().and_then(|value| value.trim().parse().ok()),
             filtered: has_filter(&status),
@@ -116,7 +117,7 @@ impl Facts {
     }
 }
 
-/// Whether the text of /proc/self/status tells of a seccomp filter.
+/// Whether the text of a thread's status in /proc tells of a seccomp filter.
 fn has_filter(status: &str) -> bool {
     status.lines().any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "2"))
 }

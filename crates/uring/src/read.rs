@@ -6,7 +6,6 @@ use proactor_core::{
     Accept, AcceptMany, AcceptManyEnded, Accepted, Connection, Done, Error, Handle, Kind, Outcome, Slot,
     Token,
 };
-use rustix::io::Errno;
 
 use crate::Uring;
 use crate::address;
@@ -41,7 +40,7 @@ impl Uring {
         let place = reply.place;
         let socket = match Requests::accepted(reply) {
             Ok(socket) => socket,
-            Err(reply) => return self.refused(place, Errno::from_raw_os_error(-reply.result), done),
+            Err(errno) => return self.refused(place, errno, done),
         };
         let result = self.requests.address(place).and_then(|address| {
             let handle = self.adopt_accepted(place, socket, done)?;
@@ -56,7 +55,7 @@ impl Uring {
         let (place, is_last) = (reply.place, reply.is_last);
         let socket = match Requests::accepted(reply) {
             Ok(socket) => socket,
-            Err(reply) => return self.refused(place, Errno::from_raw_os_error(-reply.result), done),
+            Err(errno) => return self.refused(place, errno, done),
         };
         let connection = address::peer(socket.as_fd()).and_then(|address| {
             let handle = self.adopt_accepted(place, socket, done)?;

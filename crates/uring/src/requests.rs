@@ -26,6 +26,7 @@ use proactor_core::{
     Slot, Token, Until,
 };
 use proactor_system::{MAX_TRANSFER, now};
+use rustix::io::Errno;
 
 use crate::address::Blocks;
 use crate::ring::Ring;
@@ -84,6 +85,14 @@ struct Task {
     /// Whether the kernel was only asked to wait until the descriptor is ready.
     is_poll: bool,
     is_canceled: bool,
+}
+
+/// The MSG flags of transfers.
+#[derive(Debug)]
+pub(crate) struct TransferFlags {
+    pub(crate) recv: i32,
+    pub(crate) send: i32,
+    pub(crate) send_all: i32,
 }
 
 /// One place of the table, and one line of the cache.
@@ -148,16 +157,16 @@ impl Request {
 
     /// The entry for what is left of the receive or send that is here.
     #[inline(always)]
-    fn transfer(&mut self, descriptor: BorrowedFd<'_>, send_all_flags: i32) -> Option<squeue::Entry> {
+    fn transfer(&mut self, descriptor: BorrowedFd<'_>, flags: &TransferFlags) -> Option<squeue::Entry> {
         let (task, buffer) = (self.task.as_ref()?, self.buffer.as_mut()?);
         let descriptor = Fd(descriptor.as_raw_fd());
         let done = task.extra as usize;
         let left = buffer.len().saturating_sub(done).min(MAX_TRANSFER) as u32;
         let first = buffer.as_mut_ptr().wrapping_add(done);
         Some(match task.kind {
-            Kind::Recv => opcode::Recv::new(descriptor, first, left).build(),
-            Kind::SendAll => opcode::Send::new(descriptor, first, left).flags(send_all_flags).build(),
-            _ => opcode::Send::new(descriptor, first, left).flags(libc::MSG_NOSIGNAL).build(),
+            Kind::Recv => opcode::Recv::new(descriptor, first, left).flags(flags.recv).build(),
+            Kind::SendAll => opcode::Send::new(descriptor, first, left).flags(flags.send_all).build(),
+            _ => opcode::Send::new(descriptor, first, left).flags(flags.send).build(),
         })
     }
 
@@ -211,8 +220,8 @@ pub(crate) enum Answer {
 pub(crate) struct Reply {
     pub(crate) place: Place,
     pub(crate) kind: Kind,
-    /// A negated error number, or what the operation gives.
-    pub(crate) result: i32,
+    /// What the operation gives.
+    pub(crate) result: Result<u32, Errno>,
     /// Whether it is the last, so that the request is held again.
     pub(crate) is_last: bool,
     /// Whether it only tells that the descriptor may be ready.
@@ -225,10 +234,9 @@ pub(crate) struct Requests {
     pub(crate) ring: Ring,
     table: Vec<Request>,
     blocks: Blocks,
-    /// What MSG flags a `SendAll` has.
-    send_all_flags: i32,
+    pub(crate) flags: TransferFlags,
     /// Whether one accept can go on for ever.
-    accepts_many: bool,
+    pub(crate) accepts_many: bool,
     /// Completions that named no request.
     strays: u64,
 }
@@ -245,7 +253,11 @@ impl Requests {
             ring,
             table: Vec::new(),
             blocks: Blocks::default(),
-            send_all_flags: libc::MSG_NOSIGNAL | wait_all,
+            flags: TransferFlags {
+                recv: 0,
+                send: libc::MSG_NOSIGNAL,
+                send_all: libc::MSG_NOSIGNAL | wait_all,
+            },
             accepts_many: false,
             strays: 0,
         };
@@ -328,10 +340,10 @@ impl Requests {
             operation => return Err(operation),
         };
         // An idle place has nothing to drop.
-        mem::forget(mem::replace(&mut request.buffer, Some(buffer)));
+        mem::forget(request.buffer.replace(buffer));
         let task = Task { token, handle, extra: 0, kind, is_poll: false, is_canceled: false };
-        mem::forget(mem::replace(&mut request.task, Some(task)));
-        let Some(entry) = request.transfer(descriptor, self.send_all_flags) else { return Ok(()) };
+        request.task = Some(task);
+        let Some(entry) = request.transfer(descriptor, &self.flags) else { return Ok(()) };
         let user_data = request.submitted(place);
         // SAFETY: the entry points to bytes of the buffer that is in the table now, and stays there while the kernel has
         // the task (see above). A buffer that is received into has its bytes to itself, as was checked.
@@ -404,7 +416,7 @@ impl Requests {
                 let (address, len) = self.blocks.for_reading(task.extra);
                 opcode::Connect::new(fd, address, len).build()
             }
-            _ => match request.transfer(descriptor, self.send_all_flags) {
+            _ => match request.transfer(descriptor, &self.flags) {
                 Some(entry) => entry,
                 None => return,
             },
@@ -504,7 +516,11 @@ impl Requests {
                 *round = round.wrapping_add(1);
             }
             let (kind, is_poll) = (task.kind, task.is_poll);
-            return Answer::Request(Reply { place, kind, result: entry.result(), is_last, is_poll });
+            let result = match entry.result() {
+                result @ 0.. => Ok(result as u32),
+                negated => Err(Errno::from_raw_os_error(-negated)),
+            };
+            return Answer::Request(Reply { place, kind, result, is_last, is_poll });
         }
         match entry.user_data() {
             WATCHED => return Answer::Watched { goes_on: !is_last },
@@ -522,18 +538,16 @@ impl Requests {
         }
     }
 
-    /// The socket that a reply to an accept brings, if it brings one.
+    /// The socket that a reply to an accept brings.
     ///
     /// # Errors
-    /// The reply, which is of something else, or of one that failed.
-    pub(crate) fn accepted(reply: Reply) -> Result<OwnedFd, Reply> {
+    /// Why it brings none; [`Errno::INVAL`] if it is a reply to something else.
+    pub(crate) fn accepted(reply: Reply) -> Result<OwnedFd, Errno> {
         let is_accept = matches!(reply.kind, Kind::Accept | Kind::AcceptMany);
-        if !is_accept || reply.is_poll || reply.result < 0 {
-            return Err(reply);
-        }
+        let socket = if is_accept && !reply.is_poll { reply.result? } else { return Err(Errno::INVAL) };
         // SAFETY: the kernel has opened it for this completion of an accept. Replies are made of completions only, one of
         // each, and this one is consumed.
-        Ok(unsafe { OwnedFd::from_raw_fd(reply.result) })
+        Ok(unsafe { OwnedFd::from_raw_fd(socket as i32) })
     }
 
     /// The address that belongs to the accept or connect that is held at `place`.
@@ -596,6 +610,20 @@ impl Requests {
             }
         }
         in_kernel
+    }
+
+    /// Has the kernel watch no longer.
+    #[cfg(test)]
+    pub(crate) fn end_watch(&mut self) {
+        let entry = opcode::AsyncCancel::new(WATCHED).build().user_data(CANCELED);
+        // SAFETY: the entry points to nothing.
+        unsafe { self.ring.push(&entry) };
+    }
+
+    /// Has the kernel's answer to what is submitted at `place` name nobody.
+    #[cfg(test)]
+    pub(crate) fn pretend_to_be_stuck(&mut self, place: Place) {
+        self.table[place.index()].round += 2;
     }
 
     /// Completions that named no request.

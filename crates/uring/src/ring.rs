@@ -27,7 +27,7 @@ pub(crate) struct Ring {
     /// What every wait has.
     wait_flags: EnterFlags,
     /// Whether the kernel takes a point in time where others take a duration.
-    takes_deadlines: bool,
+    pub(crate) takes_deadlines: bool,
     /// How many entries were pushed, by opcode.
     #[cfg(test)]
     pub(crate) pushed: std::collections::BTreeMap<u32, usize>,

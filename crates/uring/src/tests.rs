@@ -1,1 +1,198 @@
-//! The backend by itself, without a driver.
+//! The backend by itself, without a driver: what the kernel and it make of each other.
+
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::process::Command;
+use std::time::Duration;
+
+use io_uring::opcode;
+use proactor_core::{
+    AcceptMany, Backend, Buffer, Config, Done, Error, Handle, Operation, Outcome, Recv, SendAll, SentAll,
+    Slot, Token, Until,
+};
+
+use crate::Uring;
+use crate::open::Setup;
+
+mod accept;
+mod cancel;
+mod connect;
+mod ending;
+mod forbidden;
+mod hostile;
+mod queues;
+mod transfer;
+mod wait;
+
+/// The set-ups of older kernels that differ in what this backend does.
+const SETUPS: [Setup; 3] = [Setup::NoIndexArray, Setup::SingleIssuer, Setup::Plain];
+
+/// A backend with its queue.
+struct Rig {
+    backend: Uring,
+    done: Done,
+    tokens: u32,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Self::with(&Config::default(), Setup::NoIndexArray)
+    }
+
+    fn with(config: &Config, newest: Setup) -> Self {
+        let backend = Uring::open_with(config, newest).unwrap();
+        Self { backend, done: Done::new(), tokens: 0 }
+    }
+
+    /// With this many entries in the submission queue, and four times as many in the completion queue.
+    fn with_entries(entries: u32) -> Self {
+        Self::with(&Config::default().entries(entries), Setup::NoIndexArray)
+    }
+
+    fn attach(&mut self, descriptor: impl Into<OwnedFd>) -> Handle {
+        let handle = self.done.new_handle();
+        self.backend.attach(handle.slot(), descriptor.into()).map_err(|(error, _)| error).unwrap();
+        handle
+    }
+
+    /// Closes a handle as core does: the backend first, then the name is free.
+    fn close(&mut self, handle: Handle) {
+        self.backend.close(handle.slot()).unwrap();
+        self.done.discard_handle(handle);
+    }
+
+    fn start(&mut self, handle: Handle, operation: impl Into<Operation>) -> Token {
+        self.start_at(handle.slot(), operation)
+    }
+
+    fn start_at(&mut self, slot: Slot, operation: impl Into<Operation>) -> Token {
+        self.tokens += 1;
+        let token = Token { index: self.tokens, arming: 0 };
+        self.backend.start(token, slot, operation.into(), &mut self.done);
+        token
+    }
+
+    fn recv(&mut self, handle: Handle) -> Token {
+        self.start(handle, Recv { handle, buffer: Buffer::zeroed(16) })
+    }
+
+    fn send_all(&mut self, handle: Handle, buffer: impl Into<Buffer>) -> Token {
+        self.start(handle, SendAll { handle, buffer: buffer.into() })
+    }
+
+    fn accept_many(&mut self, listener: Handle) -> Token {
+        self.start(listener, AcceptMany { listener })
+    }
+
+    fn cancel(&mut self, token: Token, handle: Handle) -> bool {
+        self.backend.cancel(token, handle.slot(), &mut self.done)
+    }
+
+    /// Submits what is queued and takes what is complete, without waiting.
+    fn look(&mut self) {
+        self.backend.wait(Until::Now, &mut self.done).unwrap();
+    }
+
+    /// Waits until this many outcomes are there.
+    fn wait_for(&mut self, outcomes: usize) {
+        let deadline = self.backend.now() + Duration::from_secs(20);
+        while self.done.len() < outcomes {
+            assert!(self.backend.now() < deadline, "only {} of {outcomes} have completed", self.done.len());
+            self.backend.wait(Until::Deadline(deadline), &mut self.done).unwrap();
+        }
+    }
+
+    /// The next outcome, waited for.
+    fn next(&mut self) -> (Token, Outcome) {
+        self.wait_for(1);
+        self.done.pop().unwrap()
+    }
+
+    /// What the next outcome, a receive, has received.
+    fn received(&mut self) -> Result<Vec<u8>, Error> {
+        match self.next() {
+            (_, Outcome::Recv(received)) => {
+                let len = received.result?;
+                Ok(received.buffer[..len].to_vec())
+            }
+            other => panic!("expected a receive, got {other:?}"),
+        }
+    }
+
+    /// The next outcome, a send of everything.
+    fn sent_all(&mut self) -> SentAll {
+        match self.next() {
+            (_, Outcome::SendAll(sent)) => sent,
+            other => panic!("expected a send, got {other:?}"),
+        }
+    }
+
+    /// Two ends of a connection, the near one in the loop.
+    fn pair(&mut self) -> (Handle, TcpStream) {
+        let (near, far) = tcp_pair();
+        (self.attach(near), far)
+    }
+
+    /// Has transfers not wait in the kernel, so that they would block after all, as they do on some kernels.
+    fn never_wait(&mut self) {
+        let flags = &mut self.backend.requests.flags;
+        flags.recv |= libc::MSG_DONTWAIT;
+        flags.send |= libc::MSG_DONTWAIT;
+        flags.send_all |= libc::MSG_DONTWAIT;
+    }
+
+    /// How many entries with this opcode went to the ring.
+    fn pushed(&self, opcode: u8) -> usize {
+        self.backend.requests.ring.pushed.get(&u32::from(opcode)).copied().unwrap_or(0)
+    }
+
+    fn system_calls(&self) -> usize {
+        self.backend.requests.ring.enters.get()
+    }
+}
+
+const RECV: u8 = opcode::Recv::CODE;
+const SEND: u8 = opcode::Send::CODE;
+const ACCEPT: u8 = opcode::Accept::CODE;
+const CONNECT: u8 = opcode::Connect::CODE;
+const POLL: u8 = opcode::PollAdd::CODE;
+const CANCEL: u8 = opcode::AsyncCancel::CODE;
+
+fn tcp_pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (client, listener.accept().unwrap().0)
+}
+
+/// Why an outcome failed, if it did.
+fn error(outcome: &Outcome) -> Option<Error> {
+    match outcome {
+        Outcome::Nop(done) => done.error(),
+        Outcome::Timer(expired) => expired.error(),
+        Outcome::Accept(accepted) => accepted.error(),
+        Outcome::AcceptManyEnded(ended) => Some(ended.error),
+        Outcome::Connect(connected) => connected.error(),
+        Outcome::Recv(received) => received.error(),
+        Outcome::Send(sent) => sent.error(),
+        Outcome::SendAll(sent) => sent.error(),
+        Outcome::Shutdown(shut) => shut.error(),
+        Outcome::Close(closed) => closed.error(),
+        _ => None,
+    }
+}
+
+/// Whether this process is the child of [`in_a_child`].
+fn is_child(test: &str) -> bool {
+    std::env::var_os("PROACTOR_URING_TEST_CHILD").is_some_and(|child| child == *test)
+}
+
+/// Runs the test of this name, and no other, in a process of its own, which it may change as it likes.
+fn in_a_child(test: &str) {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "--nocapture", "--test-threads", "1", test])
+        .env("PROACTOR_URING_TEST_CHILD", test)
+        .output()
+        .unwrap();
+    let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && text.contains("1 passed"), "{text}\n{errors}");
+}

@@ -9,25 +9,27 @@ use crate::Uring;
 use crate::requests::Place;
 
 impl Uring {
-    pub(crate) fn sent(&mut self, place: Place, result: i32, done: &mut Done) {
-        if result < 0 {
-            return self.refused(place, Errno::from_raw_os_error(-result), done);
-        }
+    pub(crate) fn sent(&mut self, place: Place, result: Result<u32, Errno>, done: &mut Done) {
+        let sent = match result {
+            Ok(sent) => sent as usize,
+            Err(errno) => return self.refused(place, errno, done),
+        };
         if let Some(finished) = self.requests.take(place) {
-            let (handle, buffer, result) = (finished.handle, finished.buffer, Ok(result as usize));
-            done.push(finished.token, Outcome::Send(Sent { handle, buffer, result }));
+            let (handle, buffer) = (finished.handle, finished.buffer);
+            done.push(finished.token, Outcome::Send(Sent { handle, buffer, result: Ok(sent) }));
         }
     }
 
     /// A send of everything that has not sent everything.
-    pub(crate) fn sent_some(&mut self, place: Place, result: i32, done: &mut Done) {
-        if result < 0 {
-            return self.refused(place, Errno::from_raw_os_error(-result), done);
-        }
-        self.requests.add_transferred(place, result as u32);
+    pub(crate) fn sent_some(&mut self, place: Place, result: Result<u32, Errno>, done: &mut Done) {
+        let sent = match result {
+            Ok(sent) => sent,
+            Err(errno) => return self.refused(place, errno, done),
+        };
+        self.requests.add_transferred(place, sent);
         if self.requests.is_canceled(place) {
             self.fail(place, Error::Canceled, done);
-        } else if result == 0 {
+        } else if sent == 0 {
             // A system that takes none of some bytes, without a reason, will not take them the next time.
             self.fail(place, Errno::IO.into(), done);
         } else {
@@ -46,10 +48,31 @@ impl Uring {
         }
     }
 
-    pub(crate) fn connected(&mut self, place: Place, result: i32, done: &mut Done) {
-        if result < 0 {
-            return self.refused(place, Errno::from_raw_os_error(-result), done);
+    pub(crate) fn connected(&mut self, place: Place, result: Result<u32, Errno>, done: &mut Done) {
+        match result {
+            Ok(_) => self.finish_connect(place, done),
+            // It goes on, and to begin it again would be refused.
+            Err(Errno::INTR | Errno::AGAIN | Errno::INPROGRESS) if !self.requests.is_canceled(place) => {
+                self.poll(place, done);
+            }
+            Err(errno) => self.refused(place, errno, done),
         }
+    }
+
+    /// What became of a connect that was left to itself.
+    pub(crate) fn connect_decided(&mut self, place: Place, done: &mut Done) {
+        let decided = self.descriptors.get(place.slot()).and_then(|descriptor| {
+            proactor_system::take_error(descriptor.as_fd())?;
+            proactor_system::is_connected(descriptor.as_fd())
+        });
+        match decided {
+            Ok(true) => self.finish_connect(place, done),
+            Ok(false) => self.fail(place, Errno::NOTCONN.into(), done),
+            Err(error) => self.fail(place, error, done),
+        }
+    }
+
+    fn finish_connect(&mut self, place: Place, done: &mut Done) {
         let Ok(address) = self.requests.address(place) else { return };
         if let Some(finished) = self.requests.take(place) {
             let handle = finished.handle;
