@@ -208,8 +208,6 @@ impl Uring {
         let place = reply.place;
         if reply.result == Err(Errno::CANCELED) || self.requests.is_canceled(place) {
             self.fail(place, Error::Canceled, done);
-        } else if reply.kind == Kind::Connect {
-            self.connect_decided(place, done);
         } else {
             // A poll that has failed makes the operation fail as well, and that says better why.
             self.resubmit(place, done);

@@ -447,6 +447,10 @@ impl Requests {
         let (user_data, in_kernel) = (request.user_data(place), request.is_in_kernel());
         let Some(task) = request.task.as_mut().filter(|task| in_kernel && !task.is_canceled) else { return };
         task.is_canceled = true;
+        self.cancel_user_data(user_data);
+    }
+
+    fn cancel_user_data(&mut self, user_data: u64) {
         let entry = opcode::AsyncCancel::new(user_data).build().user_data(CANCELED);
         // SAFETY: the entry points to nothing.
         unsafe { self.ring.push(&entry) };
@@ -615,9 +619,13 @@ impl Requests {
     /// Has the kernel watch no longer.
     #[cfg(test)]
     pub(crate) fn end_watch(&mut self) {
-        let entry = opcode::AsyncCancel::new(WATCHED).build().user_data(CANCELED);
-        // SAFETY: the entry points to nothing.
-        unsafe { self.ring.push(&entry) };
+        self.cancel_user_data(WATCHED);
+    }
+
+    /// Has the kernel end what it does at `place`, without a word to anyone.
+    #[cfg(test)]
+    pub(crate) fn end_in_kernel(&mut self, place: Place) {
+        self.cancel_user_data(self.table[place.index()].user_data(place));
     }
 
     /// Has the kernel's answer to what is submitted at `place` name nobody.

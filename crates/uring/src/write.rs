@@ -50,29 +50,14 @@ impl Uring {
 
     pub(crate) fn connected(&mut self, place: Place, result: Result<u32, Errno>, done: &mut Done) {
         match result {
-            Ok(_) => self.finish_connect(place, done),
-            // It goes on, and to begin it again would be refused.
+            Ok(_) => {}
+            // It goes on. Asked for again before it is decided it would be refused; after that, the kernel answers about
+            // the one under way.
             Err(Errno::INTR | Errno::AGAIN | Errno::INPROGRESS) if !self.requests.is_canceled(place) => {
-                self.poll(place, done);
+                return self.poll(place, done);
             }
-            Err(errno) => self.refused(place, errno, done),
+            Err(errno) => return self.refused(place, errno, done),
         }
-    }
-
-    /// What became of a connect that was left to itself.
-    pub(crate) fn connect_decided(&mut self, place: Place, done: &mut Done) {
-        let decided = self.descriptors.get(place.slot()).and_then(|descriptor| {
-            proactor_system::take_error(descriptor.as_fd())?;
-            proactor_system::is_connected(descriptor.as_fd())
-        });
-        match decided {
-            Ok(true) => self.finish_connect(place, done),
-            Ok(false) => self.fail(place, Errno::NOTCONN.into(), done),
-            Err(error) => self.fail(place, error, done),
-        }
-    }
-
-    fn finish_connect(&mut self, place: Place, done: &mut Done) {
         let Ok(address) = self.requests.address(place) else { return };
         if let Some(finished) = self.requests.take(place) {
             let handle = finished.handle;
