@@ -169,6 +169,9 @@ fn address_sanitizer(workspace: &Workspace) -> Result<()> {
         command.env_remove(variable);
     }
     let programs = executables::build(workspace, &mut command, Programs::Tests)?;
+    // Frames on a stack of the sanitizer's own would look like depth to the cases that measure depth.
+    let one_stack = |program: Executable| program.with("ASAN_OPTIONS", "detect_stack_use_after_return=0");
+    let programs: Vec<_> = programs.into_iter().map(one_stack).collect();
     let backends = conformance::expected(workspace.root());
     let mut failed = Vec::new();
     for program in programs.iter().filter(|program| !program.folder.ends_with("xtask")) {

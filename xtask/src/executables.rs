@@ -25,13 +25,21 @@ pub(crate) struct Executable {
     pub(crate) target: String,
     pub(crate) path: PathBuf,
     package_folder: PathBuf,
+    environment: Vec<(&'static str, &'static str)>,
 }
 
 impl Executable {
+    /// The same, to be run with an environment variable set.
+    pub(crate) fn with(mut self, variable: &'static str, value: &'static str) -> Self {
+        self.environment.push((variable, value));
+        self
+    }
+
     /// A command that runs it as `cargo test` would.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.path);
         command.current_dir(&self.package_folder).env("CARGO_MANIFEST_DIR", &self.package_folder);
+        command.envs(self.environment.iter().copied());
         command
     }
 
@@ -44,7 +52,7 @@ impl Executable {
     #[cfg(test)]
     pub(crate) fn for_test(folder: &str, target: &str, path: PathBuf) -> Self {
         let package_folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        Self { folder: folder.into(), target: target.into(), path, package_folder }
+        Self { folder: folder.into(), target: target.into(), path, package_folder, environment: Vec::new() }
     }
 }
 
@@ -128,7 +136,8 @@ fn parse(root: &Path, output: &str, programs: Programs) -> Result<Vec<Executable
         }
         let package_folder = manifest.parent().map(Path::to_path_buf).unwrap_or_default();
         let folder = package_folder.strip_prefix(root).unwrap_or(&package_folder).to_path_buf();
-        executables.push(Executable { folder, target: target.name, path, package_folder });
+        let environment = Vec::new();
+        executables.push(Executable { folder, target: target.name, path, package_folder, environment });
     }
     executables.sort_by(|a, b| (&a.folder, &a.target).cmp(&(&b.folder, &b.target)));
     Ok(executables)
