@@ -24,7 +24,7 @@ pub(crate) fn run(run: &ChildRun) -> Result<()> {
     let figures = match run.program.kind {
         Kind::Ours => match run.program.mechanism {
             Mechanism::Epoll => ours::run::<proactor_epoll::Epoll>(run.workload, run.count, &cores)?,
-            Mechanism::Uring => return Err("not yet".into()),
+            Mechanism::Uring => ours::run::<proactor_uring::Uring>(run.workload, run.count, &cores)?,
         },
         Kind::Floor => floor::run(&run.program, run.workload, run.count, &cores)?,
     };

@@ -91,7 +91,9 @@ fn measure(selection: &Selection, workload: Workload, cores: u32) -> Result<Vec<
     for round in 1..=selection.runs {
         eprintln!("{workload}, {place}: round {round} of {}", selection.runs);
         for (run, figures) in &mut runs {
-            figures.push(child::start(run, &[], LIMIT)?);
+            let measured = child::start(run, &[], LIMIT)?;
+            run.count = recalibrated(run, &measured, selection);
+            figures.push(measured);
         }
     }
     Ok(runs.iter().flat_map(|(run, figures)| rows(workload, run.program, cores, figures)).collect())
@@ -108,6 +110,16 @@ fn calibrate(mut run: ChildRun, target: Duration) -> Result<u64> {
         }
         run.count *= 10;
     }
+}
+
+/// The number of operations for the next round. Two threads may go ten times slower than they did when calibrating; then
+/// the next rounds get fewer operations.
+fn recalibrated(run: &ChildRun, measured: &Figures, selection: &Selection) -> u64 {
+    if selection.full || !run.workload.family.is_calibrated() || measured.elapsed < 2 * TARGET {
+        return run.count;
+    }
+    let scale = TARGET.as_secs_f64() / measured.elapsed.as_secs_f64();
+    ((run.count as f64 * scale) as u64).max(FIRST)
 }
 
 /// What is reported of a program's runs: one row per figure.

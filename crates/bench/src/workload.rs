@@ -218,13 +218,14 @@ const URING_FLOOR_MESSAGE: Program = Program::floor(FLOOR_MESSAGE, Mechanism::Ur
 
 /// This library.
 const EPOLL: Program = Program { name: "proactor", mechanism: Mechanism::Epoll, kind: Kind::Ours };
+const URING: Program = Program { name: "proactor", mechanism: Mechanism::Uring, kind: Kind::Ours };
 
 /// The programs that run `family`, those of one mechanism next to each other.
 pub(crate) fn programs(family: Family) -> &'static [Program] {
     match family {
-        Family::TcpPingPong => &[EPOLL, EPOLL_FLOOR, URING_FLOOR, URING_FLOOR_MULTISHOT],
-        Family::Async => &[EPOLL, EPOLL_FLOOR, URING_FLOOR, URING_FLOOR_MESSAGE],
-        _ => &[EPOLL, EPOLL_FLOOR, URING_FLOOR],
+        Family::TcpPingPong => &[EPOLL, EPOLL_FLOOR, URING, URING_FLOOR, URING_FLOOR_MULTISHOT],
+        Family::Async => &[EPOLL, EPOLL_FLOOR, URING, URING_FLOOR, URING_FLOOR_MESSAGE],
+        _ => &[EPOLL, EPOLL_FLOOR, URING, URING_FLOOR],
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 /// Programs by backend, and the workloads of each.
 const PROGRAMS: &[(&str, &str, &[&str])] = &[
     ("proactor", "epoll", EVERY_FAMILY),
+    ("proactor", "uring", EVERY_FAMILY),
     ("floor", "epoll", EVERY_FAMILY),
     ("floor", "uring", EVERY_FAMILY),
     ("floor-multishot", "uring", &["tcp-ping-pong-1", "tcp-ping-pong-64"]),
