@@ -6,16 +6,15 @@ use std::marker::PhantomData;
 use std::os::fd::AsFd;
 
 use proactor_core::{
-    Accept, AcceptMany, Backend, Buffer, Capabilities, Config, Connect, Control, Done, Error, Family, Handle,
-    Kind, NopDone, Operation, Outcome, OwnedDescriptor, Received, Recv, Reply, Send, SendAll, Sent, SentAll,
-    Slot, Time, Token, Until,
+    Backend, Buffer, Capabilities, Config, Control, Done, Error, Family, Kind, NopDone, Outcome,
+    OwnedDescriptor, Received, Reply, Sent, SentAll, ShutDown, Slot, Time, Token, Until,
 };
 use proactor_system::{self as system, DescriptorKind, EventWaker, Mode, Transport};
 use rustix::io::Errno;
 
 use crate::descriptors::{Descriptor, Descriptors};
 use crate::open::{self, Setup};
-use crate::requests::{self, Answer, Finished, Place, Requests, Unread};
+use crate::requests::{self, Answer, Place, Requests, Unread};
 use crate::ring::Ring;
 
 /// The backend over io_uring.
@@ -86,61 +85,73 @@ impl Uring {
         self.descriptors.remove(slot)
     }
 
-    /// Starts a receive or a send.
+    /// Hands a receive or a send with a buffer that is not empty to the kernel. Returns whether it did.
     #[inline(always)]
-    fn transfer(&mut self, place: Place, slot: Slot, token: Token, operation: Operation, done: &mut Done) {
-        let is_empty = match &operation {
-            Operation::Recv(recv) => recv.buffer.is_empty(),
-            Operation::SendAll(send) => send.buffer.is_empty(),
-            _ => true,
+    fn transfer(&mut self, slot: Slot, place: Place, task: (Token, Kind), buffer: &mut Buffer) -> bool {
+        let descriptor = self.descriptors.get(slot);
+        !buffer.is_empty()
+            && descriptor
+                .is_ok_and(|descriptor| self.requests.begin_transfer(place, descriptor.as_fd(), task, buffer))
+    }
+
+    /// Starts what is no transfer, or one that [`transfer`](Self::transfer) did not take.
+    #[inline(never)]
+    fn start_other(&mut self, token: Token, slot: Slot, done: &mut Done) {
+        let started = match done.undecided(token) {
+            Some(Outcome::Recv(received)) => {
+                let task = (token, Kind::Recv);
+                self.transfer_specially(slot, Place::reading(slot), task, &mut received.buffer)
+            }
+            Some(Outcome::Send(sent)) => {
+                let task = (token, Kind::Send);
+                self.transfer_specially(slot, Place::writing(slot), task, &mut sent.buffer)
+            }
+            Some(Outcome::SendAll(sent)) => {
+                let task = (token, Kind::SendAll);
+                self.transfer_specially(slot, Place::writing(slot), task, &mut sent.buffer)
+            }
+            Some(Outcome::Accept(_)) => self.accept(token, slot, Kind::Accept),
+            Some(Outcome::AcceptManyEnded(_)) => self.accept(token, slot, Kind::AcceptMany),
+            Some(Outcome::Connect(connected)) => self.connect(token, slot, connected),
+            Some(Outcome::Shutdown(shut_down)) => self.shutdown(slot, shut_down),
+            Some(Outcome::Nop(_)) => Ok(Started::Done),
+            // Core's own, and what this backend does not know yet.
+            Some(_) => Err(Error::Unsupported),
+            None => return,
         };
-        let Some(descriptor) = self.descriptors.get(slot).ok().filter(|_| !is_empty) else {
-            return self.start_other(token, slot, operation, done);
-        };
-        match self.requests.begin_transfer(place, descriptor.as_fd(), token, operation) {
-            Ok(()) => self.reap_if_crowded(done),
-            Err(operation) => self.start_other(token, slot, operation, done),
+        match started {
+            Ok(Started::Submitted) => {}
+            Ok(Started::Done) => {
+                done.undecided(token).into_iter().for_each(set_done);
+                done.decided(token);
+            }
+            Err(error) => {
+                done.undecided(token).into_iter().for_each(|outcome| outcome.set_error(error));
+                done.decided(token);
+            }
         }
     }
 
-    /// Starts a receive or a send that cannot be handed to the kernel as it is.
-    #[cold]
-    #[inline(never)]
     fn transfer_specially(
         &mut self,
-        place: Place,
         slot: Slot,
-        token: Token,
-        operation: Operation,
-        done: &mut Done,
-    ) {
-        let (kind, handle, buffer) = match operation {
-            Operation::Recv(Recv { handle, buffer }) => (Kind::Recv, handle, buffer),
-            Operation::Send(Send { handle, buffer }) => (Kind::Send, handle, buffer),
-            Operation::SendAll(SendAll { handle, buffer }) => (Kind::SendAll, handle, buffer),
-            operation => return done.push(token, operation.fail(Error::Unsupported)),
-        };
-        let result = match self.descriptors.get(slot) {
-            Err(error) => Err(error),
-            Ok(_) if !self.requests.is_idle(place) => Err(Error::Busy),
-            Ok(_) if kind == Kind::Recv && !buffer.is_writable() => Err(Error::ReadOnlyBuffer),
+        place: Place,
+        (token, kind): (Token, Kind),
+        buffer: &mut Buffer,
+    ) -> Result<Started, Error> {
+        let descriptor = self.descriptors.get(slot)?;
+        if !self.requests.is_idle(place) {
+            return Err(Error::Busy);
+        }
+        if kind == Kind::Recv && !buffer.is_writable() {
+            return Err(Error::ReadOnlyBuffer);
+        }
+        if buffer.is_empty() && descriptor.takes_bytes() {
             // The kernel would wait for bytes that there is no room for.
-            Ok(descriptor) if buffer.is_empty() && descriptor.takes_bytes() => Ok(0),
-            Ok(descriptor) => {
-                let operation = match kind {
-                    Kind::Recv => Operation::Recv(Recv { handle, buffer }),
-                    Kind::Send => Operation::Send(Send { handle, buffer }),
-                    _ => Operation::SendAll(SendAll { handle, buffer }),
-                };
-                if let Err(operation) =
-                    self.requests.begin_transfer(place, descriptor.as_fd(), token, operation)
-                {
-                    done.push(token, operation.fail(Error::Busy));
-                }
-                return;
-            }
-        };
-        done.push(token, transferred(kind, handle, buffer, result));
+            return Ok(Started::Done);
+        }
+        let begun = self.requests.begin_transfer(place, descriptor.as_fd(), (token, kind), buffer);
+        if begun { Ok(Started::Submitted) } else { Err(Error::Busy) }
     }
 
     /// Submits again what is held at `place`.
@@ -164,26 +175,7 @@ impl Uring {
     #[cold]
     #[inline(never)]
     pub(crate) fn fail(&mut self, place: Place, error: Error, done: &mut Done) {
-        let address = self.requests.address(place);
-        let Some(finished) = self.requests.take(place) else { return };
-        let Finished { token, handle, buffer, transferred, .. } = finished;
-        let outcome = match finished.kind {
-            Kind::Recv => Operation::Recv(Recv { handle, buffer }).fail(error),
-            Kind::Send => Operation::Send(Send { handle, buffer }).fail(error),
-            Kind::SendAll => Outcome::SendAll(SentAll { handle, buffer, transferred, result: Err(error) }),
-            Kind::Accept => Operation::Accept(Accept { listener: handle }).fail(error),
-            Kind::AcceptMany => {
-                let error = if finished.is_unsupported { Error::Unsupported } else { error };
-                Operation::AcceptMany(AcceptMany { listener: handle }).fail(error)
-            }
-            Kind::Connect => {
-                let Ok(address) = address else { return };
-                Operation::Connect(Connect { handle, address }).fail(error)
-            }
-            // Nothing else is ever begun.
-            _ => return,
-        };
-        done.push(token, outcome);
+        self.requests.end(place, done, |outcome| outcome.set_error(error));
     }
 
     /// Goes on after the kernel has refused what is held at `place`: tries again what only has to be, ends the rest.
@@ -242,32 +234,19 @@ impl Uring {
         let (place, result) = (reply.place, reply.result);
         match (reply.kind, result) {
             (Kind::Recv, Err(errno)) => self.refused(place, errno, done),
+            (Kind::Recv, Ok(bytes)) => self.requests.end(place, done, |outcome| {
+                if let Outcome::Recv(received) = outcome {
+                    received.result = Ok(bytes as usize);
+                }
+            }),
             (Kind::SendAll, result) => self.sent_some(place, result, done),
             (Kind::Send, result) => self.sent(place, result, done),
             (Kind::Connect, result) => self.connected(place, result, done),
             (Kind::Accept, _) => self.accepted(reply, done),
             (Kind::AcceptMany, _) => self.accepted_many(reply, done),
-            // A receive that received was pushed already, and nothing else is ever begun.
+            // Nothing else is ever begun.
             _ => {}
         }
-    }
-
-    #[inline(never)]
-    fn start_other(&mut self, token: Token, slot: Slot, operation: Operation, done: &mut Done) {
-        match operation {
-            Operation::Recv(_) => self.transfer_specially(Place::reading(slot), slot, token, operation, done),
-            Operation::SendAll(_) | Operation::Send(_) => {
-                self.transfer_specially(Place::writing(slot), slot, token, operation, done);
-            }
-            Operation::Accept(operation) => self.accept(token, slot, operation, done),
-            Operation::AcceptMany(operation) => self.accept_many(token, slot, operation, done),
-            Operation::Connect(operation) => self.connect(token, slot, operation, done),
-            Operation::Shutdown(operation) => self.shutdown(token, slot, operation, done),
-            Operation::Nop(_) => done.push(token, Outcome::Nop(NopDone { result: Ok(()) })),
-            // Core's own, and what this backend does not know yet.
-            operation => done.push(token, operation.fail(Error::Unsupported)),
-        }
-        self.reap_if_crowded(done);
     }
 
     /// After something was queued: if the queue was full, completions may have piled up.
@@ -334,13 +313,21 @@ impl Backend for Uring {
 
     #[inline]
     fn start(&mut self, token: Token, slot: Slot, done: &mut Done) {
-        // Out of core's reach from here on: the kernel may write to its buffer.
-        let Some(operation) = done.take(token) else { return };
-        match &operation {
-            Operation::Recv(_) => self.transfer(Place::reading(slot), slot, token, operation, done),
-            Operation::SendAll(_) => self.transfer(Place::writing(slot), slot, token, operation, done),
-            _ => self.start_other(token, slot, operation, done),
+        let begun = match done.undecided(token) {
+            Some(Outcome::Recv(received)) => {
+                let task = (token, Kind::Recv);
+                self.transfer(slot, Place::reading(slot), task, &mut received.buffer)
+            }
+            Some(Outcome::SendAll(sent)) => {
+                let task = (token, Kind::SendAll);
+                self.transfer(slot, Place::writing(slot), task, &mut sent.buffer)
+            }
+            _ => false,
+        };
+        if !begun {
+            self.start_other(token, slot, done);
         }
+        self.reap_if_crowded(done);
     }
 
     fn cancel(&mut self, token: Token, slot: Slot, done: &mut Done) -> bool {
@@ -373,12 +360,22 @@ impl Backend for Uring {
     }
 }
 
-/// The outcome of a transfer that was not handed to the kernel.
-fn transferred(kind: Kind, handle: Handle, buffer: Buffer, result: Result<usize, Error>) -> Outcome {
-    match kind {
-        Kind::Recv => Outcome::Recv(Received { handle, buffer, result }),
-        Kind::Send => Outcome::Send(Sent { handle, buffer, result }),
-        _ => Outcome::SendAll(SentAll { handle, buffer, transferred: 0, result: result.map(drop) }),
+/// What became of an operation that was to be started.
+pub(crate) enum Started {
+    /// The kernel has it.
+    Submitted,
+    /// It is done, without a reason to fail.
+    Done,
+}
+
+/// Fills in that it went well, for what was done at once.
+fn set_done(outcome: &mut Outcome) {
+    match outcome {
+        Outcome::Recv(Received { result, .. }) | Outcome::Send(Sent { result, .. }) => *result = Ok(0),
+        Outcome::SendAll(SentAll { result, .. })
+        | Outcome::Shutdown(ShutDown { result, .. })
+        | Outcome::Nop(NopDone { result }) => *result = Ok(()),
+        _ => {}
     }
 }
 

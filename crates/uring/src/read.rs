@@ -1,39 +1,25 @@
-//! Operations that read: accept and receive.
+//! Operations that read: accept. A receive needs nothing of its own.
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use proactor_core::{
-    Accept, AcceptMany, AcceptManyEnded, Accepted, Connection, Done, Error, Handle, Kind, Outcome, Slot,
-    Token,
-};
+use proactor_core::{Connection, Done, Error, Handle, Kind, Outcome, Slot, Token};
 
 use crate::Uring;
 use crate::address;
+use crate::backend::Started;
 use crate::descriptors::Descriptor;
 use crate::requests::{Place, Reply, Requests};
 
 impl Uring {
-    pub(crate) fn accept(&mut self, token: Token, slot: Slot, operation: Accept, done: &mut Done) {
-        let Accept { listener } = operation;
-        if let Err(error) = self.begin_accept(slot, (token, listener, Kind::Accept)) {
-            done.push(token, Outcome::Accept(Accepted { listener, result: Err(error) }));
-        }
-    }
-
-    pub(crate) fn accept_many(&mut self, token: Token, slot: Slot, operation: AcceptMany, done: &mut Done) {
-        let AcceptMany { listener } = operation;
-        if let Err(error) = self.begin_accept(slot, (token, listener, Kind::AcceptMany)) {
-            done.push(token, Outcome::AcceptManyEnded(AcceptManyEnded { listener, error }));
-        }
-    }
-
-    fn begin_accept(&mut self, slot: Slot, task: (Token, Handle, Kind)) -> Result<(), Error> {
+    /// Starts to accept one connection, or many.
+    pub(crate) fn accept(&mut self, token: Token, slot: Slot, kind: Kind) -> Result<Started, Error> {
         let listener = self.descriptors.get(slot)?;
         if listener.is_local() {
             // Better than to accept a connection and then to have no name for its peer.
             return Err(Error::Unsupported);
         }
-        self.requests.begin_accept(Place::reading(slot), listener.as_fd(), task)
+        self.requests.begin_accept(Place::reading(slot), listener.as_fd(), (token, kind))?;
+        Ok(Started::Submitted)
     }
 
     pub(crate) fn accepted(&mut self, reply: Reply, done: &mut Done) {
@@ -46,9 +32,11 @@ impl Uring {
             let handle = self.adopt_accepted(place, socket, done)?;
             Ok((handle, address))
         });
-        if let Some(finished) = self.requests.take(place) {
-            done.push(finished.token, Outcome::Accept(Accepted { listener: finished.handle, result }));
-        }
+        self.requests.end(place, done, |outcome| {
+            if let Outcome::Accept(accepted) = outcome {
+                accepted.result = result;
+            }
+        });
     }
 
     pub(crate) fn accepted_many(&mut self, reply: Reply, done: &mut Done) {

@@ -4,8 +4,9 @@
 //! the moment when an entry is queued until the entry's last completion was popped. That memory is safe from everyone
 //! else because of what this file does, whatever its callers do:
 //!
-//! - A request is submitted from its place in the table, and [`take`](Requests::take) is the only way out of there, shut
-//!   while the kernel has it. Nothing else gives access to a buffer or a block.
+//! - A request is submitted from its place in the table, into which its buffer was taken out of core's reach, and
+//!   [`end`](Requests::end) is the only way out of there, shut while the kernel has it. Nothing else gives access to a
+//!   buffer or a block.
 //! - A place that is not idle takes no other request, and a request is queued once at a time.
 //! - Only a completion that names a place and its present generation, and says that it is the last, makes the request's
 //!   memory ours again.
@@ -22,8 +23,7 @@ use std::time::Duration;
 use io_uring::types::Fd;
 use io_uring::{cqueue, opcode, squeue};
 use proactor_core::{
-    Address, Buffer, Done, Error, Handle, Kind, Operation, Outcome, Received, Recv, Send, SendAll, SentAll,
-    Slot, Token, Until,
+    Address, Buffer, Done, Error, Kind, Outcome, Received, Sent, SentAll, Slot, Token, Until,
 };
 use proactor_system::{MAX_TRANSFER, now};
 use rustix::io::Errno;
@@ -77,7 +77,6 @@ impl Place {
 #[derive(Debug)]
 struct Task {
     token: Token,
-    handle: Handle,
     /// The number of the address block of an accept or a connect; the bytes that a `SendAll` has sent so far; whether an
     /// `AcceptMany` ends because its connections cannot be named.
     extra: u32,
@@ -85,6 +84,12 @@ struct Task {
     /// Whether the kernel was only asked to wait until the descriptor is ready.
     is_poll: bool,
     is_canceled: bool,
+}
+
+impl Task {
+    const fn new(token: Token, kind: Kind, extra: u32) -> Self {
+        Self { token, extra, kind, is_poll: false, is_canceled: false }
+    }
 }
 
 /// The MSG flags of transfers.
@@ -99,8 +104,8 @@ pub(crate) struct TransferFlags {
 #[derive(Debug)]
 #[repr(align(64))]
 struct Request {
-    /// That of a receive or a send.
-    buffer: Option<Buffer>,
+    /// That of a receive or a send; otherwise the empty one, which its operation has in the meantime.
+    buffer: Buffer,
     /// None in an idle place.
     task: Option<Task>,
     /// Goes up when the task is submitted, and when its last completion was popped: odd while the kernel has it.
@@ -110,7 +115,9 @@ struct Request {
 const _: () = assert!(size_of::<Request>() == 64);
 
 impl Request {
-    const IDLE: Self = Self { buffer: None, task: None, round: 0 };
+    fn idle() -> Self {
+        Self { buffer: Buffer::default(), task: None, round: 0 }
+    }
 
     #[inline(always)]
     const fn is_in_kernel(&self) -> bool {
@@ -129,45 +136,52 @@ impl Request {
         self.round == (entry.user_data() >> 32) as u32
     }
 
-    /// Takes the outcome of what the kernel has, if this is the completion of a receive, or of a send of everything, that
-    /// has gone as it should; nothing changes otherwise.
+    /// Decides what the kernel has, if this is the completion of a receive, or of a send of everything, that has gone as
+    /// it should; nothing changes otherwise. Returns whether it was.
     #[inline(always)]
-    fn finish_transfer(&mut self, entry: &cqueue::Entry) -> Option<(Token, Outcome)> {
-        let task = self.task.as_ref().filter(|task| !task.is_poll)?;
-        if entry.result() < 0 || cqueue::more(entry.flags()) {
-            return None;
+    fn finish_transfer(&mut self, entry: &cqueue::Entry, done: &mut Done) -> bool {
+        let Some(task) = self.task.as_ref().filter(|task| !task.is_poll) else { return false };
+        let (token, result) = (task.token, entry.result());
+        if result < 0 || cqueue::more(entry.flags()) {
+            return false;
         }
-        let (token, handle, result) = (task.token, task.handle, entry.result() as usize);
-        let outcome = match task.kind {
-            Kind::Recv => {
-                let buffer = self.buffer.take()?;
-                Outcome::Recv(Received { handle, buffer, result: Ok(result) })
+        match (task.kind, done.undecided(token)) {
+            (Kind::Recv, Some(Outcome::Recv(received))) => {
+                mem::swap(&mut self.buffer, &mut received.buffer);
+                received.result = Ok(result as usize);
             }
-            Kind::SendAll => {
-                let transferred = task.extra as usize + result;
-                let buffer = self.buffer.take_if(|buffer| buffer.len() == transferred)?;
-                Outcome::SendAll(SentAll { handle, buffer, transferred, result: Ok(()) })
+            (Kind::SendAll, Some(Outcome::SendAll(sent)))
+                if task.extra as usize + result as usize == self.buffer.len() =>
+            {
+                mem::swap(&mut self.buffer, &mut sent.buffer);
+                sent.transferred = task.extra as usize + result as usize;
+                sent.result = Ok(());
             }
-            _ => return None,
-        };
+            _ => return false,
+        }
         self.task = None;
         self.round = self.round.wrapping_add(1);
-        Some((token, outcome))
+        done.decided(token);
+        true
     }
 
     /// The entry for what is left of the receive or send that is here.
     #[inline(always)]
-    fn transfer(&mut self, descriptor: BorrowedFd<'_>, flags: &TransferFlags) -> Option<squeue::Entry> {
-        let (task, buffer) = (self.task.as_ref()?, self.buffer.as_mut()?);
+    fn transfer(
+        &mut self,
+        descriptor: BorrowedFd<'_>,
+        kind: Kind,
+        transferred: u32,
+        flags: &TransferFlags,
+    ) -> squeue::Entry {
         let descriptor = Fd(descriptor.as_raw_fd());
-        let done = task.extra as usize;
-        let left = buffer.len().saturating_sub(done).min(MAX_TRANSFER) as u32;
-        let first = buffer.as_mut_ptr().wrapping_add(done);
-        Some(match task.kind {
+        let left = self.buffer.len().saturating_sub(transferred as usize).min(MAX_TRANSFER) as u32;
+        let first = self.buffer.as_mut_ptr().wrapping_add(transferred as usize);
+        match kind {
             Kind::Recv => opcode::Recv::new(descriptor, first, left).flags(flags.recv).build(),
             Kind::SendAll => opcode::Send::new(descriptor, first, left).flags(flags.send_all).build(),
             _ => opcode::Send::new(descriptor, first, left).flags(flags.send).build(),
-        })
+        }
     }
 
     /// Gives the task to the kernel. Returns what its completions will name, which no other's ever did.
@@ -181,20 +195,6 @@ impl Request {
     const fn user_data(&self, place: Place) -> u64 {
         (self.round as u64) << 32 | place.0 as u64
     }
-}
-
-/// What comes out of the table when the kernel is done.
-#[derive(Debug)]
-pub(crate) struct Finished {
-    pub(crate) token: Token,
-    pub(crate) handle: Handle,
-    pub(crate) kind: Kind,
-    /// That of a receive or a send.
-    pub(crate) buffer: Buffer,
-    /// How many bytes a `SendAll` has sent.
-    pub(crate) transferred: usize,
-    /// Whether an `AcceptMany` was ended because its connections cannot be named.
-    pub(crate) is_unsupported: bool,
 }
 
 /// A completion, taken from the queue. There is one of each, so what it ends is ended once.
@@ -297,7 +297,7 @@ impl Requests {
     pub(crate) fn grow(&mut self, slots: usize) {
         let places = slots * 2;
         if self.table.len() < places {
-            self.table.resize_with(places, || Request::IDLE);
+            self.table.resize_with(places, Request::idle);
         }
     }
 
@@ -317,38 +317,31 @@ impl Requests {
         self.table.get_mut(place.index()).filter(|request| request.task.is_none())
     }
 
-    /// Hands a receive or a send to the kernel.
-    ///
-    /// # Errors
-    /// Gives it back if something is on its way at `place` already, if its buffer is to be received into and cannot, or
-    /// if it is something else.
+    /// Hands a receive, or a send of `kind`, to the kernel, taking its buffer away. Returns whether it did: not if
+    /// something is on its way at `place` already, or if the buffer is to be received into and cannot.
     #[inline(always)]
     pub(crate) fn begin_transfer(
         &mut self,
         place: Place,
         descriptor: BorrowedFd<'_>,
-        token: Token,
-        operation: Operation,
-    ) -> Result<(), Operation> {
-        let Self { table, ring, .. } = self;
-        let request = table.get_mut(place.index()).filter(|request| request.task.is_none());
-        let Some(request) = request else { return Err(operation) };
-        let (kind, handle, buffer) = match operation {
-            Operation::Recv(Recv { handle, buffer }) if buffer.is_writable() => (Kind::Recv, handle, buffer),
-            Operation::SendAll(SendAll { handle, buffer }) => (Kind::SendAll, handle, buffer),
-            Operation::Send(Send { handle, buffer }) => (Kind::Send, handle, buffer),
-            operation => return Err(operation),
+        (token, kind): (Token, Kind),
+        buffer: &mut Buffer,
+    ) -> bool {
+        let Self { table, ring, flags, .. } = self;
+        let Some(request) = table.get_mut(place.index()).filter(|request| request.task.is_none()) else {
+            return false;
         };
-        // An idle place has nothing to drop.
-        mem::forget(request.buffer.replace(buffer));
-        let task = Task { token, handle, extra: 0, kind, is_poll: false, is_canceled: false };
-        request.task = Some(task);
-        let Some(entry) = request.transfer(descriptor, &self.flags) else { return Ok(()) };
+        if kind == Kind::Recv && !buffer.is_writable() {
+            return false;
+        }
+        mem::swap(&mut request.buffer, buffer);
+        request.task = Some(Task::new(token, kind, 0));
+        let entry = request.transfer(descriptor, kind, 0, flags);
         let user_data = request.submitted(place);
         // SAFETY: the entry points to bytes of the buffer that is in the table now, and stays there while the kernel has
         // the task (see above). A buffer that is received into has its bytes to itself, as was checked.
         unsafe { ring.push(&entry.user_data(user_data)) };
-        Ok(())
+        true
     }
 
     /// Hands an accept of `kind` to the kernel.
@@ -359,13 +352,11 @@ impl Requests {
         &mut self,
         place: Place,
         descriptor: BorrowedFd<'_>,
-        task: (Token, Handle, Kind),
+        (token, kind): (Token, Kind),
     ) -> Result<(), Error> {
-        let (token, handle, kind) = task;
         self.idle(place).ok_or(Error::Busy)?;
         let extra = if has_block(kind) { self.blocks.take() } else { 0 };
-        let task = Task { token, handle, extra, kind, is_poll: false, is_canceled: false };
-        self.table[place.index()].task = Some(task);
+        self.table[place.index()].task = Some(Task::new(token, kind, extra));
         self.submit(place, descriptor);
         Ok(())
     }
@@ -379,14 +370,12 @@ impl Requests {
         &mut self,
         place: Place,
         descriptor: BorrowedFd<'_>,
-        task: (Token, Handle),
+        token: Token,
         address: &Address,
     ) -> Result<(), Error> {
-        let (token, handle) = task;
         self.idle(place).ok_or(Error::Busy)?;
-        let (kind, extra) = (Kind::Connect, self.blocks.take_with(address)?);
-        let task = Task { token, handle, extra, kind, is_poll: false, is_canceled: false };
-        self.table[place.index()].task = Some(task);
+        let block = self.blocks.take_with(address)?;
+        self.table[place.index()].task = Some(Task::new(token, Kind::Connect, block));
         self.submit(place, descriptor);
         Ok(())
     }
@@ -416,10 +405,10 @@ impl Requests {
                 let (address, len) = self.blocks.for_reading(task.extra);
                 opcode::Connect::new(fd, address, len).build()
             }
-            _ => match request.transfer(descriptor, &self.flags) {
-                Some(entry) => entry,
-                None => return,
-            },
+            kind => {
+                let transferred = task.extra;
+                request.transfer(descriptor, kind, transferred, &self.flags)
+            }
         };
         let user_data = request.submitted(place);
         // SAFETY: the entry points to nothing, or to the buffer or the block of this task, which stay in the table while
@@ -491,7 +480,7 @@ impl Requests {
         self.ring.completions().len()
     }
 
-    /// Pushes the outcomes of transfers that went as they should, which is most of what comes, and returns the first
+    /// Decides the transfers that went as they should, which is most of what comes, and returns the first
     /// completion of something else; `left` counts down the completions that are looked at.
     #[inline(always)]
     pub(crate) fn reap_transfers(&mut self, left: &mut usize, done: &mut Done) -> Option<Unread> {
@@ -502,10 +491,9 @@ impl Requests {
             let entry = completions.next()?;
             let place = Place(entry.user_data() as u32);
             let request = table.get_mut(place.index()).filter(|request| request.is_named_by(&entry));
-            let Some((token, outcome)) = request.and_then(|request| request.finish_transfer(&entry)) else {
+            if !request.is_some_and(|request| request.finish_transfer(&entry, done)) {
                 return Some(Unread(entry));
-            };
-            done.push(token, outcome);
+            }
         }
         None
     }
@@ -534,12 +522,13 @@ impl Requests {
         Answer::Nobody
     }
 
-    /// Counts what the `SendAll` that is held at `place` has sent.
-    pub(crate) fn add_transferred(&mut self, place: Place, sent: u32) {
-        let task = self.table.get_mut(place.index()).and_then(Request::held);
-        if let Some(task) = task.filter(|task| task.kind == Kind::SendAll) {
-            task.extra = task.extra.saturating_add(sent);
-        }
+    /// Counts what the `SendAll` that is held at `place` has sent, and tells whether more is left.
+    pub(crate) fn has_rest(&mut self, place: Place, sent: u32) -> bool {
+        let Some(request) = self.table.get_mut(place.index()) else { return false };
+        let len = request.buffer.len();
+        let Some(task) = request.held().filter(|task| task.kind == Kind::SendAll) else { return false };
+        task.extra = task.extra.saturating_add(sent);
+        (task.extra as usize) < len
     }
 
     /// The socket that a reply to an accept brings.
@@ -554,7 +543,7 @@ impl Requests {
         Ok(unsafe { OwnedFd::from_raw_fd(socket as i32) })
     }
 
-    /// The address that belongs to the accept or connect that is held at `place`.
+    /// The address that the kernel has written for the accept that is held at `place`.
     ///
     /// # Errors
     /// [`Error::Unsupported`] if it has no name in core.
@@ -566,23 +555,34 @@ impl Requests {
         }
     }
 
-    /// Takes what is held at `place` out of the table, which is idle there then. Nothing if the kernel has it.
-    pub(crate) fn take(&mut self, place: Place) -> Option<Finished> {
-        let request = self.table.get_mut(place.index())?;
-        request.held()?;
-        let task = request.task.take()?;
-        let buffer = request.buffer.take().unwrap_or_default();
+    /// Ends what is held at `place`, which is idle then: its operation gets its buffer back, and `decide` tells it how it
+    /// went. Does nothing if the kernel has it.
+    pub(crate) fn end(&mut self, place: Place, done: &mut Done, decide: impl FnOnce(&mut Outcome)) {
+        let Some(request) = self.table.get_mut(place.index()) else { return };
+        if request.is_in_kernel() {
+            return;
+        }
+        let Some(task) = request.task.take() else { return };
         if has_block(task.kind) {
             self.blocks.give_back(task.extra);
         }
-        Some(Finished {
-            token: task.token,
-            handle: task.handle,
-            kind: task.kind,
-            buffer,
-            transferred: task.extra as usize,
-            is_unsupported: task.kind == Kind::AcceptMany && task.extra != 0,
-        })
+        let mut buffer = mem::take(&mut request.buffer);
+        let Some(outcome) = done.undecided(task.token) else { return };
+        match outcome {
+            Outcome::Recv(Received { buffer: emptied, .. }) | Outcome::Send(Sent { buffer: emptied, .. }) => {
+                mem::swap(emptied, &mut buffer);
+            }
+            Outcome::SendAll(SentAll { buffer: emptied, transferred, .. }) => {
+                mem::swap(emptied, &mut buffer);
+                *transferred = task.extra as usize;
+            }
+            _ => {}
+        }
+        decide(outcome);
+        if task.kind == Kind::AcceptMany && task.extra != 0 {
+            outcome.set_error(Error::Unsupported);
+        }
+        done.decided(task.token);
     }
 
     /// Cancels everything and waits, for at most this long, until the kernel has let go of it. Returns how many requests
@@ -595,22 +595,20 @@ impl Requests {
                 self.cancel(Place(index as u32));
             }
         }
-        let mut done = Done::new();
+        // It knows none of the operations, so all of them come out here.
+        let mut nobody = Done::new();
         let deadline = now() + patience;
         while in_kernel > 0 && now() < deadline {
             if self.ring.enter(Until::Deadline(deadline)).is_err() {
                 break;
             }
             let mut left = usize::MAX;
-            while let Some(unread) = self.reap_transfers(&mut left, &mut done) {
+            while let Some(unread) = self.reap_transfers(&mut left, &mut nobody) {
                 let Answer::Request(reply) = self.read(unread) else { continue };
                 in_kernel -= usize::from(reply.is_last);
                 let place = reply.place;
                 drop(Self::accepted(reply));
-                drop(self.take(place));
-            }
-            while done.pop().is_some() {
-                in_kernel -= 1;
+                self.end(place, &mut nobody, |_| {});
             }
         }
         in_kernel

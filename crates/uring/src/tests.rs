@@ -31,7 +31,6 @@ const SETUPS: [Setup; 3] = [Setup::NoIndexArray, Setup::SingleIssuer, Setup::Pla
 struct Rig {
     backend: Uring,
     done: Done,
-    tokens: u32,
 }
 
 impl Rig {
@@ -41,7 +40,7 @@ impl Rig {
 
     fn with(config: &Config, newest: Setup) -> Self {
         let backend = Uring::open_with(config, newest).unwrap();
-        Self { backend, done: Done::new(), tokens: 0 }
+        Self { backend, done: Done::new() }
     }
 
     /// With this many entries in the submission queue, and four times as many in the completion queue.
@@ -66,9 +65,8 @@ impl Rig {
     }
 
     fn start_at(&mut self, slot: Slot, operation: impl Into<Operation>) -> Token {
-        self.tokens += 1;
-        let token = Token { index: self.tokens, arming: 0 };
-        self.backend.start(token, slot, operation.into(), &mut self.done);
+        let token = self.done.submit(operation.into());
+        self.backend.start(token, slot, &mut self.done);
         token
     }
 

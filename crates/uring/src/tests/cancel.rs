@@ -128,8 +128,7 @@ fn what_is_polled_for_ends_as_well() {
 fn a_send_that_waits_ends_with_its_buffer() {
     let mut rig = Rig::new();
     let (handle, _far) = rig.pair();
-    rig.send_all(handle, vec![0; 64 << 20]);
-    let token = Token { index: rig.tokens, arming: 0 };
+    let token = rig.send_all(handle, vec![0; 64 << 20]);
     rig.look();
     assert!(rig.cancel(token, handle));
     let sent = rig.sent_all();
