@@ -23,6 +23,7 @@ mod arguments;
 mod baseline;
 mod case;
 mod cases;
+pub mod doubles;
 mod expected;
 mod fixture;
 mod peers;
