@@ -2,12 +2,14 @@
 //!
 //! Each backend's crate has a test program `conformance`, without the standard harness, of a few lines:
 //!
-//! ```ignore
+//! ```no_run
+//! use proactor_sim::Sim;
+//!
 //! #[global_allocator]
 //! static ALLOCATOR: proactor_conformance::CountingAllocator = proactor_conformance::CountingAllocator;
 //!
 //! fn main() -> std::process::ExitCode {
-//!     proactor_conformance::main::<Epoll>()
+//!     proactor_conformance::main::<Sim>()
 //! }
 //! ```
 //!
@@ -21,6 +23,7 @@ mod arguments;
 mod baseline;
 mod case;
 mod cases;
+pub mod doubles;
 mod expected;
 mod fixture;
 mod peers;
@@ -36,4 +39,4 @@ mod warm_up;
 pub use allocator::CountingAllocator;
 pub use case::Case;
 pub use fixture::Fixture;
-pub use runner::main;
+pub use runner::{Suite, main};

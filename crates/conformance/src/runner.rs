@@ -9,14 +9,13 @@ use std::time::{Duration, Instant};
 
 use proactor_core::{Backend, Capabilities};
 
-use crate::allocator;
 use crate::arguments::{Arguments, Task};
 use crate::baseline::Baseline;
 use crate::case::{Case, LIMIT, Verdict};
-use crate::expected::Matrix;
+use crate::expected::{self, Matrix};
 use crate::fixture::Fixture;
 use crate::report::{CaseReport, Report};
-use crate::{table, warm_up};
+use crate::{allocator, table, warm_up};
 
 /// Multiplies the time that a case may take, for slow ways of running it: sanitizers, emulators.
 const PATIENCE_VARIABLE: &str = "PROACTOR_CONFORMANCE_PATIENCE";
@@ -24,150 +23,185 @@ const PATIENCE_VARIABLE: &str = "PROACTOR_CONFORMANCE_PATIENCE";
 /// The panics since they were last taken: what a failure says of itself.
 static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// The `main` of a backend's conformance program.
-///
-/// Arguments are those of the standard test harness: names choose cases, and `--exact`, `--skip` and `--list` mean the
-/// same. `--list-cases` prints a line `NAME<TAB>RULES` per case. Where `PROACTOR_CONFORMANCE_JSON` names a file, the
-/// verdicts are written there.
+/// The `main` of a backend's conformance program: [`Suite::main`] of all that the contract asks.
 #[must_use]
 pub fn main<B: Backend + 'static>() -> ExitCode {
-    let arguments = Arguments::parse(std::env::args().skip(1));
-    let cases = table::cases::<B>();
-    match &arguments.task {
-        Task::ListCases => {
-            for case in cases {
-                println!("{}\t{}", case.name, case.rules.join(","));
+    Suite::<B>::contract().main()
+}
+
+/// Cases, and what is expected of them.
+#[derive(Debug)]
+pub struct Suite<B: Backend> {
+    /// The cases, in the order in which they run.
+    pub cases: Vec<Case<B>>,
+    /// The expected matrix, in the form of `expected.txt`.
+    pub expected: &'static str,
+    /// How long a case may take before it counts as hung.
+    pub limit: Duration,
+}
+
+impl<B: Backend + 'static> Suite<B> {
+    /// All that the contract asks.
+    #[must_use]
+    pub fn contract() -> Self {
+        Self { cases: table::cases(), expected: expected::CHECKED_IN, limit: LIMIT }
+    }
+
+    /// Does what the program's arguments say, which are those of the standard test harness: names choose cases, and
+    /// `--exact`, `--skip` and `--list` mean the same.
+    ///
+    /// `--list-cases` prints a line `NAME<TAB>RULES` per case. Where the environment's `PROACTOR_CONFORMANCE_JSON` names
+    /// a file, the verdicts are written there; `PROACTOR_CONFORMANCE_PATIENCE` multiplies the time that a case may take.
+    /// A case that takes longer ends the program, as failed.
+    ///
+    /// # Panics
+    /// If the program's allocator is not [`CountingAllocator`](crate::CountingAllocator).
+    #[must_use]
+    pub fn main(self) -> ExitCode {
+        let arguments = Arguments::parse(std::env::args().skip(1));
+        match &arguments.task {
+            Task::ListCases => {
+                self.cases.iter().for_each(|case| println!("{}\t{}", case.name, case.rules.join(",")));
+                ExitCode::SUCCESS
             }
-            ExitCode::SUCCESS
-        }
-        Task::List => {
-            for case in cases.iter().filter(|case| arguments.choose(case.name)) {
-                println!("{}: test", case.name);
+            Task::List => {
+                let chosen = self.cases.iter().filter(|case| arguments.choose(case.name));
+                chosen.for_each(|case| println!("{}: test", case.name));
+                ExitCode::SUCCESS
             }
-            ExitCode::SUCCESS
+            Task::Child(name) => play_child::<B>(name, self.limit),
+            Task::Run => self.run(&arguments),
         }
-        Task::Child(name) => play_child::<B>(name),
-        Task::Run => run_cases(cases, &arguments),
+    }
+
+    fn run(self, arguments: &Arguments) -> ExitCode {
+        assert!(
+            allocator::is_installed(),
+            "a conformance program's #[global_allocator] is CountingAllocator"
+        );
+        let started = Instant::now();
+        let (chosen, others): (Vec<_>, Vec<_>) =
+            self.cases.into_iter().partition(|case| arguments.choose(case.name));
+        println!("\nrunning {} tests on {}", chosen.len(), B::NAME);
+        let mut session = Session {
+            report: Report {
+                backend: B::NAME,
+                capabilities: Capabilities::default(),
+                cases: Vec::with_capacity(chosen.len()),
+                filtered_out: others.len(),
+            },
+            limit: limit(self.limit),
+            started,
+        };
+        match Fixture::<B>::probe() {
+            Ok(fixture) => session.run_all(&chosen, &fixture, &Matrix::parse(self.expected)),
+            Err(error) => {
+                for case in chosen {
+                    session.add(&case, Verdict::Fail(format!("the backend does not open: {error}")));
+                }
+            }
+        }
+        session.end()
     }
 }
 
-fn run_cases<B: Backend + 'static>(cases: Vec<Case<B>>, arguments: &Arguments) -> ExitCode {
-    assert!(
-        allocator::is_installed(),
-        "a conformance program names CountingAllocator its #[global_allocator]"
-    );
-    let started = Instant::now();
-    let (chosen, others): (Vec<_>, Vec<_>) = cases.into_iter().partition(|case| arguments.choose(case.name));
-    println!("\nrunning {} tests on {}", chosen.len(), B::NAME);
-    let mut report = Report {
-        backend: B::NAME,
-        capabilities: Capabilities::default(),
-        cases: Vec::with_capacity(chosen.len()),
-        filtered_out: others.len(),
-    };
-    let matrix = Matrix::checked_in();
-    match Fixture::<B>::probe() {
-        Ok(fixture) => {
-            report.capabilities = *fixture.capabilities();
-            panic::set_hook(Box::new(remember));
-            warm_up::run::<B>();
-            for case in chosen {
-                let found = run_one(&case, &fixture, &mut report, started);
-                let verdict = matrix.judge(case.name, fixture.capabilities(), found);
-                report.add(CaseReport { name: case.name, rules: case.rules, verdict });
-            }
-        }
-        Err(error) => {
-            for case in chosen {
-                let verdict = Verdict::Fail(format!("the backend does not open: {error}"));
-                report.add(CaseReport { name: case.name, rules: case.rules, verdict });
-            }
-        }
-    }
-    end(&report, started)
+fn limit(limit: Duration) -> Duration {
+    let patience = std::env::var(PATIENCE_VARIABLE).ok().and_then(|factor| factor.parse().ok());
+    limit * patience.unwrap_or(1_u32)
 }
 
-fn end(report: &Report, started: Instant) -> ExitCode {
-    if let Err(error) = report.finish(started.elapsed()) {
-        eprintln!("the report cannot be written: {error}");
-        return ExitCode::FAILURE;
-    }
-    if report.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
-}
-
-/// Runs a case between two looks at what the process has. One that hangs ends the program, its report written.
-fn run_one<B: Backend + 'static>(
-    case: &Case<B>,
-    fixture: &Fixture<B>,
-    report: &mut Report,
+/// One run of the program.
+struct Session {
+    report: Report,
+    limit: Duration,
     started: Instant,
-) -> Verdict {
-    if let Some(need) = case.missing(fixture.capabilities()) {
-        return Verdict::NotHere(need.to_owned());
-    }
-    let baseline = Baseline::take();
-    let end = run_on_a_thread(case.name, fixture, case.run);
-    let told = what_panics_said();
-    match end {
-        End::Hung(limit) => {
-            let verdict = Verdict::Fail(format!("did not end within {} s {told}", limit.as_secs()));
-            report.add(CaseReport { name: case.name, rules: case.rules, verdict });
-            end_now(report, started)
-        }
-        End::Panicked => Verdict::Fail(told),
-        End::Returned => {
-            drop(told);
-            let difference = baseline.difference();
-            if difference.is_empty() {
-                Verdict::Pass
-            } else {
-                Verdict::Fail(format!("left behind: {difference}"))
-            }
-        }
-    }
 }
 
-/// What the panics since the last call said. Of many, as shrinking a random program makes them, only the last counts.
-fn what_panics_said() -> String {
-    let panics = std::mem::take(&mut *PANICS.lock().unwrap_or_else(PoisonError::into_inner));
-    match panics.as_slice() {
-        few if few.len() < 5 => few.join("; "),
-        [.., last] => last.clone(),
-        [] => String::new(),
+impl Session {
+    fn run_all<B: Backend + 'static>(
+        &mut self,
+        cases: &[Case<B>],
+        fixture: &Fixture<B>,
+        matrix: &Matrix<'_>,
+    ) {
+        self.report.capabilities = *fixture.capabilities();
+        panic::set_hook(Box::new(remember));
+        warm_up::run::<B>();
+        for case in cases {
+            let found = self.run_one(case, fixture);
+            self.add(case, matrix.judge(case.name, fixture.capabilities(), found));
+        }
     }
-}
 
-/// Ends the program with a hung thread in it.
-fn end_now(report: &Report, started: Instant) -> ! {
-    let _ = end(report, started);
-    std::process::exit(101)
+    /// Runs a case between two looks at what the process has. One that hangs ends the program.
+    fn run_one<B: Backend + 'static>(&mut self, case: &Case<B>, fixture: &Fixture<B>) -> Verdict {
+        if let Some(need) = case.missing(fixture.capabilities()) {
+            return Verdict::NotHere(need.to_owned());
+        }
+        let baseline = Baseline::take();
+        let end = run_on_a_thread(case.name, fixture, self.limit, case.run);
+        let told = what_panics_said();
+        match end {
+            End::Hung => self.end_now(case, &told),
+            End::Panicked => return Verdict::Fail(told),
+            End::Returned => drop(told),
+        }
+        let difference = baseline.difference();
+        if difference.is_empty() {
+            Verdict::Pass
+        } else {
+            Verdict::Fail(format!("left behind: {difference}"))
+        }
+    }
+
+    fn add<B: Backend>(&mut self, case: &Case<B>, verdict: Verdict) {
+        self.report.add(CaseReport { name: case.name, rules: case.rules, verdict });
+    }
+
+    fn end(&self) -> ExitCode {
+        if let Err(error) = self.report.finish(self.started.elapsed()) {
+            eprintln!("the report cannot be written: {error}");
+            return ExitCode::FAILURE;
+        }
+        if self.report.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    }
+
+    /// Ends the program with a hung thread in it. The thread cannot be ended alone, and what it holds is in the way of
+    /// the cases after it.
+    fn end_now<B: Backend>(&mut self, case: &Case<B>, told: &str) -> ! {
+        self.add(case, Verdict::Fail(format!("did not end within {:?} {told}", self.limit)));
+        let _ = self.end();
+        std::process::exit(101)
+    }
 }
 
 /// How a thread's work ended.
 enum End {
     Returned,
     Panicked,
-    Hung(Duration),
+    Hung,
 }
 
 /// Runs `body` on a new thread, so that nothing thread-local survives it and the kernel's helpers of that thread end
 /// with it, while this one watches the clock.
-fn run_on_a_thread<B: Backend + 'static>(name: &str, fixture: &Fixture<B>, body: fn(&Fixture<B>)) -> End {
+fn run_on_a_thread<B: Backend + 'static>(
+    name: &str,
+    fixture: &Fixture<B>,
+    limit: Duration,
+    body: fn(&Fixture<B>),
+) -> End {
     let (sender, receiver) = sync_channel(1);
     let fixture = fixture.clone();
     let work = move || {
-        let work = AssertUnwindSafe(|| body(&fixture));
-        let end = panic::catch_unwind(work).is_ok();
+        let end = panic::catch_unwind(AssertUnwindSafe(|| body(&fixture))).is_ok();
         // Nobody listens any more only if this took too long.
         let _ = sender.send(end);
     };
     let thread = thread::Builder::new().name(name.to_owned()).spawn(work).expect("a thread can be started");
-    let patience = std::env::var(PATIENCE_VARIABLE).ok().and_then(|factor| factor.parse().ok());
-    let limit = LIMIT * patience.unwrap_or(1_u32);
     let end = match receiver.recv_timeout(limit) {
         Ok(true) => End::Returned,
         Ok(false) => End::Panicked,
-        Err(RecvTimeoutError::Timeout) => return End::Hung(limit),
+        Err(RecvTimeoutError::Timeout) => return End::Hung,
         Err(RecvTimeoutError::Disconnected) => unreachable!("the thread sends before it ends"),
     };
     thread.join().expect("its panics were caught");
@@ -181,19 +215,29 @@ fn remember(info: &PanicHookInfo<'_>) {
     PANICS.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{message}{place}"));
 }
 
+/// What the panics since the last call said. Of many, as shrinking a random program makes them, only the last counts.
+fn what_panics_said() -> String {
+    let panics = std::mem::take(&mut *PANICS.lock().unwrap_or_else(PoisonError::into_inner));
+    match panics.as_slice() {
+        few if few.len() < 5 => few.join("; "),
+        [.., last] => last.clone(),
+        [] => String::new(),
+    }
+}
+
 /// Plays the child of a case; the exit status says how it went.
-fn play_child<B: Backend + 'static>(name: &str) -> ExitCode {
+fn play_child<B: Backend + 'static>(name: &str, longest: Duration) -> ExitCode {
     let child = table::children::<B>().into_iter().find(|(child, _)| *child == name);
     let Some((name, body)) = child else {
         eprintln!("there is no child `{name}`");
         return ExitCode::FAILURE;
     };
     let fixture = Fixture::probe().expect("the backend opened in the parent");
-    match run_on_a_thread(name, &fixture, body) {
+    match run_on_a_thread(name, &fixture, limit(longest), body) {
         End::Returned => ExitCode::SUCCESS,
         End::Panicked => ExitCode::FAILURE,
-        End::Hung(limit) => {
-            eprintln!("child {name} did not end within {} s", limit.as_secs());
+        End::Hung => {
+            eprintln!("child {name} did not end within {longest:?}");
             std::process::exit(101)
         }
     }

@@ -20,8 +20,11 @@ macro_rules! cases {
     };
 }
 
-/// Parts of cases that play in a process of their own.
-pub(crate) fn children<B: Backend + 'static>() -> Vec<(&'static str, fn(&Fixture<B>))> {
+/// A part of a case that plays in a process of its own: its name, and how it goes.
+pub(crate) type Child<B> = (&'static str, fn(&Fixture<B>));
+
+/// All of these.
+pub(crate) fn children<B: Backend + 'static>() -> Vec<Child<B>> {
     vec![
         ("send_to_the_gone", results::send_to_the_gone::<B>),
         ("run_out_of_descriptors", bad_input::run_out_of_descriptors::<B>),
@@ -267,5 +270,47 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         bad_input::descriptors_run_out: ["R2", "E1"] needs ["descriptors", "ipv4"];
         bad_input::a_failing_accept_does_not_burn_a_core: ["E3"] needs ["descriptors", "ipv4"];
         bad_input::rearm_after_puts_off: ["E3", "X2"] needs ["ipv4"];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proactor_sim::Sim;
+
+    use super::*;
+    use crate::case::holds;
+    use crate::expected::{CHECKED_IN, Matrix};
+
+    /// The rules that the operations which there are so far touch.
+    const RULES: &str = "C1 C2 C3 C4 C5 C6 C7 X1 X2 X3 X5 X6 H1 H2 H3 H4 H5 R1 R2 R3 R4 T1 T2 T3 T4 T5 L1 L2 L3 L4 L5 \
+                         W1 B1 E1 E2 E3";
+
+    #[test]
+    fn the_expected_matrix_names_each_case_once_and_nothing_else() {
+        let cases = cases::<Sim>();
+        let names: Vec<_> = cases.iter().map(|case| case.name).collect();
+        let matrix = Matrix::parse(CHECKED_IN);
+        assert_eq!(matrix.names().collect::<Vec<_>>(), names, "in the order of the table");
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+    }
+
+    #[test]
+    fn each_rule_has_a_case_and_each_case_a_rule() {
+        let cases = cases::<Sim>();
+        let proven: BTreeSet<_> = cases.iter().flat_map(|case| case.rules.iter().copied()).collect();
+        assert_eq!(proven, RULES.split_whitespace().collect());
+        assert!(cases.iter().all(|case| !case.rules.is_empty()));
+    }
+
+    #[test]
+    fn needs_are_capabilities() {
+        let none = proactor_core::Capabilities::default();
+        for case in cases::<Sim>() {
+            for need in case.needs {
+                assert_eq!(holds(need, &none), need.starts_with('!'));
+            }
+        }
     }
 }

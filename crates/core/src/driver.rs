@@ -267,8 +267,14 @@ impl<B: Backend> Driver<B> {
     #[cold]
     fn next_item(&mut self, token: Token) -> Next {
         let owner = of_item(token).and_then(|token| self.done.cells.get(token)).map(|cell| cell.owner);
-        let item = self.done.items.pop_front();
-        let (Some(index), Some(item)) = (owner, item) else { return Next::Nothing };
+        let Some(item) = self.done.items.pop_front() else { return Next::Nothing };
+        let Some(index) = owner.filter(|&index| self.completions.get(index).kind == item.kind()) else {
+            // Of an operation that has no items, or has ended: to deliver it would be to end that one twice.
+            self.faults += 1;
+            self.fault_unreported = true;
+            self.dispose(item);
+            return Next::Nothing;
+        };
         let token = self.done.cells.insert(index, item);
         self.next_rare(token, index)
     }

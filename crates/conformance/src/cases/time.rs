@@ -357,7 +357,8 @@ pub(crate) fn a_million_armed_and_cancelled_leave_no_growth<B: Backend>(fixture:
     }
     let grown = allocator::live_bytes() - before;
     assert_eq!(ended, 1_020_000);
-    assert!(grown < 4096, "{grown} bytes more");
+    // A table may still find its size, as the clock falls; a byte left behind by each timer would be a million.
+    assert!(grown < 256 << 10, "{grown} bytes more");
 }
 
 /// No timer fires twice because the loop is run in small steps.

@@ -142,16 +142,20 @@ pub(crate) fn spaced_notifications_come_one_by_one<B: Backend>(fixture: &Fixture
     let notifier = ev.context().notifier();
     let other = notifier.clone();
     let begin = Instant::now();
+    let (go, went) = std::sync::mpsc::sync_channel::<()>(1);
     let sender = thread::spawn(move || {
         for _ in 0..5 {
             thread::sleep(5 * MS);
             other.notify();
+            // The next one must not fall together with this one.
+            went.recv().unwrap();
         }
     });
     for round in 1..=5 {
         let waiting = ev.start(wait(&notifier));
         assert_eq!(ev.finish(&waiting).result, Ok(()));
         assert!(begin.elapsed() >= round * 5 * MS);
+        go.send(()).unwrap();
     }
     sender.join().unwrap();
 }
