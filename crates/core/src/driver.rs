@@ -7,7 +7,7 @@ use crate::done::{Done, of_item};
 use crate::handle::{Key, Name, Slot};
 use crate::handles::{NONE, Queue};
 use crate::notifier::{Inbox, Notifier, Waker};
-use crate::operation::{Due, Submission, Target, Timer};
+use crate::operation::{Due, Kind, Submission, Target, Timer};
 use crate::outcome::Outcome;
 use crate::state::{Call, Effect, Phase, State, step};
 use crate::timers::Timers;
@@ -24,6 +24,7 @@ mod tests;
 pub use cancel::Cancel;
 use completion::{Completions, Place};
 pub use handles::AttachError;
+use turn::expired;
 
 /// Drives operations on a backend, without callbacks: for runtimes, and for tests.
 ///
@@ -155,6 +156,9 @@ impl<B: Backend> Driver<B> {
     #[inline(always)]
     fn enqueue<O: Submission>(&mut self, index: u32, operation: O) {
         let target = operation.target();
+        if let Target::Timer(due) = target {
+            return self.enqueue_timer(index, due.into());
+        }
         let token = self.done.cells.insert(index, operation.undecided());
         let full = self.completions.active() > self.max_operations;
         let completion = self.completions.get(index);
@@ -175,8 +179,25 @@ impl<B: Backend> Driver<B> {
                 *queue = Queue { head: index, tail: index };
             }
             Target::Close(handle) => return self.enqueue_close(index, handle),
-            Target::None | Target::Timer | Target::Notifier => {}
+            Target::None | Target::Timer(_) | Target::Notifier => {}
         }
+        if self.starting.len() == self.starting.capacity() {
+            grow_starting(&mut self.starting);
+        }
+        self.starting.push(token);
+    }
+
+    /// A timer needs no cell before it has expired.
+    #[inline]
+    fn enqueue_timer(&mut self, index: u32, due: Due) {
+        let full = self.completions.active() > self.max_operations;
+        let completion = self.completions.get(index);
+        completion.arm(Kind::Timer, NONE);
+        completion.set_due(due);
+        if full {
+            return self.fail(index, Error::Full);
+        }
+        let token = self.completions.timer_token(index);
         if self.starting.len() == self.starting.capacity() {
             grow_starting(&mut self.starting);
         }
@@ -187,7 +208,9 @@ impl<B: Backend> Driver<B> {
     fn start_next_turn(&mut self, index: u32) {
         let completion = self.completions.get(index);
         completion.place = Place::Starting;
-        let token = self.done.cells.token(completion.cell);
+        let cell = completion.cell;
+        let is_timer = completion.kind == Kind::Timer;
+        let token = if is_timer { self.completions.timer_token(index) } else { self.done.cells.token(cell) };
         self.starting.push(token);
     }
 
@@ -195,6 +218,9 @@ impl<B: Backend> Driver<B> {
     #[cold]
     fn fail(&mut self, index: u32, error: Error) {
         let cell = self.completions.get(index).cell;
+        if cell == NONE {
+            return self.end_with(index, expired(Err(error)));
+        }
         let token = self.done.cells.token(cell);
         if let Some(outcome) = self.done.undecided(token) {
             outcome.set_error(error);

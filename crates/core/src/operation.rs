@@ -53,6 +53,23 @@ impl Timer {
     }
 }
 
+impl From<Due> for Result<Time, Duration> {
+    #[inline(always)]
+    fn from(due: Due) -> Self {
+        match due {
+            Due::After(duration) => Err(duration),
+            Due::At(time) => Ok(time),
+        }
+    }
+}
+
+impl From<Result<Time, Duration>> for Due {
+    #[inline(always)]
+    fn from(due: Result<Time, Duration>) -> Self {
+        due.map_or_else(Self::After, Self::At)
+    }
+}
+
 /// When a timer is due. The relative form becomes a point in time when it is armed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Due {
@@ -249,8 +266,8 @@ pub enum Direction {
 pub enum Target {
     /// Nothing: it is started as it comes.
     None,
-    /// Core's own timers.
-    Timer,
+    /// Core's own timers: due at this time, or so much after it is armed.
+    Timer(Result<Time, Duration>),
     /// Core's own notifiers.
     Notifier,
     /// One direction of a handle, first in first out.
@@ -351,7 +368,7 @@ macro_rules! submission {
 }
 
 submission!(Nop => NopDone, Nop, |_this| Target::None, |_this| NopDone { result: Err(UNDECIDED) });
-submission!(Timer => Expired, Timer, |_this| Target::Timer, |this| {
+submission!(Timer => Expired, Timer, |this| Target::Timer(this.due.into()), |this| {
     Expired { due: this.due, result: Err(UNDECIDED) }
 });
 submission!(NotifierWait => Notified, NotifierWait, |_this| Target::Notifier, |this| {

@@ -62,8 +62,11 @@ impl<B: Backend> Driver<B> {
     /// is to be started means nothing from now on.
     pub(super) fn decide_canceled(&mut self, index: u32) {
         self.forget_delay(index);
-        let cell = self.completions.get(index).cell;
-        let token = self.done.cells.token(cell);
+        let completion = self.completions.get(index);
+        if completion.cell == NONE {
+            completion.cell = self.done.cells.insert(index, expired(Err(Error::Canceled))).index;
+        }
+        let token = self.done.cells.token(completion.cell);
         if let Some(outcome) = self.done.undecided(token) {
             outcome.set_error(Error::Canceled);
         }
@@ -208,10 +211,7 @@ impl<B: Backend> Driver<B> {
         match (completion.phase, completion.place) {
             (Phase::Running, _) => self.running_reset = Some(Timer::at(deadline)),
             (Phase::Adding, place @ (Place::Starting | Place::Delayed)) => {
-                let token = self.done.cells.token(completion.cell);
-                if let Some(Outcome::Timer(expired)) = self.done.undecided(token) {
-                    expired.due = timer.due;
-                }
+                completion.set_due(timer.due);
                 if place == Place::Delayed {
                     self.timers.remove(index);
                     self.start_next_turn(index);

@@ -2,8 +2,13 @@
 
 use crate::handle::{Key, Name, Slot};
 use crate::handles::NONE;
-use crate::operation::{Direction, Kind};
+use crate::operation::{Direction, Due, Kind};
 use crate::state::Phase;
+use crate::{Time, backend::Token};
+use std::time::Duration;
+
+/// Marks an entry in the list of what is to be started as a timer's completion. The others are tokens, of cells.
+pub(super) const TIMER: u32 = 1 << 31;
 
 /// One submitted operation and its state, or a free place for one. Aligned so that finding one is a shift.
 #[derive(Debug)]
@@ -11,7 +16,7 @@ use crate::state::Phase;
 pub(super) struct Completion {
     /// That of the keys which name it.
     generation: u32,
-    /// The cell that its operation is in; none while it is a timer's that runs.
+    /// The cell that its operation is in. A timer has one only once its outcome is queued.
     pub(super) cell: u32,
     /// The next of its handle's queue, or of the free places.
     pub(super) next: u32,
@@ -28,6 +33,8 @@ pub(super) struct Completion {
     /// Whether `cancel_all` came too late for it: a rearm ends as cancelled, once (contract X6).
     pub(super) veto: bool,
     background: bool,
+    /// Of a timer that is to be armed, whether it is due so much after that.
+    is_relative: bool,
 }
 
 const _: () = assert!(size_of::<Completion>() <= 32);
@@ -68,6 +75,7 @@ impl Completion {
             linked: false,
             veto: false,
             background: false,
+            is_relative: false,
         }
     }
 
@@ -83,6 +91,30 @@ impl Completion {
         self.cell = cell;
         (self.next, self.previous) = (NONE, NONE);
         (self.phase, self.place, self.kind) = (Phase::Adding, Place::Starting, kind);
+    }
+}
+
+impl Completion {
+    /// When a timer that is to be armed is due. It is in no queue, so the links have room for that: a cell for each of a
+    /// million timers would be most of what they take.
+    pub(super) fn due(&self) -> Due {
+        let nanoseconds = u64::from(self.next) << 32 | u64::from(self.previous);
+        if self.is_relative {
+            Due::After(Duration::from_nanos(nanoseconds))
+        } else {
+            Due::At(Time::from_nanos(nanoseconds))
+        }
+    }
+
+    /// Sets it.
+    #[inline]
+    pub(super) fn set_due(&mut self, due: Due) {
+        let (is_relative, nanoseconds) = match due {
+            Due::After(duration) => (true, (Time::ZERO + duration).as_nanos()),
+            Due::At(time) => (false, time.as_nanos()),
+        };
+        self.is_relative = is_relative;
+        (self.next, self.previous) = ((nanoseconds >> 32) as u32, nanoseconds as u32);
     }
 }
 
@@ -118,7 +150,7 @@ impl Completions {
     #[cold]
     fn grow(&mut self) {
         let index = u32::try_from(self.entries.len()).expect("fewer than 2^32 completions");
-        assert!(index != NONE, "fewer than 2^32 completions");
+        assert!(index < TIMER, "fewer than 2^31 completions");
         self.entries.push(Completion::free(NONE));
         self.free = index;
     }
@@ -173,6 +205,20 @@ impl Completions {
     #[inline(always)]
     pub(super) const fn tag(&self) -> u32 {
         self.tag
+    }
+
+    /// The completion of a timer that is to be armed, by its entry in the list of those, unless it was taken back.
+    pub(super) fn timer(&mut self, token: Token) -> Option<(u32, &mut Completion)> {
+        let index = token.index & !TIMER;
+        let entry = self.entries.get_mut(index as usize).filter(|entry| entry.generation == token.arming)?;
+        let waits =
+            entry.phase == Phase::Adding && entry.place == Place::Starting && entry.kind == Kind::Timer;
+        waits.then_some((index, entry))
+    }
+
+    /// Its entry in that list.
+    pub(super) fn timer_token(&self, index: u32) -> Token {
+        Token { index: index | TIMER, arming: self.entries[index as usize].generation }
     }
 
     /// Places in the table, free ones included.

@@ -1,6 +1,6 @@
 //! One pass of the loop.
 
-use super::completion::Place;
+use super::completion::{Place, TIMER};
 use super::{Driver, deadline};
 use crate::backend::{Backend, Token, Until};
 use crate::handles::NONE;
@@ -47,14 +47,18 @@ impl<B: Backend> Driver<B> {
         // One reading for all that is armed here, and after all of it was submitted: never early.
         let mut clock = None;
         for token in started.drain(..) {
+            if token.index & TIMER != 0 {
+                self.start_timer(token, &mut clock);
+                continue;
+            }
             // What was taken back since has left its cell, or is decided.
             let Some(cell) = self.done.cells.get(token).filter(|cell| !cell.decided) else { continue };
             let index = cell.owner;
             let completion = self.completions.get(index);
             debug_assert_eq!(step(completion.phase, Call::Start), (Phase::Active, Effect::HandOver));
             completion.phase = Phase::Active;
-            if matches!(completion.kind, Kind::Nop | Kind::Timer | Kind::NotifierWait) {
-                self.start_local(token, index, &mut clock);
+            if matches!(completion.kind, Kind::Nop | Kind::NotifierWait) {
+                self.start_local(token, index);
                 continue;
             }
             completion.place = Place::Backend;
@@ -66,12 +70,8 @@ impl<B: Backend> Driver<B> {
 
     /// Starts what core does itself.
     #[inline(never)]
-    fn start_local(&mut self, token: Token, index: u32, clock: &mut Option<Time>) {
+    fn start_local(&mut self, token: Token, index: u32) {
         match self.done.undecided(token) {
-            Some(Outcome::Timer(expired)) => {
-                let due = expired.due;
-                self.start_timer(index, due, clock);
-            }
             Some(Outcome::NotifierWait(_)) => self.start_notifier_wait(token, index),
             Some(Outcome::Nop(done)) => {
                 done.result = Ok(());
@@ -81,14 +81,13 @@ impl<B: Backend> Driver<B> {
         }
     }
 
-    /// Only the deadline is kept of a timer that runs.
-    fn start_timer(&mut self, index: u32, due: Due, clock: &mut Option<Time>) {
+    /// Arms a timer, unless it was taken back.
+    fn start_timer(&mut self, token: Token, clock: &mut Option<Time>) {
+        let Some((index, completion)) = self.completions.timer(token) else { return };
+        debug_assert_eq!(step(completion.phase, Call::Start), (Phase::Active, Effect::HandOver));
+        (completion.phase, completion.place) = (Phase::Active, Place::Timers);
         let backend = &self.backend;
-        let deadline = deadline(due, || *clock.get_or_insert_with(|| backend.now()));
-        let completion = self.completions.get(index);
-        completion.place = Place::Timers;
-        let cell = std::mem::replace(&mut completion.cell, NONE);
-        self.done.cells.remove(cell);
+        let deadline = deadline(completion.due(), || *clock.get_or_insert_with(|| backend.now()));
         self.timers.insert(index, deadline.as_nanos());
     }
 
