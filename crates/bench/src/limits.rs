@@ -2,7 +2,7 @@
 
 use crate::counts::{ALLOCATIONS, BYTES, EPOLL_CTL, INSTRUCTIONS, SYSTEM_CALLS};
 use crate::report::{Row, floor_of};
-use crate::workload::{Family, Kind};
+use crate::workload::{Family, Kind, Mechanism};
 
 /// The most that a count may be.
 #[derive(Debug, Clone, Copy)]
@@ -21,10 +21,17 @@ struct Limit {
     parameter: Option<u32>,
     unit: &'static str,
     most: Most,
+    /// Where a mechanism's count is over `most` today, and the issue that is to change that is open: what it is held to
+    /// meanwhile. Once it is within `most`, the entry is an error.
+    held: &'static [(Mechanism, Most)],
 }
 
 const fn limit(family: Family, unit: &'static str, most: Most) -> Limit {
-    Limit { family, parameter: None, unit, most }
+    Limit { family, parameter: None, unit, most, held: &[] }
+}
+
+const fn times_the_floor(times: f64) -> Most {
+    Most::Floor { times, plus: 0.0 }
 }
 
 /// As many system calls as the floor makes, and one in a hundred.
@@ -37,7 +44,8 @@ static LIMITS: &[Limit] = &[
         family: Family::TcpPingPong,
         parameter: Some(64),
         unit: INSTRUCTIONS,
-        most: Most::Floor { times: 3.0, plus: 0.0 },
+        most: times_the_floor(3.0),
+        held: &[(Mechanism::Epoll, times_the_floor(19.5)), (Mechanism::Uring, times_the_floor(8.8))],
     },
     limit(Family::TcpPingPong, SYSTEM_CALLS, BATCHED_LIKE_THE_FLOOR),
     limit(Family::TcpPingPong, EPOLL_CTL, Most::Count(0.0)),
@@ -54,14 +62,33 @@ static LIMITS: &[Limit] = &[
     limit(Family::TimersInsertCancel, BYTES, Most::Count(128.0)),
 ];
 
-/// What is over its limit, in words.
-pub(crate) fn broken(rows: &[Row]) -> Vec<String> {
+/// How a count compares with its limit, where there is something to be said of that.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Finding {
+    /// It is over the limit, and nobody has said that it may be; or may be no more.
+    Broken(String),
+    /// It is over the limit, and where it is held meanwhile.
+    Held(String),
+}
+
+/// What there is to say of these counts.
+pub(crate) fn findings(rows: &[Row]) -> Vec<Finding> {
     let ours = rows.iter().filter(|row| row.program.kind == Kind::Ours);
     ours.flat_map(|row| {
         let limits = LIMITS.iter().filter(|limit| limit.applies_to(row));
         limits.filter_map(|limit| limit.judge(row, rows))
     })
     .collect()
+}
+
+impl Most {
+    /// As a number, beside the floor of the same run; none if that is missing.
+    fn number(self, row: &Row, rows: &[Row]) -> Option<f64> {
+        match self {
+            Self::Count(most) => Some(most),
+            Self::Floor { times, plus } => floor_of(row, rows).map(|floor| times * floor.median + plus),
+        }
+    }
 }
 
 impl Limit {
@@ -71,25 +98,34 @@ impl Limit {
             && row.unit == self.unit
     }
 
-    /// What is to be said of a row that is over the limit.
-    fn judge(&self, row: &Row, rows: &[Row]) -> Option<String> {
-        let what =
-            format!("{} on {}: {:.3} {}", row.workload, row.program.mechanism.name(), row.median, self.unit);
-        let most = match self.most {
-            Most::Count(most) => most,
-            Most::Floor { times, plus } => match floor_of(row, rows) {
-                Some(floor) => times * floor.median + plus,
-                None => return Some(format!("{what}, and no floor was counted beside it")),
-            },
+    fn judge(&self, row: &Row, rows: &[Row]) -> Option<Finding> {
+        let mechanism = row.program.mechanism;
+        let what = format!("{} on {}: {:.3} {}", row.workload, mechanism.name(), row.median, self.unit);
+        let Some(most) = self.most.number(row, rows) else {
+            return Some(Finding::Broken(format!("{what}, and no floor was counted beside it")));
         };
-        (row.median > most).then(|| format!("{what}, at most {most:.3} ({:?})", self.most))
+        let held = self.held.iter().find(|(held, _)| *held == mechanism);
+        let Some((_, held)) = held else {
+            let over = row.median > most;
+            return over.then(|| Finding::Broken(format!("{what}, at most {most:.3} ({:?})", self.most)));
+        };
+        let held = held.number(row, rows).unwrap_or(most);
+        Some(if row.median <= most {
+            Finding::Broken(format!(
+                "{what}, within the limit of {most:.3}: to be held to less is no more needed"
+            ))
+        } else if row.median <= held {
+            Finding::Held(format!("{what}, must be {most:.3}, held to {held:.3}"))
+        } else {
+            Finding::Broken(format!("{what}, held to {held:.3}, must be {most:.3}"))
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::{FLOOR, Mechanism, Program, Workload};
+    use crate::workload::{FLOOR, Program, Workload};
 
     fn row(kind: Kind, parameter: u32, unit: &'static str, count: f64) -> Row {
         let workload = Workload { family: Family::TcpPingPong, parameter };
@@ -98,14 +134,33 @@ mod tests {
         Row::of(workload, program, 1, unit, &[count])
     }
 
+    /// Only what makes the gate red.
+    fn broken(rows: &[Row]) -> Vec<String> {
+        let broken = |finding| match finding {
+            Finding::Broken(broken) => Some(broken),
+            Finding::Held(_) => None,
+        };
+        findings(rows).into_iter().filter_map(broken).collect()
+    }
+
     #[test]
     fn a_ratio_is_taken_to_the_floor_of_the_same_workload() {
-        let floors = [row(Kind::Floor, 64, INSTRUCTIONS, 90.0), row(Kind::Floor, 1, INSTRUCTIONS, 900.0)];
+        let floors = [row(Kind::Floor, 64, SYSTEM_CALLS, 4.0), row(Kind::Floor, 1, SYSTEM_CALLS, 900.0)];
         let with = |ours: Row| [&floors[..], &[ours]].concat();
-        assert!(broken(&with(row(Kind::Ours, 64, INSTRUCTIONS, 270.0))).is_empty());
-        let over = broken(&with(row(Kind::Ours, 64, INSTRUCTIONS, 271.0)));
+        assert!(broken(&with(row(Kind::Ours, 64, SYSTEM_CALLS, 4.04))).is_empty());
+        let over = broken(&with(row(Kind::Ours, 64, SYSTEM_CALLS, 4.05)));
         assert_eq!(over.len(), 1);
-        assert!(over[0].contains("tcp-ping-pong-64 on epoll: 271.000"), "{over:?}");
+        assert!(over[0].contains("tcp-ping-pong-64 on epoll: 4.050"), "{over:?}");
+    }
+
+    #[test]
+    fn what_is_held_may_neither_grow_nor_stay_when_it_is_not_needed() {
+        let floor = row(Kind::Floor, 64, INSTRUCTIONS, 100.0);
+        let with = |count: f64| findings(&[floor.clone(), row(Kind::Ours, 64, INSTRUCTIONS, count)]);
+        assert!(matches!(&with(301.0)[..], [Finding::Held(_)]));
+        assert!(matches!(&with(1950.0)[..], [Finding::Held(_)]));
+        assert!(matches!(&with(1951.0)[..], [Finding::Broken(_)]));
+        assert!(matches!(&with(300.0)[..], [Finding::Broken(_)]));
     }
 
     #[test]
