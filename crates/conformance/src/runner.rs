@@ -127,6 +127,7 @@ impl Session {
         self.report.capabilities = *fixture.capabilities();
         panic::set_hook(Box::new(remember));
         warm_up::run::<B>();
+        drop(what_panics_said());
         for case in cases {
             let found = self.run_one(case, fixture);
             self.add(case, matrix.judge(case.name, fixture.capabilities(), found));

@@ -70,6 +70,7 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         multishot::its_connections_are_real: ["C1", "R4"] needs ["ipv4"];
         multishot::stop_asks_for_the_end: ["C1", "X1"] needs ["ipv4"];
         multishot::the_last_event_can_rearm: ["C1"] needs ["ipv4"];
+        multishot::the_last_event_can_rearm_later: ["E3", "T2"] needs ["ipv4"];
         multishot::deleted_it_is_silent: ["C5"] needs ["ipv4"];
         multishot::closing_the_listener_ends_it: ["C1", "H1"] needs ["ipv4"];
         multishot::cancelled_while_queued_it_accepts_nothing: ["C4", "X1"] needs ["ipv4"];
@@ -113,6 +114,7 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         handles::a_recycled_place_receives_nothing_of_its_predecessor: ["H2"] needs ["ipv4"];
         handles::recycled_within_one_batch: ["H2", "C6"] needs ["ipv4"];
         handles::thousands_are_closed_in_mid_dispatch: ["H1", "L5"] needs ["ipv4"];
+        handles::closing_while_connecting: ["H1", "C4"] needs ["ipv4"];
         handles::handles_are_names_only: ["H1"] needs ["ipv4"];
         handles::a_rearm_after_a_close_is_stale: ["X6", "H1"] needs ["ipv4"];
         handles::closing_ends_a_rearming_operation: ["X6", "H1"] needs ["ipv4"];

@@ -54,11 +54,14 @@ pub(crate) fn detach_restores_the_status_flags<B: Backend>(fixture: &Fixture<B>)
     }
 }
 
-/// The flags belong to the open file, which others share: a pipe's and a null device's are left or restored too.
+/// The flags belong to the open file, which others share: a pipe's, a terminal's and a null device's are left or restored
+/// too.
 pub(crate) fn detach_restores_what_is_shared_with_others<B: Backend>(fixture: &Fixture<B>) {
     let mut ev = fixture.open();
     let (reader, writer) = rustix::pipe::pipe().unwrap();
-    for descriptor in [reader, writer, File::open("/dev/null").unwrap().into()] {
+    let terminal = File::options().read(true).write(true).open("/dev/ptmx").map(Into::into);
+    let null = File::open("/dev/null").map(Into::into);
+    for descriptor in [Ok(reader), Ok(writer), null, terminal].into_iter().flatten() {
         let shared = descriptor.try_clone().unwrap();
         let before = status_flags(&shared);
         let handle = ev.context().attach(descriptor).unwrap();

@@ -9,6 +9,7 @@ use proactor_core::{
 
 use super::cancellation::MORE_THAN_FITS;
 use crate::Fixture;
+use crate::peers::receive_all;
 use crate::steps::{IPV4, Log, Steps, address, join_at, listener, pair_on, run_until, start};
 
 fn recv(handle: Handle) -> Recv {
@@ -302,6 +303,34 @@ pub(crate) fn thousands_are_closed_in_mid_dispatch<B: Backend>(fixture: &Fixture
     ev.context().close(listening);
     ev.run(&mut storm, RunMode::UntilDone).unwrap();
     assert_eq!((storm.ended, storm.closed), (2 * PAIRS, 2 * PAIRS));
+}
+
+/// Closed while it connects, in the turn of the connect and in the next: the connect ends, the descriptor goes.
+pub(crate) fn closing_while_connecting<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open();
+    let (listener, address) = ev.listener();
+    for turns in 0..3 {
+        let handle = ev.context().socket(address.family()).unwrap();
+        let connected = ev.start(Connect { handle, address: address.clone() });
+        let sent = ev.start(SendAll { handle, buffer: b"behind it".into() });
+        for _ in 0..turns {
+            ev.no_wait();
+        }
+        let closed = ev.start(Close { handle });
+        ev.until_done();
+        let (connected, sent) = (connected.take(), sent.take());
+        assert!(matches!(connected.result, Ok(()) | Err(Error::Canceled)), "{:?}", connected.result);
+        assert!(turns > 0 || connected.result == Err(Error::Canceled), "the system never saw it");
+        assert_eq!(connected.address, address);
+        assert!(matches!(sent.result, Ok(()) | Err(Error::Canceled)), "{:?}", sent.result);
+        assert!(sent.result.is_err() || connected.result.is_ok());
+        assert_eq!(closed.take().result, Ok(()));
+        if connected.result.is_ok() {
+            let (server, _) = ev.complete(Accept { listener }).result.unwrap();
+            assert_eq!(receive_all(&mut ev, server, 64).0.len(), sent.transferred);
+            ev.context().close(server);
+        }
+    }
 }
 
 /// Dropping or copying a handle closes nothing; the loop's end does.

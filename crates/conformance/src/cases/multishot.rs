@@ -2,10 +2,11 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use proactor_core::{
-    Accept, AcceptMany, Address, Backend, Cancel, Close, Connect, Error, Event, Flow, Handle, Key, Loop,
-    Recv, RunMode, State,
+    Accept, AcceptMany, Address, Backend, Cancel, Close, Connect, Error, Event, Family, Flow, Handle, Key,
+    Loop, Recv, RunMode, State,
 };
 
 use crate::Fixture;
@@ -152,6 +153,26 @@ pub(crate) fn the_last_event_can_rearm<B: Backend>(fixture: &Fixture<B>) {
     }
     ev.until_done();
     assert_eq!(ev.state(key), State::Dead);
+}
+
+/// Armed again after a delay, it is not armed before; what cannot work fails again, and burns no core.
+pub(crate) fn the_last_event_can_rearm_later<B: Backend>(fixture: &Fixture<B>) {
+    const DELAY: Duration = Duration::from_millis(3);
+    let mut ev = fixture.open();
+    let unbound = ev.context().socket(Family::Ipv4).unwrap();
+    let log = Log::new();
+    let seen = log.clone();
+    ev.context().submit_multishot(AcceptMany { listener: unbound }, move |(), cx, event| {
+        let Event::Last(last) = event else { panic!("nobody can connect") };
+        seen.push((cx.update_now(), last.output.error));
+        let listener = last.output.listener;
+        if seen.len() < 4 { last.rearm_after(DELAY, AcceptMany { listener }) } else { Flow::Stop }
+    });
+    ev.until_done();
+    let ended = log.take();
+    assert_eq!(ended.len(), 4);
+    assert!(ended.iter().all(|(_, error)| *error == ended[0].1 && *error != Error::Canceled), "{ended:?}");
+    assert!(ended.windows(2).all(|pair| pair[1].0.since(pair[0].0) >= DELAY), "{ended:?}");
 }
 
 /// Deleted, it is heard of no more; connections whose events were queued are closed, as their peers see.

@@ -208,6 +208,10 @@ pub(crate) fn a_signal_storm_loses_nothing<B: Backend>(fixture: &Fixture<B>) {
     let storm = signals::Storm::begin();
     let mut ev = fixture.open_state::<Weather>();
     let mut weather = Weather::default();
+    for _ in 0..20 {
+        // Connecting and accepting, too.
+        pair_on(&mut ev, &mut weather, IPV4);
+    }
     let (client, server) = pair_on(&mut ev, &mut weather, IPV4);
     let data = pattern(17, LEN);
     let mut cx = ev.context();
@@ -252,7 +256,7 @@ pub(crate) fn a_signal_storm_loses_nothing<B: Backend>(fixture: &Fixture<B>) {
     assert_eq!((weather.ticks, weather.notified, weather.ended), (TICKS, TICKS, true));
     assert_bytes(&weather.bytes, &data);
     if !fixture.capabilities().virtual_time {
-        assert!(storm.delivered() >= 50, "{} signals in 200 ms", storm.delivered());
+        assert!(storm.delivered() >= 20, "{} signals in 200 ms", storm.delivered());
     }
 }
 

@@ -4,7 +4,8 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use proactor_core::{
-    Accept, Action, Backend, Cancel, Error, Nop, NotifierWait, Recv, RunMode, SendAll, State, Time, Timer,
+    Accept, Action, Backend, Cancel, Context, Error, Nop, NotifierWait, Recv, RunMode, SendAll, State, Time,
+    Timer,
 };
 
 use crate::Fixture;
@@ -216,46 +217,35 @@ pub(crate) fn a_turn_has_its_order<B: Backend>(fixture: &Fixture<B>) {
     let mut ev = fixture.open();
     let (client, server) = ev.pair();
     let log = Log::new();
-    let notifier = ev.context().notifier();
     let write = |name: &'static str| {
         let seen = log.clone();
-        move || seen.push(name)
+        move |cx: &Context<'_, B, ()>| seen.push((name, cx.turns()))
     };
-    let due = ev.context().update_now() + Duration::from_micros(1);
+    // They wait in the order opposite to that in which they are to come.
+    let mut cx = ev.context();
+    let notifier = cx.notifier();
     let received = write("received");
-    ev.context().submit(Recv { handle: server, buffer: vec![0; 8].into() }, move |(), _, _| received());
+    cx.submit(Recv { handle: server, buffer: vec![0; 8].into() }, move |(), cx, _| received(cx));
     let notified = write("notified");
-    ev.context().submit(NotifierWait { notifier: notifier.clone() }, move |(), _, _| notified());
+    cx.submit(NotifierWait { notifier: notifier.clone() }, move |(), cx, _| notified(cx));
     let expired = write("expired");
-    let timer = ev.context().submit(Timer::at(Time::NEVER), move |(), _, _| expired());
+    let timer = cx.submit(Timer::at(Time::NEVER), move |(), cx, _| expired(cx));
     ev.no_wait();
     assert_eq!(log.len(), 0);
-    // All of it is ready by the next turn, the other way round.
-    ev.context().submit(SendAll { handle: client, buffer: b"data".into() }, |(), _, sent| {
-        assert_eq!(sent.result, Ok(()));
+    // All of it is ready by the next turn.
+    let mut cx = ev.context();
+    cx.submit(SendAll { handle: client, buffer: b"data".into() }, |(), _, sent| {
+        assert_eq!(sent.result, Ok(()))
     });
-    ev.no_wait();
-    while ev.context().active() > 3 {
-        ev.no_wait();
-    }
-    if log.len() == 1 {
-        // The data was there at once; once more, for the order.
-        assert_eq!(log.take(), ["received"]);
-        let received = write("received");
-        ev.context().submit(Recv { handle: server, buffer: vec![0; 8].into() }, move |(), _, _| received());
-        ev.no_wait();
-        ev.context().submit(SendAll { handle: client, buffer: b"data".into() }, |(), _, _| ());
-    }
     notifier.notify();
-    ev.context().timer_reset(timer, Timer::at(due)).unwrap();
+    cx.timer_reset(timer, Timer::at(Time::ZERO)).unwrap();
     let submitted = write("submitted");
-    ev.context().submit(Nop, move |(), _, _| submitted());
-    if fixture.capabilities().virtual_time {
-        // Its clock stands still but for waits.
-        ev.context().timer_reset(timer, Timer::at(Time::ZERO)).unwrap();
-    }
+    cx.submit(Nop, move |(), cx, _| submitted(cx));
     ev.until(|| log.len() == 4);
-    assert_eq!(log.take(), ["submitted", "expired", "notified", "received"]);
+    let (names, turns): (Vec<_>, Vec<_>) = log.take().into_iter().unzip();
+    assert_eq!(names, ["submitted", "expired", "notified", "received"]);
+    assert_eq!((turns[0], turns[0]), (turns[1], turns[2]), "in one turn");
+    ev.until_done();
 }
 
 /// A background completion does not keep `UntilDone` running, but is served as long as something else does.
@@ -275,7 +265,7 @@ pub(crate) fn background_ones_keep_nothing_running<B: Backend>(fixture: &Fixture
     let foreground = ev.start(Timer::after(10 * MS));
     ev.run(&mut (), RunMode::UntilDone).unwrap();
     assert_eq!(foreground.take().result, Ok(()));
-    assert!(log.len() >= 2, "served meanwhile");
+    assert!(log.len() > 0, "served meanwhile");
     assert_eq!((ev.context().active(), ev.state(background) == State::Dead), (1, false));
     ev.context().delete(background).unwrap();
     while ev.context().active() > 0 {
