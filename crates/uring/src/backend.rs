@@ -88,10 +88,12 @@ impl Uring {
     /// Hands a receive or a send with a buffer that is not empty to the kernel. Returns whether it did.
     #[inline(always)]
     fn transfer(&mut self, slot: Slot, place: Place, task: (Token, Kind), buffer: &mut Buffer) -> bool {
-        let descriptor = self.descriptors.get(slot);
-        !buffer.is_empty()
-            && descriptor
-                .is_ok_and(|descriptor| self.requests.begin_transfer(place, descriptor.as_fd(), task, buffer))
+        match self.descriptors.get(slot) {
+            Ok(descriptor) if !buffer.is_empty() => {
+                self.requests.begin_transfer(place, descriptor.as_fd(), task, buffer)
+            }
+            _ => false,
+        }
     }
 
     /// Starts what is no transfer, or one that [`transfer`](Self::transfer) did not take.
@@ -311,7 +313,7 @@ impl Backend for Uring {
         system::control(self.descriptors.get(slot)?.as_fd(), &control)
     }
 
-    #[inline]
+    #[inline(always)]
     fn start(&mut self, token: Token, slot: Slot, done: &mut Done) {
         let begun = match done.undecided(token) {
             Some(Outcome::Recv(received)) => {

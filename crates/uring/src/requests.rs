@@ -22,9 +22,7 @@ use std::time::Duration;
 
 use io_uring::types::Fd;
 use io_uring::{cqueue, opcode, squeue};
-use proactor_core::{
-    Address, Buffer, Done, Error, Kind, Outcome, Received, Sent, SentAll, Slot, Token, Until,
-};
+use proactor_core::{Address, Buffer, Done, Error, Kind, Outcome, Slot, Token, Until};
 use proactor_system::{MAX_TRANSFER, now};
 use rustix::io::Errno;
 
@@ -104,8 +102,8 @@ pub(crate) struct TransferFlags {
 #[derive(Debug)]
 #[repr(align(64))]
 struct Request {
-    /// That of a receive or a send; otherwise the empty one, which its operation has in the meantime.
-    buffer: Buffer,
+    /// That of a receive or a send, in whose cell an empty one is meanwhile.
+    buffer: Option<Buffer>,
     /// None in an idle place.
     task: Option<Task>,
     /// Goes up when the task is submitted, and when its last completion was popped: odd while the kernel has it.
@@ -115,9 +113,7 @@ struct Request {
 const _: () = assert!(size_of::<Request>() == 64);
 
 impl Request {
-    fn idle() -> Self {
-        Self { buffer: Buffer::default(), task: None, round: 0 }
-    }
+    const IDLE: Self = Self { buffer: None, task: None, round: 0 };
 
     #[inline(always)]
     const fn is_in_kernel(&self) -> bool {
@@ -145,16 +141,20 @@ impl Request {
         if result < 0 || cqueue::more(entry.flags()) {
             return false;
         }
-        match (task.kind, done.undecided(token)) {
-            (Kind::Recv, Some(Outcome::Recv(received))) => {
-                mem::swap(&mut self.buffer, &mut received.buffer);
+        let Some(outcome) = done.undecided(token) else { return false };
+        match (outcome, task.kind) {
+            (Outcome::Recv(received), Kind::Recv) => {
+                let Some(buffer) = self.buffer.take() else { return false };
+                give_back(buffer, &mut received.buffer);
                 received.result = Ok(result as usize);
             }
-            (Kind::SendAll, Some(Outcome::SendAll(sent)))
-                if task.extra as usize + result as usize == self.buffer.len() =>
-            {
-                mem::swap(&mut self.buffer, &mut sent.buffer);
-                sent.transferred = task.extra as usize + result as usize;
+            (Outcome::SendAll(sent), Kind::SendAll) => {
+                let transferred = task.extra as usize + result as usize;
+                let Some(buffer) = self.buffer.take_if(|buffer| buffer.len() == transferred) else {
+                    return false;
+                };
+                give_back(buffer, &mut sent.buffer);
+                sent.transferred = transferred;
                 sent.result = Ok(());
             }
             _ => return false,
@@ -163,25 +163,6 @@ impl Request {
         self.round = self.round.wrapping_add(1);
         done.decided(token);
         true
-    }
-
-    /// The entry for what is left of the receive or send that is here.
-    #[inline(always)]
-    fn transfer(
-        &mut self,
-        descriptor: BorrowedFd<'_>,
-        kind: Kind,
-        transferred: u32,
-        flags: &TransferFlags,
-    ) -> squeue::Entry {
-        let descriptor = Fd(descriptor.as_raw_fd());
-        let left = self.buffer.len().saturating_sub(transferred as usize).min(MAX_TRANSFER) as u32;
-        let first = self.buffer.as_mut_ptr().wrapping_add(transferred as usize);
-        match kind {
-            Kind::Recv => opcode::Recv::new(descriptor, first, left).flags(flags.recv).build(),
-            Kind::SendAll => opcode::Send::new(descriptor, first, left).flags(flags.send_all).build(),
-            _ => opcode::Send::new(descriptor, first, left).flags(flags.send).build(),
-        }
     }
 
     /// Gives the task to the kernel. Returns what its completions will name, which no other's ever did.
@@ -297,7 +278,7 @@ impl Requests {
     pub(crate) fn grow(&mut self, slots: usize) {
         let places = slots * 2;
         if self.table.len() < places {
-            self.table.resize_with(places, Request::idle);
+            self.table.resize_with(places, || Request::IDLE);
         }
     }
 
@@ -334,9 +315,10 @@ impl Requests {
         if kind == Kind::Recv && !buffer.is_writable() {
             return false;
         }
-        mem::swap(&mut request.buffer, buffer);
+        let entry = transfer(buffer, descriptor, kind, 0, flags);
+        // An idle place has no buffer to drop.
+        mem::forget(request.buffer.replace(mem::take(buffer)));
         request.task = Some(Task::new(token, kind, 0));
-        let entry = request.transfer(descriptor, kind, 0, flags);
         let user_data = request.submitted(place);
         // SAFETY: the entry points to bytes of the buffer that is in the table now, and stays there while the kernel has
         // the task (see above). A buffer that is received into has its bytes to itself, as was checked.
@@ -405,10 +387,10 @@ impl Requests {
                 let (address, len) = self.blocks.for_reading(task.extra);
                 opcode::Connect::new(fd, address, len).build()
             }
-            kind => {
-                let transferred = task.extra;
-                request.transfer(descriptor, kind, transferred, &self.flags)
-            }
+            kind => match &mut request.buffer {
+                Some(buffer) => transfer(buffer, descriptor, kind, task.extra, &self.flags),
+                None => return,
+            },
         };
         let user_data = request.submitted(place);
         // SAFETY: the entry points to nothing, or to the buffer or the block of this task, which stay in the table while
@@ -525,7 +507,7 @@ impl Requests {
     /// Counts what the `SendAll` that is held at `place` has sent, and tells whether more is left.
     pub(crate) fn has_rest(&mut self, place: Place, sent: u32) -> bool {
         let Some(request) = self.table.get_mut(place.index()) else { return false };
-        let len = request.buffer.len();
+        let len = request.buffer.as_ref().map_or(0, Buffer::len);
         let Some(task) = request.held().filter(|task| task.kind == Kind::SendAll) else { return false };
         task.extra = task.extra.saturating_add(sent);
         (task.extra as usize) < len
@@ -566,15 +548,14 @@ impl Requests {
         if has_block(task.kind) {
             self.blocks.give_back(task.extra);
         }
-        let mut buffer = mem::take(&mut request.buffer);
+        let buffer = request.buffer.take().unwrap_or_default();
         let Some(outcome) = done.undecided(task.token) else { return };
         match outcome {
-            Outcome::Recv(Received { buffer: emptied, .. }) | Outcome::Send(Sent { buffer: emptied, .. }) => {
-                mem::swap(emptied, &mut buffer);
-            }
-            Outcome::SendAll(SentAll { buffer: emptied, transferred, .. }) => {
-                mem::swap(emptied, &mut buffer);
-                *transferred = task.extra as usize;
+            Outcome::Recv(received) => give_back(buffer, &mut received.buffer),
+            Outcome::Send(sent) => give_back(buffer, &mut sent.buffer),
+            Outcome::SendAll(sent) => {
+                give_back(buffer, &mut sent.buffer);
+                sent.transferred = task.extra as usize;
             }
             _ => {}
         }
@@ -636,6 +617,31 @@ impl Requests {
     pub(crate) const fn strays(&self) -> u64 {
         self.strays
     }
+}
+
+/// The entry for what is left of a receive, or a send of `kind`, after `transferred` bytes.
+#[inline(always)]
+fn transfer(
+    buffer: &mut Buffer,
+    descriptor: BorrowedFd<'_>,
+    kind: Kind,
+    transferred: u32,
+    flags: &TransferFlags,
+) -> squeue::Entry {
+    let descriptor = Fd(descriptor.as_raw_fd());
+    let left = buffer.len().saturating_sub(transferred as usize).min(MAX_TRANSFER) as u32;
+    let first = buffer.as_mut_ptr().wrapping_add(transferred as usize);
+    match kind {
+        Kind::Recv => opcode::Recv::new(descriptor, first, left).flags(flags.recv).build(),
+        Kind::SendAll => opcode::Send::new(descriptor, first, left).flags(flags.send_all).build(),
+        _ => opcode::Send::new(descriptor, first, left).flags(flags.send).build(),
+    }
+}
+
+/// Puts a buffer back into its operation, where an empty one is, of which nothing has to be dropped.
+#[inline(always)]
+fn give_back(buffer: Buffer, emptied: &mut Buffer) {
+    mem::forget(mem::replace(emptied, buffer));
 }
 
 /// Whether the kernel reads or writes an address for it.
