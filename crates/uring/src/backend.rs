@@ -47,9 +47,7 @@ impl Uring {
         capabilities.kernel_completions = true;
         let (ring, setup) = open::open(config.entries, newest)?;
         let waker = EventWaker::new()?;
-        // Kernels before 6.1 lose count of what a send has sent when they are asked to wait for all and then cancelled.
-        let waits_for_all = setup >= Setup::DeferTaskrun;
-        let requests = match Requests::new(Ring::new(ring), waits_for_all, waker.as_fd()) {
+        let requests = match Requests::new(Ring::new(ring), setup, waker.as_fd()) {
             Ok(requests) => requests,
             Err(Error::Unsupported) => return Err(open::too_old()),
             Err(error) => return Err(open::explained(&error.into(), config.entries)),

@@ -27,6 +27,7 @@ use proactor_system::{MAX_TRANSFER, now};
 use rustix::io::Errno;
 
 use crate::address::Blocks;
+use crate::open::Setup;
 use crate::ring::Ring;
 
 /// How long a drop waits for what it has cancelled, and opening for its probe. None of the operations here can be held
@@ -90,12 +91,31 @@ impl Task {
     }
 }
 
-/// The MSG flags of transfers.
+/// How transfers are done.
 #[derive(Debug)]
-pub(crate) struct TransferFlags {
+pub(crate) struct Manner {
+    /// MSG flags.
     pub(crate) recv: i32,
     pub(crate) send: i32,
     pub(crate) send_all: i32,
+    /// What has a receive wait before it tries, where the kernel knows that.
+    pub(crate) wait_first: u16,
+}
+
+impl Manner {
+    /// With a ring that was set up like this.
+    fn with(setup: Setup) -> Self {
+        /// IORING_RECVSEND_POLL_FIRST, which came together with cooperative task work.
+        const POLL_FIRST: u16 = 1;
+        // Kernels before 6.1 lose count of what a send has sent when they are asked to wait for all and then cancelled.
+        let wait_all = if setup >= Setup::DeferTaskrun { libc::MSG_WAITALL } else { 0 };
+        Self {
+            recv: 0,
+            send: libc::MSG_NOSIGNAL,
+            send_all: libc::MSG_NOSIGNAL | wait_all,
+            wait_first: if setup >= Setup::CooperativeTaskrun { POLL_FIRST } else { 0 },
+        }
+    }
 }
 
 /// One place of the table, and one line of the cache.
@@ -108,12 +128,14 @@ struct Request {
     task: Option<Task>,
     /// Goes up when the task is submitted, and when its last completion was popped: odd while the kernel has it.
     round: u32,
+    /// Whether the last receive left nothing, so that another one would most likely find nothing.
+    is_drained: bool,
 }
 
 const _: () = assert!(size_of::<Request>() == 64);
 
 impl Request {
-    const IDLE: Self = Self { buffer: None, task: None, round: 0 };
+    const IDLE: Self = Self { buffer: None, task: None, round: 0, is_drained: false };
 
     #[inline(always)]
     const fn is_in_kernel(&self) -> bool {
@@ -147,6 +169,7 @@ impl Request {
                 let Some(buffer) = self.buffer.take() else { return false };
                 give_back(buffer, &mut received.buffer);
                 received.result = Ok(result as usize);
+                self.is_drained = !cqueue::sock_nonempty(entry.flags());
             }
             (Outcome::SendAll(sent), Kind::SendAll) => {
                 let transferred = task.extra as usize + result as usize;
@@ -215,7 +238,7 @@ pub(crate) struct Requests {
     pub(crate) ring: Ring,
     table: Vec<Request>,
     blocks: Blocks,
-    pub(crate) flags: TransferFlags,
+    pub(crate) manner: Manner,
     /// Whether one accept can go on for ever.
     pub(crate) accepts_many: bool,
     /// Completions that named no request.
@@ -223,22 +246,15 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    /// `waits_for_all` tells whether the kernel can be asked to send all of some bytes.
-    ///
     /// # Errors
     /// The system's, from the first calls on the ring; [`Error::Unsupported`] if this kernel cannot watch a descriptor
     /// for as long as the ring lives.
-    pub(crate) fn new(ring: Ring, waits_for_all: bool, watched: BorrowedFd<'_>) -> Result<Self, Error> {
-        let wait_all = if waits_for_all { libc::MSG_WAITALL } else { 0 };
+    pub(crate) fn new(ring: Ring, setup: Setup, watched: BorrowedFd<'_>) -> Result<Self, Error> {
         let mut requests = Self {
             ring,
             table: Vec::new(),
             blocks: Blocks::default(),
-            flags: TransferFlags {
-                recv: 0,
-                send: libc::MSG_NOSIGNAL,
-                send_all: libc::MSG_NOSIGNAL | wait_all,
-            },
+            manner: Manner::with(setup),
             accepts_many: false,
             strays: 0,
         };
@@ -308,14 +324,16 @@ impl Requests {
         (token, kind): (Token, Kind),
         buffer: &mut Buffer,
     ) -> bool {
-        let Self { table, ring, flags, .. } = self;
+        let Self { table, ring, manner, .. } = self;
         let Some(request) = table.get_mut(place.index()).filter(|request| request.task.is_none()) else {
             return false;
         };
         if kind == Kind::Recv && !buffer.is_writable() {
             return false;
         }
-        let entry = transfer(buffer, descriptor, kind, 0, flags);
+        // Where there is most likely nothing, a first try would be for nothing.
+        let options = if kind == Kind::Recv && request.is_drained { manner.wait_first } else { 0 };
+        let entry = transfer(buffer, descriptor, manner, Rest { kind, transferred: 0, options });
         // An idle place has no buffer to drop.
         mem::forget(request.buffer.replace(mem::take(buffer)));
         request.task = Some(Task::new(token, kind, 0));
@@ -388,7 +406,10 @@ impl Requests {
                 opcode::Connect::new(fd, address, len).build()
             }
             kind => match &mut request.buffer {
-                Some(buffer) => transfer(buffer, descriptor, kind, task.extra, &self.flags),
+                Some(buffer) => {
+                    let rest = Rest { kind, transferred: task.extra, options: 0 };
+                    transfer(buffer, descriptor, &self.manner, rest)
+                }
                 None => return,
             },
         };
@@ -619,22 +640,29 @@ impl Requests {
     }
 }
 
-/// The entry for what is left of a receive, or a send of `kind`, after `transferred` bytes.
+/// What is left of a receive or a send.
+struct Rest {
+    kind: Kind,
+    transferred: u32,
+    /// Of a receive.
+    options: u16,
+}
+
+/// The entry for the rest of a receive or a send.
 #[inline(always)]
 fn transfer(
     buffer: &mut Buffer,
     descriptor: BorrowedFd<'_>,
-    kind: Kind,
-    transferred: u32,
-    flags: &TransferFlags,
+    manner: &Manner,
+    Rest { kind, transferred, options }: Rest,
 ) -> squeue::Entry {
     let descriptor = Fd(descriptor.as_raw_fd());
     let left = buffer.len().saturating_sub(transferred as usize).min(MAX_TRANSFER) as u32;
     let first = buffer.as_mut_ptr().wrapping_add(transferred as usize);
     match kind {
-        Kind::Recv => opcode::Recv::new(descriptor, first, left).flags(flags.recv).build(),
-        Kind::SendAll => opcode::Send::new(descriptor, first, left).flags(flags.send_all).build(),
-        _ => opcode::Send::new(descriptor, first, left).flags(flags.send).build(),
+        Kind::Recv => opcode::Recv::new(descriptor, first, left).ioprio(options).flags(manner.recv).build(),
+        Kind::SendAll => opcode::Send::new(descriptor, first, left).flags(manner.send_all).build(),
+        _ => opcode::Send::new(descriptor, first, left).flags(manner.send).build(),
     }
 }
 
