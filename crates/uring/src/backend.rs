@@ -47,9 +47,7 @@ impl Uring {
         capabilities.kernel_completions = true;
         let (ring, setup) = open::open(config.entries, newest)?;
         let waker = EventWaker::new()?;
-        // Kernels before 6.1 lose count of what a send has sent when they are asked to wait for all and then cancelled.
-        let waits_for_all = setup >= Setup::DeferTaskrun;
-        let requests = match Requests::new(Ring::new(ring), waits_for_all, waker.as_fd()) {
+        let requests = match Requests::new(Ring::new(ring), setup, waker.as_fd()) {
             Ok(requests) => requests,
             Err(Error::Unsupported) => return Err(open::too_old()),
             Err(error) => return Err(open::explained(&error.into(), config.entries)),
@@ -88,10 +86,12 @@ impl Uring {
     /// Hands a receive or a send with a buffer that is not empty to the kernel. Returns whether it did.
     #[inline(always)]
     fn transfer(&mut self, slot: Slot, place: Place, task: (Token, Kind), buffer: &mut Buffer) -> bool {
-        let descriptor = self.descriptors.get(slot);
-        !buffer.is_empty()
-            && descriptor
-                .is_ok_and(|descriptor| self.requests.begin_transfer(place, descriptor.as_fd(), task, buffer))
+        match self.descriptors.get(slot) {
+            Ok(descriptor) if !buffer.is_empty() => {
+                self.requests.begin_transfer(place, descriptor.as_fd(), task, buffer)
+            }
+            _ => false,
+        }
     }
 
     /// Starts what is no transfer, or one that [`transfer`](Self::transfer) did not take.
@@ -311,7 +311,7 @@ impl Backend for Uring {
         system::control(self.descriptors.get(slot)?.as_fd(), &control)
     }
 
-    #[inline]
+    #[inline(always)]
     fn start(&mut self, token: Token, slot: Slot, done: &mut Done) {
         let begun = match done.undecided(token) {
             Some(Outcome::Recv(received)) => {

@@ -22,13 +22,12 @@ use std::time::Duration;
 
 use io_uring::types::Fd;
 use io_uring::{cqueue, opcode, squeue};
-use proactor_core::{
-    Address, Buffer, Done, Error, Kind, Outcome, Received, Sent, SentAll, Slot, Token, Until,
-};
+use proactor_core::{Address, Buffer, Done, Error, Kind, Outcome, Slot, Token, Until};
 use proactor_system::{MAX_TRANSFER, now};
 use rustix::io::Errno;
 
 use crate::address::Blocks;
+use crate::open::Setup;
 use crate::ring::Ring;
 
 /// How long a drop waits for what it has cancelled, and opening for its probe. None of the operations here can be held
@@ -92,32 +91,51 @@ impl Task {
     }
 }
 
-/// The MSG flags of transfers.
+/// How transfers are done.
 #[derive(Debug)]
-pub(crate) struct TransferFlags {
+pub(crate) struct Manner {
+    /// MSG flags.
     pub(crate) recv: i32,
     pub(crate) send: i32,
     pub(crate) send_all: i32,
+    /// What has a receive wait before it tries, where the kernel knows that.
+    pub(crate) wait_first: u16,
+}
+
+impl Manner {
+    /// With a ring that was set up like this.
+    fn with(setup: Setup) -> Self {
+        /// IORING_RECVSEND_POLL_FIRST, which came together with cooperative task work.
+        const POLL_FIRST: u16 = 1;
+        // Kernels before 6.1 lose count of what a send has sent when they are asked to wait for all and then cancelled.
+        let wait_all = if setup >= Setup::DeferTaskrun { libc::MSG_WAITALL } else { 0 };
+        Self {
+            recv: 0,
+            send: libc::MSG_NOSIGNAL,
+            send_all: libc::MSG_NOSIGNAL | wait_all,
+            wait_first: if setup >= Setup::CooperativeTaskrun { POLL_FIRST } else { 0 },
+        }
+    }
 }
 
 /// One place of the table, and one line of the cache.
 #[derive(Debug)]
 #[repr(align(64))]
 struct Request {
-    /// That of a receive or a send; otherwise the empty one, which its operation has in the meantime.
-    buffer: Buffer,
+    /// That of a receive or a send, in whose cell an empty one is meanwhile.
+    buffer: Option<Buffer>,
     /// None in an idle place.
     task: Option<Task>,
     /// Goes up when the task is submitted, and when its last completion was popped: odd while the kernel has it.
     round: u32,
+    /// Whether the last receive left nothing, so that another one would most likely find nothing.
+    is_drained: bool,
 }
 
 const _: () = assert!(size_of::<Request>() == 64);
 
 impl Request {
-    fn idle() -> Self {
-        Self { buffer: Buffer::default(), task: None, round: 0 }
-    }
+    const IDLE: Self = Self { buffer: None, task: None, round: 0, is_drained: false };
 
     #[inline(always)]
     const fn is_in_kernel(&self) -> bool {
@@ -145,16 +163,21 @@ impl Request {
         if result < 0 || cqueue::more(entry.flags()) {
             return false;
         }
-        match (task.kind, done.undecided(token)) {
-            (Kind::Recv, Some(Outcome::Recv(received))) => {
-                mem::swap(&mut self.buffer, &mut received.buffer);
+        let Some(outcome) = done.undecided(token) else { return false };
+        match (outcome, task.kind) {
+            (Outcome::Recv(received), Kind::Recv) => {
+                let Some(buffer) = self.buffer.take() else { return false };
+                give_back(buffer, &mut received.buffer);
                 received.result = Ok(result as usize);
+                self.is_drained = !cqueue::sock_nonempty(entry.flags());
             }
-            (Kind::SendAll, Some(Outcome::SendAll(sent)))
-                if task.extra as usize + result as usize == self.buffer.len() =>
-            {
-                mem::swap(&mut self.buffer, &mut sent.buffer);
-                sent.transferred = task.extra as usize + result as usize;
+            (Outcome::SendAll(sent), Kind::SendAll) => {
+                let transferred = task.extra as usize + result as usize;
+                let Some(buffer) = self.buffer.take_if(|buffer| buffer.len() == transferred) else {
+                    return false;
+                };
+                give_back(buffer, &mut sent.buffer);
+                sent.transferred = transferred;
                 sent.result = Ok(());
             }
             _ => return false,
@@ -163,25 +186,6 @@ impl Request {
         self.round = self.round.wrapping_add(1);
         done.decided(token);
         true
-    }
-
-    /// The entry for what is left of the receive or send that is here.
-    #[inline(always)]
-    fn transfer(
-        &mut self,
-        descriptor: BorrowedFd<'_>,
-        kind: Kind,
-        transferred: u32,
-        flags: &TransferFlags,
-    ) -> squeue::Entry {
-        let descriptor = Fd(descriptor.as_raw_fd());
-        let left = self.buffer.len().saturating_sub(transferred as usize).min(MAX_TRANSFER) as u32;
-        let first = self.buffer.as_mut_ptr().wrapping_add(transferred as usize);
-        match kind {
-            Kind::Recv => opcode::Recv::new(descriptor, first, left).flags(flags.recv).build(),
-            Kind::SendAll => opcode::Send::new(descriptor, first, left).flags(flags.send_all).build(),
-            _ => opcode::Send::new(descriptor, first, left).flags(flags.send).build(),
-        }
     }
 
     /// Gives the task to the kernel. Returns what its completions will name, which no other's ever did.
@@ -234,7 +238,7 @@ pub(crate) struct Requests {
     pub(crate) ring: Ring,
     table: Vec<Request>,
     blocks: Blocks,
-    pub(crate) flags: TransferFlags,
+    pub(crate) manner: Manner,
     /// Whether one accept can go on for ever.
     pub(crate) accepts_many: bool,
     /// Completions that named no request.
@@ -242,22 +246,15 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    /// `waits_for_all` tells whether the kernel can be asked to send all of some bytes.
-    ///
     /// # Errors
     /// The system's, from the first calls on the ring; [`Error::Unsupported`] if this kernel cannot watch a descriptor
     /// for as long as the ring lives.
-    pub(crate) fn new(ring: Ring, waits_for_all: bool, watched: BorrowedFd<'_>) -> Result<Self, Error> {
-        let wait_all = if waits_for_all { libc::MSG_WAITALL } else { 0 };
+    pub(crate) fn new(ring: Ring, setup: Setup, watched: BorrowedFd<'_>) -> Result<Self, Error> {
         let mut requests = Self {
             ring,
             table: Vec::new(),
             blocks: Blocks::default(),
-            flags: TransferFlags {
-                recv: 0,
-                send: libc::MSG_NOSIGNAL,
-                send_all: libc::MSG_NOSIGNAL | wait_all,
-            },
+            manner: Manner::with(setup),
             accepts_many: false,
             strays: 0,
         };
@@ -297,7 +294,7 @@ impl Requests {
     pub(crate) fn grow(&mut self, slots: usize) {
         let places = slots * 2;
         if self.table.len() < places {
-            self.table.resize_with(places, Request::idle);
+            self.table.resize_with(places, || Request::IDLE);
         }
     }
 
@@ -327,16 +324,19 @@ impl Requests {
         (token, kind): (Token, Kind),
         buffer: &mut Buffer,
     ) -> bool {
-        let Self { table, ring, flags, .. } = self;
+        let Self { table, ring, manner, .. } = self;
         let Some(request) = table.get_mut(place.index()).filter(|request| request.task.is_none()) else {
             return false;
         };
         if kind == Kind::Recv && !buffer.is_writable() {
             return false;
         }
-        mem::swap(&mut request.buffer, buffer);
+        // Where there is most likely nothing, a first try would be for nothing.
+        let options = if kind == Kind::Recv && request.is_drained { manner.wait_first } else { 0 };
+        let entry = transfer(buffer, descriptor, manner, Rest { kind, transferred: 0, options });
+        // An idle place has no buffer to drop.
+        mem::forget(request.buffer.replace(mem::take(buffer)));
         request.task = Some(Task::new(token, kind, 0));
-        let entry = request.transfer(descriptor, kind, 0, flags);
         let user_data = request.submitted(place);
         // SAFETY: the entry points to bytes of the buffer that is in the table now, and stays there while the kernel has
         // the task (see above). A buffer that is received into has its bytes to itself, as was checked.
@@ -405,10 +405,13 @@ impl Requests {
                 let (address, len) = self.blocks.for_reading(task.extra);
                 opcode::Connect::new(fd, address, len).build()
             }
-            kind => {
-                let transferred = task.extra;
-                request.transfer(descriptor, kind, transferred, &self.flags)
-            }
+            kind => match &mut request.buffer {
+                Some(buffer) => {
+                    let rest = Rest { kind, transferred: task.extra, options: 0 };
+                    transfer(buffer, descriptor, &self.manner, rest)
+                }
+                None => return,
+            },
         };
         let user_data = request.submitted(place);
         // SAFETY: the entry points to nothing, or to the buffer or the block of this task, which stay in the table while
@@ -525,7 +528,7 @@ impl Requests {
     /// Counts what the `SendAll` that is held at `place` has sent, and tells whether more is left.
     pub(crate) fn has_rest(&mut self, place: Place, sent: u32) -> bool {
         let Some(request) = self.table.get_mut(place.index()) else { return false };
-        let len = request.buffer.len();
+        let len = request.buffer.as_ref().map_or(0, Buffer::len);
         let Some(task) = request.held().filter(|task| task.kind == Kind::SendAll) else { return false };
         task.extra = task.extra.saturating_add(sent);
         (task.extra as usize) < len
@@ -566,15 +569,14 @@ impl Requests {
         if has_block(task.kind) {
             self.blocks.give_back(task.extra);
         }
-        let mut buffer = mem::take(&mut request.buffer);
+        let buffer = request.buffer.take().unwrap_or_default();
         let Some(outcome) = done.undecided(task.token) else { return };
         match outcome {
-            Outcome::Recv(Received { buffer: emptied, .. }) | Outcome::Send(Sent { buffer: emptied, .. }) => {
-                mem::swap(emptied, &mut buffer);
-            }
-            Outcome::SendAll(SentAll { buffer: emptied, transferred, .. }) => {
-                mem::swap(emptied, &mut buffer);
-                *transferred = task.extra as usize;
+            Outcome::Recv(received) => give_back(buffer, &mut received.buffer),
+            Outcome::Send(sent) => give_back(buffer, &mut sent.buffer),
+            Outcome::SendAll(sent) => {
+                give_back(buffer, &mut sent.buffer);
+                sent.transferred = task.extra as usize;
             }
             _ => {}
         }
@@ -636,6 +638,38 @@ impl Requests {
     pub(crate) const fn strays(&self) -> u64 {
         self.strays
     }
+}
+
+/// What is left of a receive or a send.
+struct Rest {
+    kind: Kind,
+    transferred: u32,
+    /// Of a receive.
+    options: u16,
+}
+
+/// The entry for the rest of a receive or a send.
+#[inline(always)]
+fn transfer(
+    buffer: &mut Buffer,
+    descriptor: BorrowedFd<'_>,
+    manner: &Manner,
+    Rest { kind, transferred, options }: Rest,
+) -> squeue::Entry {
+    let descriptor = Fd(descriptor.as_raw_fd());
+    let left = buffer.len().saturating_sub(transferred as usize).min(MAX_TRANSFER) as u32;
+    let first = buffer.as_mut_ptr().wrapping_add(transferred as usize);
+    match kind {
+        Kind::Recv => opcode::Recv::new(descriptor, first, left).ioprio(options).flags(manner.recv).build(),
+        Kind::SendAll => opcode::Send::new(descriptor, first, left).flags(manner.send_all).build(),
+        _ => opcode::Send::new(descriptor, first, left).flags(manner.send).build(),
+    }
+}
+
+/// Puts a buffer back into its operation, where an empty one is, of which nothing has to be dropped.
+#[inline(always)]
+fn give_back(buffer: Buffer, emptied: &mut Buffer) {
+    mem::forget(mem::replace(emptied, buffer));
 }
 
 /// Whether the kernel reads or writes an address for it.

@@ -133,7 +133,7 @@ impl Rig {
 
     /// Has transfers not wait in the kernel, so that they would block after all, as they do on some kernels.
     fn never_wait(&mut self) {
-        let flags = &mut self.backend.requests.flags;
+        let flags = &mut self.backend.requests.manner;
         flags.recv |= libc::MSG_DONTWAIT;
         flags.send |= libc::MSG_DONTWAIT;
         flags.send_all |= libc::MSG_DONTWAIT;

@@ -44,6 +44,26 @@ fn a_receive_fills_the_range_of_its_buffer_and_nothing_else() {
 }
 
 #[test]
+fn what_comes_between_two_receives_is_found_by_the_second() {
+    for setup in SETUPS {
+        let mut rig = Rig::with(&Config::default(), setup);
+        let (handle, mut far) = rig.pair();
+        // The first leaves nothing, so the second is not tried before something is there; and something is.
+        for bytes in [&b"first"[..], b"second", b"third"] {
+            far.write_all(bytes).unwrap();
+            rig.recv(handle);
+            assert_eq!(rig.received().unwrap(), bytes);
+        }
+        // The first of these leaves some, so the second is tried at once.
+        far.write_all(b"0123456789abcdefghij").unwrap();
+        for bytes in [&b"0123456789abcdef"[..], b"ghij"] {
+            rig.recv(handle);
+            assert_eq!(rig.received().unwrap(), bytes);
+        }
+    }
+}
+
+#[test]
 fn the_end_of_the_stream_is_zero_again_and_again() {
     let mut rig = Rig::new();
     let (handle, mut far) = rig.pair();
