@@ -86,6 +86,7 @@ fn threads() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::{Arc, Barrier};
 
     #[test]
     fn a_descriptor_left_open_is_named() {
@@ -97,11 +98,18 @@ mod tests {
 
     #[test]
     fn a_thread_left_running_is_told() {
-        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        // More than other tests of this process can end meanwhile.
+        let gate = Arc::new(Barrier::new(101));
         let before = Baseline::take();
-        let thread = std::thread::spawn(move || receiver.recv());
+        let start = |_| {
+            std::thread::spawn({
+                let gate = Arc::clone(&gate);
+                move || gate.wait().is_leader()
+            })
+        };
+        let threads: Vec<_> = (0..100).map(start).collect();
         assert!(before.difference_now().contains("threads"));
-        drop(sender);
-        assert!(thread.join().unwrap().is_err());
+        gate.wait();
+        threads.into_iter().for_each(|thread| drop(thread.join().unwrap()));
     }
 }
