@@ -172,7 +172,9 @@ fn address_sanitizer(workspace: &Workspace) -> Result<()> {
     // Frames on a stack of the sanitizer's own would look like depth to the cases that measure depth.
     let suppressions = format!("suppressions={}", workspace.root().join("xtask/leaks.txt").display());
     let with_options = |program: Executable| {
-        program.with("ASAN_OPTIONS", "detect_stack_use_after_return=0").with("LSAN_OPTIONS", &suppressions)
+        program
+            .with("ASAN_OPTIONS", "detect_stack_use_after_return=0")
+            .with("LSAN_OPTIONS", suppressions.as_str())
     };
     let programs: Vec<_> = programs.into_iter().map(with_options).collect();
     let backends = conformance::expected(workspace.root());
