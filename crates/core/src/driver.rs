@@ -77,7 +77,9 @@ pub struct Driver<B: Backend> {
     has_no_outside: bool,
     /// The completion whose callback runs.
     pub(crate) running: u32,
-    /// A reset of that completion's timer, from inside its callback.
+    /// The same, if it is a timer's that can be armed again: then its callback may reset it.
+    resettable: u32,
+    /// That reset.
     running_reset: Option<Timer>,
 }
 
@@ -137,6 +139,7 @@ impl<B: Backend> Driver<B> {
             max_operations: config.max_operations.unwrap_or(u32::MAX),
             has_no_outside,
             running: NONE,
+            resettable: NONE,
             running_reset: None,
         }
     }
