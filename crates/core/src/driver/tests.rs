@@ -393,3 +393,14 @@ fn notifications_do_not_hold_up_the_system() {
     }
     assert!(driver.backend.waits.contains(&Until::Now));
 }
+
+/// Contract C4: what was queued is started in order, closes too.
+#[test]
+fn closes_are_started_in_the_order_of_their_submission() {
+    let mut driver = Driver::with_backend(Manual::default());
+    let handles: Vec<Handle> = (0..3).map(|_| driver.socket(Family::Ipv4).unwrap()).collect();
+    let keys: Vec<Key> = handles.into_iter().map(|handle| driver.submit(Close { handle })).collect();
+    driver.turn(Until::Now).unwrap();
+    let closed: Vec<Key> = std::iter::from_fn(|| driver.pop()).map(|(key, _)| key).collect();
+    assert_eq!(closed, keys);
+}
