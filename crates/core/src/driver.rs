@@ -72,7 +72,9 @@ pub struct Driver<B: Backend> {
     faults: u64,
     /// A fault that `turn` has not reported yet.
     fault_unreported: bool,
-    max_operations: u32,
+    /// How many completions there may be: as many operations as are allowed, and those whose outcome is that they were
+    /// too many, which take nobody's place.
+    room: u32,
     /// Whether the backend is a simulation.
     has_no_outside: bool,
     /// The completion whose callback runs.
@@ -136,7 +138,7 @@ impl<B: Backend> Driver<B> {
             turns: 0,
             faults: 0,
             fault_unreported: false,
-            max_operations: config.max_operations.unwrap_or(u32::MAX),
+            room: config.max_operations.unwrap_or(u32::MAX),
             has_no_outside,
             running: NONE,
             resettable: NONE,
@@ -163,11 +165,11 @@ impl<B: Backend> Driver<B> {
             return self.enqueue_timer(index, due.into());
         }
         let token = self.done.cells.insert(index, operation.undecided());
-        let full = self.completions.active() > self.max_operations;
+        let full = self.completions.active() > self.room;
         let completion = self.completions.get(index);
         completion.arm(O::KIND, token.index);
         if full {
-            return self.fail(index, Error::Full);
+            return self.refuse(index);
         }
         match target {
             Target::Stream(handle, direction) => {
@@ -193,12 +195,12 @@ impl<B: Backend> Driver<B> {
     /// A timer needs no cell before it has expired.
     #[inline]
     fn enqueue_timer(&mut self, index: u32, due: Due) {
-        let full = self.completions.active() > self.max_operations;
+        let full = self.completions.active() > self.room;
         let completion = self.completions.get(index);
         completion.arm(Kind::Timer, NONE);
         completion.set_due(due);
         if full {
-            return self.fail(index, Error::Full);
+            return self.refuse(index);
         }
         let token = self.completions.timer_token(index);
         if self.starting.len() == self.starting.capacity() {
@@ -229,6 +231,21 @@ impl<B: Backend> Driver<B> {
             outcome.set_error(error);
         }
         self.end(index);
+    }
+
+    /// Ends a completion that is one too many.
+    #[cold]
+    fn refuse(&mut self, index: u32) {
+        self.completions.get(index).is_refused = true;
+        self.room += 1;
+        self.fail(index, Error::Full);
+    }
+
+    /// A completion that may have been refused has ended, or has come to its callback.
+    fn forget_refusal(&mut self, index: u32) {
+        if std::mem::take(&mut self.completions.get(index).is_refused) {
+            self.room -= 1;
+        }
     }
 
     /// Queues the last outcome, which is in its cell, of a completion that is core's alone.
@@ -318,6 +335,7 @@ impl<B: Backend> Driver<B> {
             self.replace_mismatch(token, index);
         }
         let call = if more { Call::More } else { Call::Last };
+        self.forget_refusal(index);
         let completion = self.completions.get(index);
         let (phase, effect) = step(completion.phase, call);
         let linked = completion.linked;

@@ -123,3 +123,21 @@ fn captures_that_panic_in_their_drop_leave_the_loop_usable() {
     ev.run(&mut expired, RunMode::UntilDone).unwrap();
     assert_eq!(expired, 2);
 }
+
+/// What is refused for want of room must not take the room of who has it.
+#[test]
+fn what_is_refused_as_full_is_in_nobodys_way() {
+    let mut ev = Loop::<Vec<Result<(), Error>>>::open(Config::default().max_operations(1)).unwrap();
+    let mut left = 3;
+    ev.context().submit_rearm(Nop, move |results, cx, done| {
+        results.push(done.result);
+        for _ in 0..2 {
+            cx.submit(Nop, |_, _, refused| assert_eq!(refused.result, Err(Error::Full)));
+        }
+        left -= 1;
+        if left > 0 { Action::Rearm(Nop) } else { Action::Disarm }
+    });
+    let mut results = Vec::new();
+    ev.run(&mut results, RunMode::UntilDone).unwrap();
+    assert_eq!(results, [Ok(()); 3]);
+}
