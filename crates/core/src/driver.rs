@@ -427,11 +427,19 @@ impl<B: Backend> Driver<B> {
 
     /// Arms the completion at `index` again, not before `due`. It keeps its place in its handle's queue meanwhile.
     pub(crate) fn rearm_at<O: Submission>(&mut self, index: u32, operation: O, due: Time) -> bool {
+        let completion = self.completions.get(index);
+        if completion.phase == Phase::Running
+            && !completion.veto
+            && let Some(error) = self.objection(operation.target())
+        {
+            self.hold_back(index, (O::KIND, operation.undecided()), error, due);
+            return true;
+        }
         if !self.rearm(index, operation) {
             return false;
         }
         let completion = self.completions.get(index);
-        // Anywhere else it has failed already, or waits behind others; then the delay is theirs.
+        // Anywhere else it has ended already, or waits behind others; then the delay is theirs.
         if completion.phase == Phase::Adding && completion.place == Place::Starting {
             completion.place = Place::Delayed;
             self.timers.insert(index, due.as_nanos());
@@ -439,6 +447,33 @@ impl<B: Backend> Driver<B> {
             self.starting.pop();
         }
         true
+    }
+
+    /// Why what is to be armed now would fail at once.
+    fn objection(&mut self, target: Target) -> Option<Error> {
+        if self.completions.active() > self.room {
+            return Some(Error::Full);
+        }
+        match target {
+            Target::Stream(handle, _) | Target::Close(handle) if self.done.handles.get(handle).is_none() => {
+                Some(Error::StaleHandle)
+            }
+            _ => None,
+        }
+    }
+
+    /// Arms the completion at `index` again with what fails with `error`, which it is not told before `due`: a delay
+    /// that failures got round would keep no program from burning a core (contract E3).
+    #[cold]
+    fn hold_back(&mut self, index: u32, (kind, mut outcome): (Kind, Outcome), error: Error, due: Time) {
+        outcome.set_error(error);
+        let token = self.done.cells.insert(index, outcome);
+        let is_refused = error == Error::Full;
+        self.room += u32::from(is_refused);
+        let completion = self.completions.get(index);
+        completion.arm(kind, token.index);
+        (completion.place, completion.is_refused) = (Place::HeldBack, is_refused);
+        self.timers.insert(index, due.as_nanos());
     }
 
     /// Where `key`'s completion stands.

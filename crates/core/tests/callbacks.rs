@@ -5,7 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
-use proactor_sim::{Action, Config, Context, Error, Key, Loop, Nop, RunMode, Timer};
+use proactor_sim::{
+    Action, Cancel, Config, Context, Error, Family, Key, Loop, Nop, RunMode, Shutdown, ShutdownHow, State,
+    Time, Timer,
+};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -140,4 +143,82 @@ fn what_is_refused_as_full_is_in_nobodys_way() {
     let mut results = Vec::new();
     ev.run(&mut results, RunMode::UntilDone).unwrap();
     assert_eq!(results, [Ok(()); 3]);
+}
+
+/// Contract E3: a program that re-arms at once what is refused is held back, like after each transient error.
+#[test]
+fn what_is_armed_again_and_refused_burns_no_core() {
+    let mut ev = Loop::<u32>::open(Config::default().max_operations(1)).unwrap();
+    let mut cx = ev.context();
+    cx.submit(Timer::after(1000 * MS), |_, _, expired| assert_eq!(expired.result, Ok(())));
+    cx.submit_rearm(Nop, |refused, cx, done| {
+        if done.result.is_ok() {
+            return Action::Disarm;
+        }
+        *refused += 1;
+        if *refused > 1000 {
+            cx.fail(Error::Busy);
+        }
+        Action::Rearm(Nop)
+    });
+    let mut refused = 0;
+    ev.run(&mut refused, RunMode::UntilDone).unwrap();
+    assert!((2..=201).contains(&refused), "{refused} times in a second");
+}
+
+/// The delay that a callback asks for is kept, whatever becomes of the operation.
+#[test]
+fn what_fails_when_it_is_armed_again_is_not_told_before_its_time() {
+    let mut ev = Loop::<Vec<Time>>::open(Config::default()).unwrap();
+    let mut cx = ev.context();
+    let handle = cx.socket(Family::Ipv4).unwrap();
+    cx.close(handle);
+    let key = cx.submit_rearm(Shutdown { handle, how: ShutdownHow::Both }, move |heard, cx, shut_down| {
+        heard.push(cx.update_now());
+        match shut_down.result {
+            Err(Error::StaleHandle) => cx.rearm_after(100 * MS, Shutdown { handle, how: ShutdownHow::Both }),
+            result => {
+                assert_eq!(result, Err(Error::Canceled));
+                Action::Disarm
+            }
+        }
+    });
+    let mut heard = Vec::new();
+    ev.run(&mut heard, RunMode::Once).unwrap();
+    ev.run(&mut heard, RunMode::Once).unwrap();
+    assert!(heard[1].since(heard[0]) >= 100 * MS);
+    assert_eq!(ev.context().state(key), State::Adding);
+    assert_eq!(ev.context().cancel(key), Cancel::Requested);
+    ev.run(&mut heard, RunMode::UntilDone).unwrap();
+    assert_eq!(heard.len(), 3);
+    assert!(heard[2].since(heard[1]) < 100 * MS, "a cancel waits for no delay");
+}
+
+/// A refused one that waits for its delay to be over can be deleted, and has taken no room away.
+#[test]
+fn what_was_refused_and_is_held_back_can_be_deleted() {
+    let mut ev = Loop::<u32>::open(Config::default().max_operations(1)).unwrap();
+    let mut cx = ev.context();
+    let timer = cx.submit(Timer::after(1000 * MS), |_, _, _| {});
+    let refused = cx.submit_rearm(Timer::after(MS), |refused, cx, expired| {
+        assert_eq!(expired.result, Err(Error::Full));
+        *refused += 1;
+        cx.rearm_after(100 * MS, Timer::after(MS))
+    });
+    let mut outcomes = 0;
+    ev.run(&mut outcomes, RunMode::Once).unwrap();
+    assert_eq!(ev.context().timer_reset(refused, Timer::after(MS)), Err(Error::Busy));
+    ev.context().delete(refused).unwrap();
+    ev.context().submit(Nop, |outcomes, _, done| {
+        assert_eq!(done.result, Err(Error::Full), "the timer has the only place");
+        *outcomes += 1;
+    });
+    ev.context().cancel(timer);
+    ev.run(&mut outcomes, RunMode::UntilDone).unwrap();
+    ev.context().submit(Nop, |outcomes, _, done| {
+        assert_eq!(done.result, Ok(()));
+        *outcomes += 1;
+    });
+    ev.run(&mut outcomes, RunMode::UntilDone).unwrap();
+    assert_eq!((outcomes, ev.context().active()), (3, 0));
 }

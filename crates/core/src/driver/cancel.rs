@@ -75,7 +75,7 @@ impl<B: Backend> Driver<B> {
 
     fn forget_delay(&mut self, index: u32) {
         let completion = self.completions.get(index);
-        if completion.place == Place::Delayed {
+        if matches!(completion.place, Place::Delayed | Place::HeldBack) {
             self.timers.remove(index);
         }
         self.completions.get(index).place = Place::Nothing;
@@ -109,7 +109,12 @@ impl<B: Backend> Driver<B> {
                 self.held_by_core(index);
                 self.fail(index, Error::Canceled);
             }
-            Place::Closer | Place::Nothing | Place::Starting | Place::Waiting | Place::Delayed => {}
+            Place::Closer
+            | Place::Nothing
+            | Place::Starting
+            | Place::Waiting
+            | Place::Delayed
+            | Place::HeldBack => {}
         }
         Cancel::Requested
     }
@@ -169,6 +174,7 @@ impl<B: Backend> Driver<B> {
         let (phase, effect) = step(completion.phase, Call::Delete);
         if effect == Effect::TakeBack {
             self.forget_delay(index);
+            self.forget_refusal(index);
             let cell = self.completions.get(index).cell;
             let taken_back = self.done.cells.remove(cell);
             if self.completions.get(index).linked {

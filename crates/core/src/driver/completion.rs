@@ -50,6 +50,8 @@ pub(super) enum Place {
     Waiting,
     /// The timers, until its delay is over.
     Delayed,
+    /// The timers, until its delay is over and it may be told that it has failed.
+    HeldBack,
     /// A notifier.
     Notifier,
     /// The timers.

@@ -112,10 +112,10 @@ impl<B: Backend> Driver<B> {
         let now = self.update_now().as_nanos();
         while let Some(index) = self.timers.pop_expired(now) {
             let completion = self.completions.get(index);
-            if completion.place == Place::Delayed {
-                self.delay_over(index);
-            } else {
-                self.end_with(index, expired(Ok(())));
+            match completion.place {
+                Place::Delayed => self.delay_over(index),
+                Place::HeldBack => self.end(index),
+                _ => self.end_with(index, expired(Ok(()))),
             }
         }
     }
