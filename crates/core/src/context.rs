@@ -11,7 +11,7 @@ use crate::driver::{AttachError, Cancel};
 use crate::event_loop::Inner;
 use crate::handle::{Handle, Key};
 use crate::notifier::{Notifier, Waker};
-use crate::operation::{Multishot, OneShot, Submission, Timer};
+use crate::operation::{Kind, Multishot, OneShot, Submission, Timer};
 use crate::socket::{Address, Family, ListenOptions, SocketOption};
 use crate::state::State;
 use crate::{Capabilities, Error, Time};
@@ -311,7 +311,7 @@ impl<'a, B: Backend, S> Context<'a, B, S> {
     ///
     /// # Errors
     /// [`Error::NotFound`] for a stale key, [`Error::InvalidInput`] if it is no timer, [`Error::Busy`] if its outcome is
-    /// queued already or it was cancelled.
+    /// queued already, if it was cancelled, or in its own callback where that is one of [`submit`](Self::submit).
     pub fn timer_reset(&mut self, key: Key, timer: Timer) -> Result<(), Error> {
         self.inner.driver.timer_reset(key, timer)
     }
@@ -513,7 +513,12 @@ where
             return inner.driver.finish(index);
         };
         let transient = O::is_transient(&output);
+        let is_timer = matches!(O::KIND, Kind::Timer);
+        if is_timer {
+            inner.driver.allow_running_reset(index);
+        }
         let action = callback(state, &mut Context::new(inner), output);
+        let reset = if is_timer { inner.driver.take_running_reset() } else { None };
         let armed = match action {
             Action::Rearm(operation) if transient => {
                 let due = inner.driver.update_now() + TRANSIENT_DELAY;
@@ -521,7 +526,7 @@ where
             }
             Action::Rearm(operation) => inner.driver.rearm(index, operation),
             Action::RearmAt(due, operation) => inner.driver.rearm_at(index, operation, due),
-            Action::Disarm => match inner.driver.take_running_reset() {
+            Action::Disarm => match reset {
                 Some(timer) => inner.driver.rearm(index, timer),
                 None => return inner.driver.finish(index),
             },

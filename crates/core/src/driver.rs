@@ -72,12 +72,16 @@ pub struct Driver<B: Backend> {
     faults: u64,
     /// A fault that `turn` has not reported yet.
     fault_unreported: bool,
-    max_operations: u32,
+    /// How many completions there may be: as many operations as are allowed, and those whose outcome is that they were
+    /// too many, which take nobody's place.
+    room: u32,
     /// Whether the backend is a simulation.
     has_no_outside: bool,
     /// The completion whose callback runs.
     pub(crate) running: u32,
-    /// A reset of that completion's timer, from inside its callback.
+    /// The same, if it is a timer's that can be armed again: then its callback may reset it.
+    resettable: u32,
+    /// That reset.
     running_reset: Option<Timer>,
 }
 
@@ -134,9 +138,10 @@ impl<B: Backend> Driver<B> {
             turns: 0,
             faults: 0,
             fault_unreported: false,
-            max_operations: config.max_operations.unwrap_or(u32::MAX),
+            room: config.max_operations.unwrap_or(u32::MAX),
             has_no_outside,
             running: NONE,
+            resettable: NONE,
             running_reset: None,
         }
     }
@@ -160,11 +165,11 @@ impl<B: Backend> Driver<B> {
             return self.enqueue_timer(index, due.into());
         }
         let token = self.done.cells.insert(index, operation.undecided());
-        let full = self.completions.active() > self.max_operations;
+        let full = self.completions.active() > self.room;
         let completion = self.completions.get(index);
         completion.arm(O::KIND, token.index);
         if full {
-            return self.fail(index, Error::Full);
+            return self.refuse(index);
         }
         match target {
             Target::Stream(handle, direction) => {
@@ -190,12 +195,12 @@ impl<B: Backend> Driver<B> {
     /// A timer needs no cell before it has expired.
     #[inline]
     fn enqueue_timer(&mut self, index: u32, due: Due) {
-        let full = self.completions.active() > self.max_operations;
+        let full = self.completions.active() > self.room;
         let completion = self.completions.get(index);
         completion.arm(Kind::Timer, NONE);
         completion.set_due(due);
         if full {
-            return self.fail(index, Error::Full);
+            return self.refuse(index);
         }
         let token = self.completions.timer_token(index);
         if self.starting.len() == self.starting.capacity() {
@@ -226,6 +231,21 @@ impl<B: Backend> Driver<B> {
             outcome.set_error(error);
         }
         self.end(index);
+    }
+
+    /// Ends a completion that is one too many.
+    #[cold]
+    fn refuse(&mut self, index: u32) {
+        self.completions.get(index).is_refused = true;
+        self.room += 1;
+        self.fail(index, Error::Full);
+    }
+
+    /// A completion that may have been refused has ended, or has come to its callback.
+    fn forget_refusal(&mut self, index: u32) {
+        if std::mem::take(&mut self.completions.get(index).is_refused) {
+            self.room -= 1;
+        }
     }
 
     /// Queues the last outcome, which is in its cell, of a completion that is core's alone.
@@ -315,6 +335,7 @@ impl<B: Backend> Driver<B> {
             self.replace_mismatch(token, index);
         }
         let call = if more { Call::More } else { Call::Last };
+        self.forget_refusal(index);
         let completion = self.completions.get(index);
         let (phase, effect) = step(completion.phase, call);
         let linked = completion.linked;
@@ -406,11 +427,19 @@ impl<B: Backend> Driver<B> {
 
     /// Arms the completion at `index` again, not before `due`. It keeps its place in its handle's queue meanwhile.
     pub(crate) fn rearm_at<O: Submission>(&mut self, index: u32, operation: O, due: Time) -> bool {
+        let completion = self.completions.get(index);
+        if completion.phase == Phase::Running
+            && !completion.veto
+            && let Some(error) = self.objection(operation.target())
+        {
+            self.hold_back(index, (O::KIND, operation.undecided()), error, due);
+            return true;
+        }
         if !self.rearm(index, operation) {
             return false;
         }
         let completion = self.completions.get(index);
-        // Anywhere else it has failed already, or waits behind others; then the delay is theirs.
+        // Anywhere else it has ended already, or waits behind others; then the delay is theirs.
         if completion.phase == Phase::Adding && completion.place == Place::Starting {
             completion.place = Place::Delayed;
             self.timers.insert(index, due.as_nanos());
@@ -418,6 +447,33 @@ impl<B: Backend> Driver<B> {
             self.starting.pop();
         }
         true
+    }
+
+    /// Why what is to be armed now would fail at once.
+    fn objection(&mut self, target: Target) -> Option<Error> {
+        if self.completions.active() > self.room {
+            return Some(Error::Full);
+        }
+        match target {
+            Target::Stream(handle, _) | Target::Close(handle) if self.done.handles.get(handle).is_none() => {
+                Some(Error::StaleHandle)
+            }
+            _ => None,
+        }
+    }
+
+    /// Arms the completion at `index` again with what fails with `error`, which it is not told before `due`: a delay
+    /// that failures got round would keep no program from burning a core (contract E3).
+    #[cold]
+    fn hold_back(&mut self, index: u32, (kind, mut outcome): (Kind, Outcome), error: Error, due: Time) {
+        outcome.set_error(error);
+        let token = self.done.cells.insert(index, outcome);
+        let is_refused = error == Error::Full;
+        self.room += u32::from(is_refused);
+        let completion = self.completions.get(index);
+        completion.arm(kind, token.index);
+        (completion.place, completion.is_refused) = (Place::HeldBack, is_refused);
+        self.timers.insert(index, due.as_nanos());
     }
 
     /// Where `key`'s completion stands.

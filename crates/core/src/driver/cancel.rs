@@ -75,7 +75,7 @@ impl<B: Backend> Driver<B> {
 
     fn forget_delay(&mut self, index: u32) {
         let completion = self.completions.get(index);
-        if completion.place == Place::Delayed {
+        if matches!(completion.place, Place::Delayed | Place::HeldBack) {
             self.timers.remove(index);
         }
         self.completions.get(index).place = Place::Nothing;
@@ -109,7 +109,12 @@ impl<B: Backend> Driver<B> {
                 self.held_by_core(index);
                 self.fail(index, Error::Canceled);
             }
-            Place::Closer | Place::Nothing | Place::Starting | Place::Waiting | Place::Delayed => {}
+            Place::Closer
+            | Place::Nothing
+            | Place::Starting
+            | Place::Waiting
+            | Place::Delayed
+            | Place::HeldBack => {}
         }
         Cancel::Requested
     }
@@ -169,6 +174,7 @@ impl<B: Backend> Driver<B> {
         let (phase, effect) = step(completion.phase, Call::Delete);
         if effect == Effect::TakeBack {
             self.forget_delay(index);
+            self.forget_refusal(index);
             let cell = self.completions.get(index).cell;
             let taken_back = self.done.cells.remove(cell);
             if self.completions.get(index).linked {
@@ -187,6 +193,7 @@ impl<B: Backend> Driver<B> {
 
     /// The callback of the completion at `index` was left by a panic: it is dead, or will end unheard.
     pub(crate) fn abandon(&mut self, index: u32) {
+        self.take_running_reset();
         if self.is_running(index) {
             self.finish(index);
         } else {
@@ -199,7 +206,7 @@ impl<B: Backend> Driver<B> {
     ///
     /// # Errors
     /// [`Error::NotFound`] for a stale key, [`Error::InvalidInput`] if it is no timer, [`Error::Busy`] if its outcome is
-    /// queued already or it was cancelled.
+    /// queued already, if it was cancelled, or in its own callback where that cannot be called again.
     pub fn timer_reset(&mut self, key: Key, timer: Timer) -> Result<(), Error> {
         let index = self.completions.lookup(key).ok_or(Error::NotFound)?;
         let backend = &self.backend;
@@ -209,7 +216,9 @@ impl<B: Backend> Driver<B> {
             return Err(Error::InvalidInput);
         }
         match (completion.phase, completion.place) {
-            (Phase::Running, _) => self.running_reset = Some(Timer::at(deadline)),
+            (Phase::Running, _) if self.resettable == index => {
+                self.running_reset = Some(Timer::at(deadline));
+            }
             (Phase::Adding, place @ (Place::Starting | Place::Delayed)) => {
                 completion.set_due(timer.due);
                 if place == Place::Delayed {
@@ -225,8 +234,14 @@ impl<B: Backend> Driver<B> {
         Ok(())
     }
 
-    /// The reset that the callback of the completion at `index` asked for, which it has to be armed with.
+    /// Lets the callback of the timer at `index`, which runs next, reset it.
+    pub(crate) fn allow_running_reset(&mut self, index: u32) {
+        self.resettable = index;
+    }
+
+    /// The reset that this callback has asked for. It is over, so what it does not use is nobody's.
     pub(crate) fn take_running_reset(&mut self) -> Option<Timer> {
+        self.resettable = NONE;
         self.running_reset.take()
     }
 }

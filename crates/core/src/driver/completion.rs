@@ -32,6 +32,8 @@ pub(super) struct Completion {
     pub(super) linked: bool,
     /// Whether `cancel_all` came too late for it: a rearm ends as cancelled, once (contract X6).
     pub(super) veto: bool,
+    /// Whether its outcome is that it was one too many.
+    pub(super) is_refused: bool,
     background: bool,
     /// Of a timer that is to be armed, whether it is due so much after that.
     is_relative: bool,
@@ -48,6 +50,8 @@ pub(super) enum Place {
     Waiting,
     /// The timers, until its delay is over.
     Delayed,
+    /// The timers, until its delay is over and it may be told that it has failed.
+    HeldBack,
     /// A notifier.
     Notifier,
     /// The timers.
@@ -74,6 +78,7 @@ impl Completion {
             direction: Direction::Read,
             linked: false,
             veto: false,
+            is_refused: false,
             background: false,
             is_relative: false,
         }

@@ -188,7 +188,8 @@ impl<B: Backend> Driver<B> {
 
     /// Starts the closes that were submitted.
     pub(super) fn close_idle(&mut self) {
-        while let Some(slot) = self.closing.pop() {
+        for position in 0..self.closing.len() {
+            let slot = self.closing[position];
             let closer = self.done.handles.slot(slot).map_or(NONE, |entry| entry.closer);
             if closer != NONE {
                 let completion = self.completions.get(closer);
@@ -198,6 +199,7 @@ impl<B: Backend> Driver<B> {
             }
             self.close_if_idle(slot);
         }
+        self.closing.clear();
     }
 
     /// Asks everything that is pending on a handle which closes to end, each queue in its order.

@@ -393,3 +393,29 @@ fn notifications_do_not_hold_up_the_system() {
     }
     assert!(driver.backend.waits.contains(&Until::Now));
 }
+
+/// Contract C4: what was queued is started in order, closes too.
+#[test]
+fn closes_are_started_in_the_order_of_their_submission() {
+    let mut driver = Driver::with_backend(Manual::default());
+    let handles: Vec<Handle> = (0..3).map(|_| driver.socket(Family::Ipv4).unwrap()).collect();
+    let keys: Vec<Key> = handles.into_iter().map(|handle| driver.submit(Close { handle })).collect();
+    driver.turn(Until::Now).unwrap();
+    let closed: Vec<Key> = std::iter::from_fn(|| driver.pop()).map(|(key, _)| key).collect();
+    assert_eq!(closed, keys);
+}
+
+/// Contract L1: a wait for a timer that never expires is one that nothing could ever end.
+#[test]
+fn a_timer_that_never_expires_ends_no_wait() {
+    let mut driver = Driver::with_backend(Manual::default());
+    driver.submit(Timer::at(Time::NEVER));
+    assert_eq!(driver.turn(Until::Forever), Err(Error::Deadlock));
+    let waker = driver.waker();
+    driver.turn(Until::Forever).unwrap();
+    drop(waker);
+    assert_eq!(driver.turn(Until::Forever), Err(Error::Deadlock));
+    let handle = driver.socket(Family::Ipv4).unwrap();
+    driver.submit(Recv { handle, buffer: Buffer::zeroed(1) });
+    driver.turn(Until::Forever).unwrap();
+}

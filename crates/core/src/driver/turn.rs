@@ -112,10 +112,10 @@ impl<B: Backend> Driver<B> {
         let now = self.update_now().as_nanos();
         while let Some(index) = self.timers.pop_expired(now) {
             let completion = self.completions.get(index);
-            if completion.place == Place::Delayed {
-                self.delay_over(index);
-            } else {
-                self.end_with(index, expired(Ok(())));
+            match completion.place {
+                Place::Delayed => self.delay_over(index),
+                Place::HeldBack => self.end(index),
+                _ => self.end_with(index, expired(Ok(()))),
             }
         }
     }
@@ -207,11 +207,12 @@ impl<B: Backend> Driver<B> {
         }
     }
 
-    /// Whether nobody outside the loop is left who could end a wait: nothing that is under way is the system's, or the
-    /// system is a simulation, which has no outside.
+    /// Whether nobody outside the loop is left who could end a wait that has no deadline, so that all timers are those
+    /// which never expire: nothing that is under way is the system's, or the system is a simulation, which has no outside.
     fn nobody_can_end_it(&self) -> bool {
         let waits = self.notifier_waits;
-        let is_closed = self.completions.active() == waits || self.has_no_outside;
+        let is_local = self.completions.active() as usize == waits as usize + self.timers.len();
+        let is_closed = is_local || self.has_no_outside;
         is_closed && !self.inbox.can_be_woken(waits as usize)
     }
 
