@@ -18,6 +18,8 @@ pub struct Case<B: Backend> {
     pub rules: &'static [&'static str],
     /// The capabilities without which it cannot run; one with a `!` before it must be missing.
     pub needs: &'static [&'static str],
+    /// How many times the suite's limit it may take: 1, and more where the contract asks for work that takes long.
+    pub patience: u32,
     /// Shows it.
     pub run: fn(&Fixture<B>),
 }

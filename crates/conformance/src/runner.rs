@@ -139,11 +139,12 @@ impl Session {
         if let Some(need) = case.missing(fixture.capabilities()) {
             return Verdict::NotHere(need.to_owned());
         }
+        let limit = self.limit * case.patience;
         let baseline = Baseline::take();
-        let end = run_on_a_thread(case.name, fixture, self.limit, case.run);
+        let end = run_on_a_thread(case.name, fixture, limit, case.run);
         let told = what_panics_said();
         match end {
-            End::Hung => self.end_now(case, &told),
+            End::Hung => self.end_now(case, limit, &told),
             End::Panicked => return Verdict::Fail(told),
             End::Returned => drop(told),
         }
@@ -169,8 +170,8 @@ impl Session {
 
     /// Ends the program with a hung thread in it. The thread cannot be ended alone, and what it holds is in the way of
     /// the cases after it.
-    fn end_now<B: Backend>(&mut self, case: &Case<B>, told: &str) -> ! {
-        self.add(case, Verdict::Fail(format!("did not end within {:?} {told}", self.limit)));
+    fn end_now<B: Backend>(&mut self, case: &Case<B>, limit: Duration, told: &str) -> ! {
+        self.add(case, Verdict::Fail(format!("did not end within {limit:?} {told}")));
         let _ = self.end();
         std::process::exit(101)
     }

@@ -64,7 +64,7 @@ fn main() -> ExitCode {
 }
 
 fn case(name: &'static str, needs: &'static [&'static str], run: fn(&Fixture<Sim>)) -> Case<Sim> {
-    Case { name, rules: &["C1"], needs, run }
+    Case { name, rules: &["C1"], needs, patience: 1, run }
 }
 
 fn bad_cases() -> Vec<Case<Sim>> {
