@@ -186,9 +186,15 @@ fn is_child(test: &str) -> bool {
 
 /// Runs the test of this name, and no other, in a process of its own, which it may change as it likes.
 fn in_a_child(test: &str) {
+    in_a_child_with(test, &[]);
+}
+
+/// The same, in a changed environment.
+fn in_a_child_with(test: &str, environment: &[(&str, &str)]) {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "--nocapture", "--test-threads", "1", test])
         .env("PROACTOR_URING_TEST_CHILD", test)
+        .envs(environment.iter().copied())
         .output()
         .unwrap();
     let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
