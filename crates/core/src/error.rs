@@ -8,7 +8,7 @@ use rustix::io::Errno;
 /// Why an operation, or a call on the loop, did not do what was asked (contract R2).
 ///
 /// Small and `Copy`; converts into [`io::Error`], keeping the system's error number where there is one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
     /// The operation was cancelled: by `cancel`, `cancel_all`, or because its handle was closed.
@@ -105,6 +105,32 @@ impl Error {
     }
 }
 
+/// The variant's name; of the system's errors, also what the number means, since this is what a program that ends with
+/// an error prints.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Self::Canceled => "Canceled",
+            Self::TimedOut => "TimedOut",
+            Self::StaleHandle => "StaleHandle",
+            Self::NotFound => "NotFound",
+            Self::Busy => "Busy",
+            Self::Full => "Full",
+            Self::NoBuffers => "NoBuffers",
+            Self::ReadOnlyBuffer => "ReadOnlyBuffer",
+            Self::Unsupported => "Unsupported",
+            Self::InvalidInput => "InvalidInput",
+            Self::Deadlock => "Deadlock",
+            Self::Backend => "Backend",
+            Self::System(number) => {
+                let meaning = io::Error::from_raw_os_error(*number).to_string();
+                return f.debug_tuple("System").field(number).field(&meaning).finish();
+            }
+        };
+        f.write_str(name)
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -142,6 +168,13 @@ mod tests {
         let converted = io::Error::from(error);
         assert_eq!(converted.raw_os_error(), Some(Errno::CONNREFUSED.raw_os_error()));
         assert_eq!(io::Error::from(Error::TimedOut).kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn says_what_a_number_means() {
+        let shown = format!("{:?}", Error::from_errno(Errno::CONNREFUSED));
+        assert!(shown.starts_with("System(") && shown.contains("refused"), "{shown}");
+        assert_eq!(format!("{:?}", Error::Canceled), "Canceled");
     }
 
     #[test]

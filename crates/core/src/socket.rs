@@ -1,7 +1,8 @@
 //! Sockets as the loop opens them: addresses, options, and the calls that never wait.
 
 use std::fmt;
-use std::net::{AddrParseError, SocketAddr};
+use std::io;
+use std::net::{AddrParseError, SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -35,6 +36,15 @@ impl Address {
 impl From<SocketAddr> for Address {
     fn from(address: SocketAddr) -> Self {
         Self::Inet(address)
+    }
+}
+
+/// So that std's sockets connect to it and bind to it. No name is looked up.
+impl ToSocketAddrs for Address {
+    type Iter = std::option::IntoIter<SocketAddr>;
+
+    fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
+        Ok(self.as_inet().into_iter())
     }
 }
 
