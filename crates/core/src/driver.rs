@@ -22,7 +22,7 @@ mod turn;
 mod tests;
 
 pub use cancel::Cancel;
-use completion::{Completions, Place};
+use completion::{Completions, Place, Veto};
 pub use handles::AttachError;
 use turn::expired;
 
@@ -331,6 +331,12 @@ impl<B: Backend> Driver<B> {
         let kind = self.completions.get(index).kind;
         let outcome = self.done.cells.get(token).and_then(|cell| cell.outcome());
         let more = outcome.is_some_and(Outcome::is_more);
+        let veto = &mut self.completions.get(index).veto;
+        if *veto == Veto::UnlessCanceled
+            && outcome.is_some_and(|outcome| outcome.error() == Some(Error::Canceled))
+        {
+            *veto = Veto::None;
+        }
         if outcome.is_none_or(|outcome| outcome.kind() != kind) {
             self.replace_mismatch(token, index);
         }
@@ -414,8 +420,8 @@ impl<B: Backend> Driver<B> {
             self.completions.free(index);
             return false;
         }
-        let vetoed = std::mem::take(&mut completion.veto);
-        if vetoed {
+        let veto = std::mem::replace(&mut completion.veto, Veto::None);
+        if veto != Veto::None {
             let token = self.done.cells.insert(index, operation.undecided());
             self.completions.get(index).arm(O::KIND, token.index);
             self.fail(index, Error::Canceled);
@@ -429,7 +435,7 @@ impl<B: Backend> Driver<B> {
     pub(crate) fn rearm_at<O: Submission>(&mut self, index: u32, operation: O, due: Time) -> bool {
         let completion = self.completions.get(index);
         if completion.phase == Phase::Running
-            && !completion.veto
+            && completion.veto == Veto::None
             && let Some(error) = self.objection(operation.target())
         {
             self.hold_back(index, (O::KIND, operation.undecided()), error, due);

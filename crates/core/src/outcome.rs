@@ -246,6 +246,24 @@ impl Outcome {
         }
     }
 
+    /// Why it failed, if it did.
+    pub(crate) fn error(&self) -> Option<Error> {
+        match self {
+            Self::Nop(outcome) => outcome.error(),
+            Self::Timer(outcome) => outcome.error(),
+            Self::NotifierWait(outcome) => outcome.error(),
+            Self::Accept(outcome) => outcome.error(),
+            Self::AcceptManyEnded(outcome) => outcome.error(),
+            Self::Connect(outcome) => outcome.error(),
+            Self::Recv(outcome) => outcome.error(),
+            Self::Send(outcome) => outcome.error(),
+            Self::SendAll(outcome) => outcome.error(),
+            Self::Shutdown(outcome) => outcome.error(),
+            Self::Close(outcome) => outcome.error(),
+            Self::AcceptManyItem(_) => None,
+        }
+    }
+
     /// The handle that this outcome brings into the loop, if any. It is closed where nobody will get to see it.
     #[must_use]
     pub const fn new_handle(&self) -> Option<Handle> {

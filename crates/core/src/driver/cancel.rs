@@ -1,7 +1,7 @@
 //! Cancel, delete, and what they need to know of who has the operation.
 
 use super::Driver;
-use super::completion::Place;
+use super::completion::{Place, Veto};
 use super::turn::expired;
 use crate::Error;
 use crate::backend::Backend;
@@ -142,11 +142,20 @@ impl<B: Backend> Driver<B> {
         }
         for index in 0..self.completions.len() {
             let phase = self.completions.phase(index);
-            if phase != Phase::Dead && phase != Phase::Discarding && self.cancel_at(index) == Cancel::TooLate
-            {
-                self.completions.get(index).veto = true;
+            if phase == Phase::Dead || phase == Phase::Discarding {
+                continue;
             }
+            let was_queued = phase == Phase::Canceling && self.is_queued(index);
+            let too_late = self.cancel_at(index) == Cancel::TooLate;
+            let veto = if was_queued || too_late { Veto::Rearm } else { Veto::UnlessCanceled };
+            self.completions.get(index).veto = veto;
         }
+    }
+
+    /// Whether the outcome of a completion that has a cell is queued.
+    fn is_queued(&mut self, index: u32) -> bool {
+        let token = self.done.cells.token(self.completions.get(index).cell);
+        self.done.cells.get(token).is_some_and(|cell| cell.decided)
     }
 
     /// Ends `key`'s completion without delivering anything more, an outcome that is queued already included. What it

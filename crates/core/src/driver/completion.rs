@@ -30,8 +30,7 @@ pub(super) struct Completion {
     pub(super) direction: Direction,
     /// Whether it is in its handle's queue.
     pub(super) linked: bool,
-    /// Whether `cancel_all` came too late for it: a rearm ends as cancelled, once (contract X6).
-    pub(super) veto: bool,
+    pub(super) veto: Veto,
     /// Whether its outcome is that it was one too many.
     pub(super) is_refused: bool,
     background: bool,
@@ -64,6 +63,17 @@ pub(super) enum Place {
     Nothing,
 }
 
+/// What `cancel_all` has left to be said to a completion that arms again (contract X6).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Veto {
+    /// Nothing.
+    None,
+    /// That it is cancelled, once: it came too late for the outcome.
+    Rearm,
+    /// The same, unless the outcome says so: it was asked to end, and may still end with its real result.
+    UnlessCanceled,
+}
+
 impl Completion {
     const fn free(next: u32) -> Self {
         Self {
@@ -77,7 +87,7 @@ impl Completion {
             kind: Kind::Nop,
             direction: Direction::Read,
             linked: false,
-            veto: false,
+            veto: Veto::None,
             is_refused: false,
             background: false,
             is_relative: false,
@@ -165,8 +175,8 @@ impl Completions {
     pub(super) fn free(&mut self, index: u32) {
         let entry = &mut self.entries[index as usize];
         entry.phase = Phase::Dead;
-        if entry.veto || entry.background {
-            entry.veto = false;
+        if entry.veto != Veto::None || entry.background {
+            entry.veto = Veto::None;
             self.background -= u32::from(std::mem::take(&mut entry.background));
         }
         self.active -= 1;

@@ -5,11 +5,11 @@ use std::io;
 
 use proptest::prelude::*;
 
-use super::Driver;
+use super::{Driver, Next};
 use crate::backend::{Backend, OwnedDescriptor, Token, Until, Wake};
 use crate::done::Done;
 use crate::operation::{Direction, Nop, Operation, Recv, Send, Target, Timer};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Received};
 use crate::socket::{Control, Family, Reply};
 use crate::state::State;
 use crate::{Buffer, Cancel, Capabilities, Close, Config, Error, Handle, Key, Slot, Time};
@@ -418,4 +418,70 @@ fn a_timer_that_never_expires_ends_no_wait() {
     let handle = driver.socket(Family::Ipv4).unwrap();
     driver.submit(Recv { handle, buffer: Buffer::zeroed(1) });
     driver.turn(Until::Forever).unwrap();
+}
+
+/// Delivers the next outcome, of a receive, whose callback arms it again.
+fn deliver_and_rearm(driver: &mut Driver<Manual>) -> Result<usize, Error> {
+    let Next::Last { index, cell } = driver.next() else { panic!("an outcome is queued") };
+    let Some(Outcome::Recv(Received { handle, buffer, result })) = driver.done.cells.remove(cell) else {
+        panic!("it is a receive's")
+    };
+    assert!(driver.rearm(index, Recv { handle, buffer }));
+    result
+}
+
+/// Completes the receive that the backend holds, which was asked to end too late.
+fn receive_a_byte(driver: &mut Driver<Manual>) {
+    let (&(index, arming), _) = driver.backend.held.first_key_value().expect("it is under way");
+    let received = driver.backend.end(Token { index, arming }, &mut driver.done, |operation| {
+        let Operation::Recv(Recv { handle, buffer }) = operation else { panic!("it is a receive") };
+        Outcome::Recv(Received { handle, buffer, result: Ok(1) })
+    });
+    assert!(received);
+}
+
+/// Contract X3, X6: where `cancel_all` asks in time and the real result comes all the same, as it does under io_uring, the
+/// callback that knows of nothing and arms again hears of it then, once.
+#[test]
+fn a_result_that_wins_against_cancel_all_does_not_hide_it() {
+    let mut driver = receiving();
+    driver.backend.answers_late = true;
+    driver.cancel_all();
+    receive_a_byte(&mut driver);
+    assert_eq!(deliver_and_rearm(&mut driver), Ok(1));
+    assert_eq!(deliver_and_rearm(&mut driver), Err(Error::Canceled));
+    driver.turn(Until::Now).unwrap();
+    receive_a_byte(&mut driver);
+    assert_eq!(deliver_and_rearm(&mut driver), Ok(1));
+}
+
+/// It is heard of once, where it was heard of.
+#[test]
+fn what_ended_as_cancelled_by_cancel_all_is_new_when_it_is_armed_again() {
+    for answers_late in [false, true] {
+        let mut driver = receiving();
+        driver.backend.answers_late = answers_late;
+        driver.cancel_all();
+        driver.turn(Until::Now).unwrap();
+        assert_eq!(deliver_and_rearm(&mut driver), Err(Error::Canceled));
+        driver.turn(Until::Now).unwrap();
+        receive_a_byte(&mut driver);
+        assert_eq!(deliver_and_rearm(&mut driver), Ok(1));
+    }
+}
+
+/// Contract X6, of one that a cancel has ended before: its outcome was queued already.
+#[test]
+fn cancel_all_covers_a_queued_outcome_of_one_that_was_cancelled() {
+    let mut driver = Driver::with_backend(Manual::default());
+    let handle = driver.socket(Family::Ipv4).unwrap();
+    let key = driver.submit(Recv { handle, buffer: Buffer::zeroed(1) });
+    driver.turn(Until::Now).unwrap();
+    assert_eq!(driver.cancel(key), Cancel::Requested);
+    driver.cancel_all();
+    assert_eq!(deliver_and_rearm(&mut driver), Err(Error::Canceled));
+    assert_eq!(deliver_and_rearm(&mut driver), Err(Error::Canceled));
+    driver.turn(Until::Now).unwrap();
+    receive_a_byte(&mut driver);
+    assert_eq!(deliver_and_rearm(&mut driver), Ok(1));
 }
