@@ -445,12 +445,14 @@ impl<B: Backend> Driver<B> {
             return false;
         }
         let completion = self.completions.get(index);
-        // Anywhere else it has ended already, or waits behind others; then the delay is theirs.
-        if completion.phase == Phase::Adding && completion.place == Place::Starting {
+        // Anywhere else it has ended already, or closes.
+        if completion.phase == Phase::Adding && matches!(completion.place, Place::Starting | Place::Waiting) {
+            if completion.place == Place::Starting {
+                // It was the last to be put there.
+                self.starting.pop();
+            }
             completion.place = Place::Delayed;
             self.timers.insert(index, due.as_nanos());
-            // It was the last to be put there.
-            self.starting.pop();
         }
         true
     }

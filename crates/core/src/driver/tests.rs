@@ -485,3 +485,40 @@ fn cancel_all_covers_a_queued_outcome_of_one_that_was_cancelled() {
     receive_a_byte(&mut driver);
     assert_eq!(deliver_and_rearm(&mut driver), Ok(1));
 }
+
+/// Contract E3, with several receives of one handle: each that fails is held back, though others were in front of it when
+/// it was armed again.
+#[test]
+fn a_delay_is_kept_behind_others() {
+    let mut driver = receiving();
+    let (_, (slot, _)) = driver.backend.held.first_key_value().expect("it is under way");
+    let handle = driver.done.handles.name(*slot);
+    driver.submit(Recv { handle, buffer: Buffer::zeroed(1) });
+    let delay = std::time::Duration::from_nanos(1000);
+    let mut failures = 0;
+    for _ in 0..100 {
+        driver.turn(Until::Now).unwrap();
+        if let Some((&(index, arming), _)) = driver.backend.held.first_key_value() {
+            let token = Token { index, arming };
+            driver.backend.end(token, &mut driver.done, |operation| operation.fail(Error::NoBuffers));
+        }
+        while let Next::Last { index, cell } = driver.next() {
+            let Some(Outcome::Recv(Received { handle, buffer, result })) = driver.done.cells.remove(cell)
+            else {
+                panic!("it is a receive's")
+            };
+            failures += u32::from(result == Err(Error::NoBuffers));
+            let due = driver.update_now() + delay;
+            assert!(driver.rearm_at(index, Recv { handle, buffer }, due));
+        }
+    }
+    assert_eq!(failures, 2, "after {} ns", driver.backend.clock);
+    driver.backend.clock += 2000;
+    for _ in 0..2 {
+        driver.turn(Until::Now).unwrap();
+    }
+    assert_eq!(driver.backend.held.len(), 1);
+    driver.cancel_all();
+    let ended = std::iter::from_fn(|| driver.pop()).count();
+    assert_eq!((ended, driver.active()), (2, 0));
+}
