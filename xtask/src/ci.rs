@@ -170,13 +170,8 @@ fn address_sanitizer(workspace: &Workspace) -> Result<()> {
     }
     let programs = executables::build(workspace, &mut command, Programs::Tests)?;
     // Frames on a stack of the sanitizer's own would look like depth to the cases that measure depth.
-    let suppressions = format!("suppressions={}", workspace.root().join("xtask/leaks.txt").display());
-    let with_options = |program: Executable| {
-        program
-            .with("ASAN_OPTIONS", "detect_stack_use_after_return=0")
-            .with("LSAN_OPTIONS", suppressions.as_str())
-    };
-    let programs: Vec<_> = programs.into_iter().map(with_options).collect();
+    let one_stack = |program: Executable| program.with("ASAN_OPTIONS", "detect_stack_use_after_return=0");
+    let programs: Vec<_> = programs.into_iter().map(one_stack).collect();
     let backends = conformance::expected(workspace.root());
     let mut failed = Vec::new();
     // The tasks have nothing unsafe, and the floors of the benchmarks leak what the kernel may write to, on purpose.

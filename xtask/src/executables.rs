@@ -25,13 +25,13 @@ pub(crate) struct Executable {
     pub(crate) target: String,
     pub(crate) path: PathBuf,
     package_folder: PathBuf,
-    environment: Vec<(&'static str, String)>,
+    environment: Vec<(&'static str, &'static str)>,
 }
 
 impl Executable {
     /// The same, to be run with an environment variable set.
-    pub(crate) fn with(mut self, variable: &'static str, value: impl Into<String>) -> Self {
-        self.environment.push((variable, value.into()));
+    pub(crate) fn with(mut self, variable: &'static str, value: &'static str) -> Self {
+        self.environment.push((variable, value));
         self
     }
 
@@ -39,7 +39,7 @@ impl Executable {
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.path);
         command.current_dir(&self.package_folder).env("CARGO_MANIFEST_DIR", &self.package_folder);
-        command.envs(self.environment.iter().map(|(variable, value)| (variable, value)));
+        command.envs(self.environment.iter().copied());
         command
     }
 
