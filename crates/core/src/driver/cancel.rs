@@ -130,8 +130,8 @@ impl<B: Backend> Driver<B> {
         }
     }
 
-    /// Cancels everything, background too. What a running callback, or one whose outcome is queued already, re-arms ends
-    /// as cancelled once (contract X3, X6).
+    /// Cancels everything, background too. What a running callback, or one whose outcome is queued already or comes with
+    /// its real result all the same, re-arms ends as cancelled once (contract X3, X6).
     pub fn cancel_all(&mut self) {
         // Those behind others first, by marking them: they end in their order, after the one in front.
         for index in 0..self.completions.len() {
