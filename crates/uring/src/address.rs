@@ -42,6 +42,12 @@ impl Blocks {
         })
     }
 
+    /// How many there are, used and free.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
     /// Gives back a block that [`take`](Self::take) gave, and that the kernel does not use any more.
     pub(crate) fn give_back(&mut self, number: u32) {
         self.free.push(number);

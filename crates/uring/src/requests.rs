@@ -243,6 +243,9 @@ pub(crate) struct Requests {
     pub(crate) accepts_many: bool,
     /// Completions that named no request.
     strays: u64,
+    /// How many receives were to wait before they try.
+    #[cfg(test)]
+    pub(crate) waited_first: usize,
 }
 
 impl Requests {
@@ -257,6 +260,8 @@ impl Requests {
             manner: Manner::with(setup),
             accepts_many: false,
             strays: 0,
+            #[cfg(test)]
+            waited_first: 0,
         };
         requests.probe(watched)?;
         Ok(requests)
@@ -333,6 +338,10 @@ impl Requests {
         }
         // Where there is most likely nothing, a first try would be for nothing.
         let options = if kind == Kind::Recv && request.is_drained { manner.wait_first } else { 0 };
+        #[cfg(test)]
+        {
+            self.waited_first += usize::from(options != 0);
+        }
         let entry = transfer(buffer, descriptor, manner, Rest { kind, transferred: 0, options });
         // An idle place has no buffer to drop.
         mem::forget(request.buffer.replace(mem::take(buffer)));
@@ -614,6 +623,12 @@ impl Requests {
             }
         }
         in_kernel
+    }
+
+    /// How many address blocks there are, used and free.
+    #[cfg(test)]
+    pub(crate) fn address_blocks(&self) -> usize {
+        self.blocks.len()
     }
 
     /// Has the kernel watch no longer.

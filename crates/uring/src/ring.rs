@@ -34,6 +34,9 @@ pub(crate) struct Ring {
     /// How many system calls were made.
     #[cfg(test)]
     pub(crate) enters: std::cell::Cell<usize>,
+    /// What the kernel is taken to answer to all submissions, without having seen them.
+    #[cfg(test)]
+    pub(crate) refusal: Option<Errno>,
 }
 
 impl Ring {
@@ -53,6 +56,8 @@ impl Ring {
             pushed: std::collections::BTreeMap::new(),
             #[cfg(test)]
             enters: std::cell::Cell::new(0),
+            #[cfg(test)]
+            refusal: None,
         };
         // A kernel that does not know the flag refuses the call.
         ring.takes_deadlines = ring.call(0, 0, Some(Time::ZERO)) != Err(Errno::INVAL);
@@ -70,8 +75,9 @@ impl Ring {
         {
             *self.pushed.entry(entry.get_opcode()).or_default() += 1;
         }
+        // Nothing is overtaken: while something waits in the backlog, the queue is full.
         // SAFETY: the caller vouches for the entry.
-        if !self.backlog.is_empty() || unsafe { self.ring.submission().push(entry) }.is_err() {
+        if unsafe { self.ring.submission().push(entry) }.is_err() {
             self.push_crowded(entry.clone());
         }
     }
@@ -85,7 +91,8 @@ impl Ring {
         self.drain_backlog();
     }
 
-    /// Moves the backlog into the submission queue, submitting what is in its way; returns whether all of it went.
+    /// Moves the backlog into the submission queue, submitting what is in its way; returns whether all of it went. If not,
+    /// the queue is full, and the kernel does not take what is in it.
     fn drain_backlog(&mut self) -> bool {
         loop {
             let mut queue = self.ring.submission();
@@ -197,6 +204,10 @@ impl Ring {
     ) -> Result<usize, Errno> {
         #[cfg(test)]
         self.enters.set(self.enters.get() + 1);
+        #[cfg(test)]
+        if let Some(refusal) = self.refusal.filter(|_| to_submit > 0) {
+            return Err(refusal);
+        }
         let submitter = self.ring.submitter();
         // SAFETY: the flags are those that go with the arguments: EXT_ARG where there are any, and what these refer to
         // lives through the call. The entries were vouched for by those who pushed them.

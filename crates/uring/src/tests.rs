@@ -13,6 +13,7 @@ use proactor_core::{
 
 use crate::Uring;
 use crate::open::Setup;
+use crate::requests::{Answer, Place};
 
 mod accept;
 mod cancel;
@@ -129,6 +130,19 @@ impl Rig {
     fn pair(&mut self) -> (Handle, TcpStream) {
         let (near, far) = tcp_pair();
         (self.attach(near), far)
+    }
+
+    /// Takes back what the kernel does at a place, without anyone hearing of it, so that a test can say how it went.
+    fn take_back(&mut self, place: Place) {
+        self.backend.requests.end_in_kernel(place);
+        self.backend.requests.ring.enter(Until::Now).unwrap();
+        loop {
+            let mut left = 1;
+            let unread = self.backend.requests.reap_transfers(&mut left, &mut self.done).unwrap();
+            if matches!(self.backend.requests.read(unread), Answer::Request(reply) if reply.place == place) {
+                return;
+            }
+        }
     }
 
     /// Has transfers not wait in the kernel, so that they would block after all, as they do on some kernels.

@@ -58,6 +58,7 @@ fn an_accept_brings_a_socket_and_its_peers_address() {
             assert!(rustix::io::fcntl_getfd(&socket).unwrap().contains(rustix::io::FdFlags::CLOEXEC));
         }
         assert_eq!(rig.pushed(ACCEPT), 3, "two, and the probe at opening");
+        assert_eq!(rig.backend.requests.address_blocks(), 1);
     }
 }
 
@@ -79,6 +80,10 @@ fn one_entry_accepts_many_where_the_kernel_can() {
                 peers.retain(|peer| Address::from(*peer) != address);
                 let local = rig.backend.control(handle.slot(), Control::PeerAddress);
                 assert_eq!(local, Ok(Reply::Address(address)));
+                let socket = rig.backend.detach(handle.slot()).unwrap();
+                let flags = rustix::io::fcntl_getfd(&socket).unwrap();
+                assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+                rig.done.discard_handle(handle);
             }
             assert_eq!(peers, []);
             assert_eq!(rig.pushed(ACCEPT), if can { 2 } else { 22 });
@@ -117,6 +122,22 @@ fn what_was_accepted_before_a_cancel_comes_before_the_end() {
         rig.look();
         assert!(rig.done.is_empty());
     }
+}
+
+#[test]
+fn a_connection_that_came_first_is_the_last_before_the_end() {
+    let mut rig = Rig::new();
+    rig.backend.requests.accepts_many = false;
+    let (listener, address) = rig.listener("127.0.0.1:0");
+    let token = rig.accept_many(listener);
+    rig.look();
+    let _client = TcpStream::connect(address).unwrap();
+    // The kernel has accepted it, and nobody has looked yet.
+    rig.backend.requests.ring.enter(proactor_core::Until::Now).unwrap();
+    assert!(rig.cancel(token, listener));
+    rig.connection();
+    assert_eq!(rig.ended(), Error::Canceled);
+    assert_eq!(rig.pushed(ACCEPT), 2);
 }
 
 #[test]

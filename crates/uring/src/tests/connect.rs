@@ -3,12 +3,12 @@
 use std::net::{TcpListener, TcpStream};
 
 use proactor_core::{
-    Address, Backend, Connect, Connected, Control, Error, Family, Handle, Outcome, Reply, Token, Until,
+    Address, Backend, Connect, Connected, Control, Error, Family, Handle, Outcome, Reply, Token,
 };
 use rustix::io::Errno;
 
 use super::{CONNECT, POLL, Rig};
-use crate::requests::{Answer, Place};
+use crate::requests::Place;
 
 impl Rig {
     fn socket(&mut self, family: Family) -> Handle {
@@ -95,15 +95,7 @@ fn a_connect_that_was_interrupted_goes_on_and_is_not_begun_again() {
         rig.look();
         // The kernel leaves the connect to itself, and is taken to have said why: interrupted.
         let place = Place::writing(handle.slot());
-        rig.backend.requests.end_in_kernel(place);
-        rig.backend.requests.ring.enter(Until::Now).unwrap();
-        loop {
-            let mut left = 1;
-            let unread = rig.backend.requests.reap_transfers(&mut left, &mut rig.done).unwrap();
-            if matches!(rig.backend.requests.read(unread), Answer::Request(reply) if reply.place == place) {
-                break;
-            }
-        }
+        rig.take_back(place);
         rig.backend.connected(place, Err(Errno::INTR), &mut rig.done);
         rig.look();
         assert!(rig.done.is_empty());

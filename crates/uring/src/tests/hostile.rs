@@ -100,6 +100,8 @@ fn an_accept_into_a_slot_that_is_taken_closes_the_connection() {
         let expected = if many { Error::Unsupported } else { Error::Busy };
         assert_eq!(error(&rig.next().1), Some(expected));
         assert_eq!(std::io::Read::read(&mut client, &mut [0; 1]).unwrap(), 0);
+        // The name that was to be the connection's is free again.
+        assert_eq!(rig.done.new_handle().slot(), Slot(0));
     }
 }
 

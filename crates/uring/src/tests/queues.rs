@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::time::Duration;
 
-use proactor_core::{Backend, Config, Outcome, Until};
+use proactor_core::{Backend, Config, Error, Outcome, Until};
+use rustix::io::Errno;
 
-use super::{RECV, Rig, SETUPS};
+use super::{RECV, Rig, SETUPS, error};
 
 /// Starts one receive on each of `count` connections, has all of them complete at once, and expects every one.
 fn receive_on(rig: &mut Rig, count: usize) {
@@ -51,6 +52,24 @@ fn a_completion_queue_smaller_than_what_is_in_flight_loses_nothing() {
 }
 
 #[test]
+fn what_the_kernel_holds_back_is_seen_without_waiting() {
+    let mut rig = Rig::with_entries(1);
+    let mut pairs: Vec<_> = (0..100).map(|_| rig.pair()).collect();
+    for (handle, _) in &pairs {
+        rig.recv(*handle);
+    }
+    rig.look();
+    for (_, far) in &mut pairs {
+        far.write_all(b"bytes").unwrap();
+    }
+    // Four at a time is what the queue has room for.
+    for _ in 0..100 {
+        rig.look();
+    }
+    assert_eq!(rig.done.len(), 100);
+}
+
+#[test]
 fn what_completes_on_the_way_into_a_full_queue_is_taken() {
     let mut rig = Rig::with_entries(1);
     let mut pairs: Vec<_> = (0..40).map(|_| rig.pair()).collect();
@@ -79,6 +98,38 @@ fn what_is_queued_is_submitted_in_order() {
             rig.wait_for(2);
             assert_eq!(rig.sent_all().transferred, 3);
             assert_eq!(rig.received().unwrap(), [round; 3]);
+        }
+    }
+}
+
+#[test]
+fn what_the_kernel_refuses_for_a_while_waits_in_order() {
+    // Most of it waits behind a full queue, or all of it in a queue with room.
+    for (refusal, entries) in [(Errno::BUSY, 2), (Errno::AGAIN, 2), (Errno::BUSY, 64), (Errno::AGAIN, 64)] {
+        let mut rig = Rig::with_entries(entries);
+        let mut pairs: Vec<_> = (0..10).map(|_| rig.pair()).collect();
+        rig.backend.requests.ring.refusal = Some(refusal);
+        let tokens: Vec<_> = pairs.iter().map(|(handle, _)| rig.recv(*handle)).collect();
+        // A cancel that came before what it cancels would not find it, and that would never end.
+        for (token, (handle, _)) in tokens.iter().zip(&pairs).take(5) {
+            assert!(rig.cancel(*token, *handle));
+        }
+        pairs.iter_mut().skip(5).for_each(|(_, far)| far.write_all(b"bytes").unwrap());
+        // Neither an error, nor for ever, nor without a pause.
+        rig.look();
+        rig.backend.flush(&mut rig.done).unwrap();
+        let before = rig.backend.now();
+        rig.backend.wait(Until::Forever, &mut rig.done).unwrap();
+        assert!(rig.backend.now().since(before) >= Duration::from_millis(1));
+        let deadline = rig.backend.now() + Duration::from_micros(100);
+        rig.backend.wait(Until::Deadline(deadline), &mut rig.done).unwrap();
+        assert!(rig.done.is_empty());
+        rig.backend.requests.ring.refusal = None;
+        rig.wait_for(10);
+        for _ in 0..10 {
+            let (token, outcome) = rig.done.pop().unwrap();
+            let is_canceled = tokens[..5].contains(&token);
+            assert_eq!(error(&outcome), is_canceled.then_some(Error::Canceled));
         }
     }
 }

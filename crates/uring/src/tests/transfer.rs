@@ -9,6 +9,7 @@ use proactor_core::{Buffer, Config, Error, Outcome, Recv, Send, SendAll, Shutdow
 use rustix::io::Errno;
 
 use super::{POLL, RECV, Rig, SEND, SETUPS, error, tcp_pair};
+use crate::requests::Place;
 
 #[test]
 fn a_receive_gets_what_is_there_and_what_comes_later() {
@@ -289,6 +290,44 @@ fn what_would_block_after_all_waits_until_it_is_ready() {
     });
     assert_eq!(rig.sent_all().transferred, bytes.len());
     assert!(reader.join().unwrap() == bytes);
+}
+
+#[test]
+fn what_was_interrupted_is_done_again() {
+    let mut rig = Rig::new();
+    let (handle, mut far) = rig.pair();
+    rig.recv(handle);
+    rig.look();
+    let place = Place::reading(handle.slot());
+    rig.take_back(place);
+    rig.backend.refused(place, Errno::INTR, &mut rig.done);
+    assert_eq!((rig.pushed(RECV), rig.pushed(POLL)), (2, 1));
+    far.write_all(b"bytes").unwrap();
+    assert_eq!(rig.received().unwrap(), b"bytes");
+}
+
+#[test]
+fn a_send_that_sends_nothing_is_not_tried_for_ever() {
+    let mut rig = Rig::new();
+    let (handle, _far) = rig.pair();
+    rig.send_all(handle, vec![0; 64 << 20]);
+    rig.look();
+    let place = Place::writing(handle.slot());
+    rig.take_back(place);
+    rig.backend.sent_some(place, Ok(0), &mut rig.done);
+    assert_eq!(rig.sent_all().result, Err(Errno::IO.into()));
+}
+
+#[test]
+fn only_what_was_left_empty_is_waited_for_before_it_is_tried() {
+    let mut rig = Rig::new();
+    let (handle, mut far) = rig.pair();
+    far.write_all(b"0123456789abcdefghij").unwrap();
+    for waited in [0, 0, 1] {
+        rig.recv(handle);
+        assert_eq!(rig.backend.requests.waited_first, waited);
+        rig.look();
+    }
 }
 
 #[test]
