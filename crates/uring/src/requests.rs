@@ -460,10 +460,15 @@ impl Requests {
     /// Ends the `AcceptMany` at `place`: what it accepts has no name in core.
     #[cold]
     pub(crate) fn end_unsupported(&mut self, place: Place) {
-        let task = self.table.get_mut(place.index()).and_then(|request| request.task.as_mut());
-        if let Some(task) = task.filter(|task| task.kind == Kind::AcceptMany) {
+        let Some(request) = self.table.get_mut(place.index()) else { return };
+        let goes_on = request.is_in_kernel();
+        if let Some(task) = request.task.as_mut().filter(|task| task.kind == Kind::AcceptMany) {
             task.extra = 1;
-            self.cancel(place);
+            if goes_on {
+                self.cancel(place);
+            } else {
+                task.is_canceled = true;
+            }
         }
     }
 

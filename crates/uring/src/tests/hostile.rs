@@ -84,8 +84,11 @@ fn a_slot_that_is_taken_takes_no_other_descriptor() {
 
 #[test]
 fn an_accept_into_a_slot_that_is_taken_closes_the_connection() {
-    for many in [false, true] {
+    for (many, singly) in [(false, false), (true, false), (true, true)] {
         let mut rig = Rig::new();
+        if singly {
+            rig.accept_singly();
+        }
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         // Behind the back of the queue that gives handles out.

@@ -160,10 +160,11 @@ fn looking_costs_a_system_call_only_where_it_can_bring_something() {
     assert_eq!(rig.system_calls(), calls + 1);
     rig.look();
     assert_eq!(rig.system_calls(), calls + 1);
-    // Now the kernel says, in memory, that it has something to do.
+    // Now the kernel says, in memory, that it has something to do; or has done it.
     far.write_all(b"bytes").unwrap();
     rig.look();
-    assert_eq!(rig.system_calls(), calls + 2);
+    assert!((calls + 1..=calls + 2).contains(&rig.system_calls()));
+    assert_eq!(rig.done.len(), 1);
     assert_eq!(rig.received().unwrap(), b"bytes");
 }
 
