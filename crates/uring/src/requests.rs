@@ -8,8 +8,8 @@
 //!   [`end`](Requests::end) is the only way out of there, shut while the kernel has it. Nothing else gives access to a
 //!   buffer or a block.
 //! - A place that is not idle takes no other request, and a request is queued once at a time.
-//! - Only a completion that names a place and its present generation, and says that it is the last, makes the request's
-//!   memory ours again.
+//! - Only a completion that names a place and its present round, and says that it is the last, makes the request's memory
+//!   ours again.
 //! - What the kernel still has when all this is dropped is forgotten, not freed.
 //!
 //! A buffer's bytes are on the heap and do not move with it, so the table may grow. Address blocks do not move at all.
@@ -230,6 +230,7 @@ pub(crate) struct Reply {
     pub(crate) is_last: bool,
     /// Whether it only tells that the descriptor may be ready.
     pub(crate) is_poll: bool,
+    _only_made_here: (),
 }
 
 /// All requests of one ring.
@@ -529,7 +530,7 @@ impl Requests {
                 result @ 0.. => Ok(result as u32),
                 negated => Err(Errno::from_raw_os_error(-negated)),
             };
-            return Answer::Request(Reply { place, kind, result, is_last, is_poll });
+            return Answer::Request(Reply { place, kind, result, is_last, is_poll, _only_made_here: () });
         }
         match entry.user_data() {
             WATCHED => return Answer::Watched { goes_on: !is_last },
@@ -555,8 +556,8 @@ impl Requests {
     pub(crate) fn accepted(reply: Reply) -> Result<OwnedFd, Errno> {
         let is_accept = matches!(reply.kind, Kind::Accept | Kind::AcceptMany);
         let socket = if is_accept && !reply.is_poll { reply.result? } else { return Err(Errno::INVAL) };
-        // SAFETY: the kernel has opened it for this completion of an accept. Replies are made of completions only, one of
-        // each, and this one is consumed.
+        // SAFETY: the kernel has opened it for this completion of an accept. Replies are made in `read` only, one of each
+        // completion, and this one is consumed.
         Ok(unsafe { OwnedFd::from_raw_fd(socket as i32) })
     }
 
