@@ -297,7 +297,13 @@ impl<B: Backend> Driver<B> {
         // The common case in few instructions; everything else is found out by the table of states.
         let is_expected =
             outcome.is_some_and(|outcome| outcome.kind() == completion.kind && !outcome.is_more());
-        if completion.phase != Phase::Active || !is_expected {
+        let is_common = match completion.phase {
+            Phase::Active => true,
+            // What core itself has ended: a timer that has expired, a notification.
+            Phase::Ended => completion.veto == Veto::None && !completion.is_refused,
+            _ => false,
+        };
+        if !is_common || !is_expected {
             return self.next_rare(token, index);
         }
         completion.phase = Phase::Running;
