@@ -113,7 +113,8 @@ pub trait Backend: Sized {
     ///
     /// Where nothing outside the process touches an operation while it waits, it can stay where it is: the backend fills
     /// in its result ([`Done::undecided`], [`Done::decided`]). Where the kernel may write to its buffer, the backend
-    /// **must** take it out ([`Done::take`]), own it, and push its outcome ([`Done::push`]).
+    /// **must** take the operation out ([`Done::take`]), own it, and push its outcome ([`Done::push`]), or take out the
+    /// buffer alone and put it back before it says that the rest is decided.
     fn start(&mut self, token: Token, slot: Slot, done: &mut Done);
 
     /// Asks that what was started as `token` ends, pushing its outcome now or later: its real one where that is
@@ -141,6 +142,7 @@ pub trait Backend: Sized {
     /// Closes the descriptor in `slot`, which is free then. Core calls it when nothing is pending on it.
     ///
     /// # Errors
-    /// What the system said; the descriptor is gone either way. [`Error::StaleHandle`] if the slot is empty.
+    /// What the system said; the descriptor is gone then. [`Error::StaleHandle`] if the slot is empty; [`Error::Busy`] if
+    /// something is pending all the same, and then the descriptor stays.
     fn close(&mut self, slot: Slot) -> Result<(), Error>;
 }

@@ -54,8 +54,8 @@
 //! # If you implement a backend
 //! A mechanism that completes operations implements [`Backend`]: start an operation, cancel it, wait. The trait's page is
 //! the numbered list of what an implementer **must** and **must not** do. It needs no unsafe code to implement or to
-//! call, because a backend owns each [`Operation`], by value, until it pushes the [`Outcome`] into [`Done`]. A system
-//! that only says "ready" is served by `proactor-readiness`, which makes a `Backend` of it.
+//! call, because a backend takes what the kernel may write to out of core's reach, by value, until it pushes the
+//! [`Outcome`] into [`Done`]. A system that only says "ready" is served by `proactor-readiness`, which makes a `Backend` of it.
 //!
 //! [`Driver`] is the layer between: operations in, outcomes out, no callbacks. It has the completions, their order on
 //! each handle, the timers and the notifiers, so that no backend has any of them. Runtimes may build on it.
