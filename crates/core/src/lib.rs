@@ -83,6 +83,7 @@ mod operation;
 mod outcome;
 mod socket;
 mod state;
+mod stream;
 mod sync;
 mod time;
 mod timers;
@@ -98,13 +99,13 @@ pub use event_loop::{Loop, RunMode};
 pub use handle::{Handle, Key, Slot};
 pub use notifier::{Notifier, Waker};
 pub use operation::{
-    Accept, AcceptMany, Close, Connect, Direction, Kind, Multishot, Nop, NotifierWait, OneShot, Operation,
-    Recv, Send, SendAll, Shutdown, ShutdownHow, Submission, Target, Timer,
+    Close, Direction, Kind, Multishot, Nop, NotifierWait, OneShot, Operation, Submission, Target, Timer,
 };
-pub use outcome::{
-    AcceptManyEnded, Accepted, Closed, Connected, Connection, Expired, NopDone, Notified, Outcome, Received,
-    Sent, SentAll, ShutDown,
-};
+pub use outcome::{Closed, Expired, NopDone, Notified, Outcome};
 pub use socket::{Address, Control, Family, ListenOptions, Reply, SocketOption};
 pub use state::State;
+pub use stream::{
+    Accept, AcceptMany, AcceptManyEnded, Accepted, Connect, Connected, Connection, Received, Recv, Send,
+    SendAll, Sent, SentAll, ShutDown, Shutdown, ShutdownHow,
+};
 pub use time::Time;

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use crate::outcome::{
-    AcceptManyEnded, Accepted, Closed, Connected, Connection, Expired, NopDone, Notified, Outcome, Received,
-    Sent, SentAll, ShutDown,
-};
-use crate::{Address, Buffer, Error, Handle, Notifier, Time};
+use crate::outcome::{Closed, Expired, NopDone, Notified, Outcome};
+use crate::stream::{Accept, AcceptMany, Connect, Recv, Send, SendAll, Shutdown};
+use crate::{Error, Handle, Notifier, Time};
 
 /// Completes in the next turn, having done nothing.
 #[derive(Debug)]
@@ -86,76 +84,6 @@ pub struct NotifierWait {
     pub notifier: Notifier,
 }
 
-/// Accepts one connection. FIFO with the listener's other accepts.
-#[derive(Debug)]
-pub struct Accept {
-    /// A listening stream socket.
-    pub listener: Handle,
-}
-
-/// Accepts connections until it is stopped or fails: one event each, the last one handing the listener back.
-#[derive(Debug)]
-pub struct AcceptMany {
-    /// A listening stream socket.
-    pub listener: Handle,
-}
-
-/// Connects a stream socket. Sends may be queued behind it at once.
-#[derive(Debug)]
-pub struct Connect {
-    /// An unconnected stream socket of the address's family.
-    pub handle: Handle,
-    /// Where to.
-    pub address: Address,
-}
-
-/// Receives what has arrived, at least one byte, into the buffer's range. FIFO with the handle's other receives.
-#[derive(Debug)]
-pub struct Recv {
-    /// A connected socket.
-    pub handle: Handle,
-    /// Filled from its range's start; an empty range completes with zero in its place in the queue (contract R1).
-    pub buffer: Buffer,
-}
-
-/// Sends from the buffer's range as much as the system takes at once. FIFO with the handle's other sends.
-#[derive(Debug)]
-pub struct Send {
-    /// A connected socket, or one whose connect is queued before.
-    pub handle: Handle,
-    /// Its range is sent.
-    pub buffer: Buffer,
-}
-
-/// Sends the whole of the buffer's range. FIFO with the handle's other sends, whose bytes it does not mix with.
-#[derive(Debug)]
-pub struct SendAll {
-    /// A connected socket, or one whose connect is queued before.
-    pub handle: Handle,
-    /// Its range is sent.
-    pub buffer: Buffer,
-}
-
-/// Which direction of a stream a [`Shutdown`] ends.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ShutdownHow {
-    /// Receiving.
-    Read,
-    /// Sending: the peer sees the end of the stream after all that was sent.
-    Write,
-    /// Both.
-    Both,
-}
-
-/// Ends one or both directions of a stream, behind the sends queued before.
-#[derive(Debug)]
-pub struct Shutdown {
-    /// A connected socket.
-    pub handle: Handle,
-    /// Which directions.
-    pub how: ShutdownHow,
-}
-
 /// Closes a handle and reports how it went. The handle is stale from `submit` on, whatever is pending on it ends, and
 /// then the descriptor is closed (contract H1).
 #[derive(Debug)]
@@ -222,7 +150,7 @@ impl Operation {
 }
 
 /// The result of what is not decided. Whoever forgets to decide it breaks a rule of the backends.
-const UNDECIDED: Error = Error::Backend;
+pub(crate) const UNDECIDED: Error = Error::Backend;
 
 /// Which operation it is: the variants of [`Operation`] without what they carry.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -315,40 +243,40 @@ pub trait Multishot: Submission {
     fn item(outcome: Outcome) -> Option<Self::Item>;
 }
 
-mod sealed {
+pub(crate) mod sealed {
     pub trait Sealed {}
 }
 
-/// One variant: its struct, its output, and what it uses.
+/// One variant: its struct, its output, and what it uses. Families of operations have files of their own, beside this one.
 macro_rules! submission {
     ($name:ident => $output:ident, $outcome:ident, |$this:ident| $target:expr, |$whole:ident| $undecided:expr) => {
-        impl sealed::Sealed for $name {}
+        impl $crate::operation::sealed::Sealed for $name {}
 
-        impl Submission for $name {
+        impl $crate::Submission for $name {
             type Output = $output;
-            const KIND: Kind = Kind::$name;
+            const KIND: $crate::Kind = $crate::Kind::$name;
 
             #[inline(always)]
-            fn target(&self) -> Target {
+            fn target(&self) -> $crate::Target {
                 let $this = self;
                 $target
             }
 
             #[inline(always)]
             fn is_transient(output: &$output) -> bool {
-                output.error().is_some_and(Error::is_transient)
+                output.error().is_some_and($crate::Error::is_transient)
             }
 
             #[inline(always)]
-            fn undecided(self) -> Outcome {
+            fn undecided(self) -> $crate::Outcome {
                 let $whole = self;
-                Outcome::$outcome($undecided)
+                $crate::Outcome::$outcome($undecided)
             }
 
             #[inline(always)]
-            fn output(outcome: Outcome) -> Option<$output> {
+            fn output(outcome: $crate::Outcome) -> Option<$output> {
                 match outcome {
-                    Outcome::$outcome(output) => Some(output),
+                    $crate::Outcome::$outcome(output) => Some(output),
                     // Never reached: the driver has looked. To drop it properly would cost a copy of each outcome.
                     other => {
                         std::mem::forget(other);
@@ -358,7 +286,7 @@ macro_rules! submission {
             }
         }
 
-        impl From<$name> for Operation {
+        impl From<$name> for $crate::Operation {
             #[inline(always)]
             fn from(operation: $name) -> Self {
                 Self::$name(operation)
@@ -367,35 +295,14 @@ macro_rules! submission {
     };
 }
 
+pub(crate) use submission;
+
 submission!(Nop => NopDone, Nop, |_this| Target::None, |_this| NopDone { result: Err(UNDECIDED) });
 submission!(Timer => Expired, Timer, |this| Target::Timer(this.due.into()), |this| {
     Expired { due: this.due, result: Err(UNDECIDED) }
 });
 submission!(NotifierWait => Notified, NotifierWait, |_this| Target::Notifier, |this| {
     Notified { notifier: this.notifier, result: Err(UNDECIDED) }
-});
-submission!(Accept => Accepted, Accept, |this| Target::Stream(this.listener, Direction::Read), |this| {
-    Accepted { listener: this.listener, result: Err(UNDECIDED) }
-});
-submission!(
-    AcceptMany => AcceptManyEnded, AcceptManyEnded,
-    |this| Target::Stream(this.listener, Direction::Read),
-    |this| AcceptManyEnded { listener: this.listener, error: UNDECIDED }
-);
-submission!(Connect => Connected, Connect, |this| Target::Stream(this.handle, Direction::Write), |this| {
-    Connected { handle: this.handle, address: this.address, result: Err(UNDECIDED) }
-});
-submission!(Recv => Received, Recv, |this| Target::Stream(this.handle, Direction::Read), |this| {
-    Received { handle: this.handle, buffer: this.buffer, result: Err(UNDECIDED) }
-});
-submission!(Send => Sent, Send, |this| Target::Stream(this.handle, Direction::Write), |this| {
-    Sent { handle: this.handle, buffer: this.buffer, result: Err(UNDECIDED) }
-});
-submission!(SendAll => SentAll, SendAll, |this| Target::Stream(this.handle, Direction::Write), |this| {
-    SentAll { handle: this.handle, buffer: this.buffer, transferred: 0, result: Err(UNDECIDED) }
-});
-submission!(Shutdown => ShutDown, Shutdown, |this| Target::Stream(this.handle, Direction::Write), |this| {
-    ShutDown { handle: this.handle, how: this.how, result: Err(UNDECIDED) }
 });
 submission!(Close => Closed, Close, |this| Target::Close(this.handle), |this| {
     Closed { handle: this.handle, result: Err(UNDECIDED) }
@@ -404,25 +311,7 @@ submission!(Close => Closed, Close, |this| Target::Close(this.handle), |this| {
 impl OneShot for Nop {}
 impl OneShot for Timer {}
 impl OneShot for NotifierWait {}
-impl OneShot for Accept {}
-impl OneShot for Connect {}
-impl OneShot for Recv {}
-impl OneShot for Send {}
-impl OneShot for SendAll {}
-impl OneShot for Shutdown {}
 impl OneShot for Close {}
-
-impl Multishot for AcceptMany {
-    type Item = Connection;
-
-    #[inline(always)]
-    fn item(outcome: Outcome) -> Option<Connection> {
-        match outcome {
-            Outcome::AcceptManyItem(connection) => Some(connection),
-            _ => None,
-        }
-    }
-}
 
 impl Operation {
     /// What it uses.

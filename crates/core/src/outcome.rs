@@ -2,11 +2,12 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use crate::operation::{
-    Accept, AcceptMany, Close, Connect, Due, Kind, Nop, NotifierWait, Operation, Recv, Send, SendAll,
-    Shutdown, ShutdownHow, Timer,
+use crate::operation::{Close, Due, Kind, Nop, NotifierWait, Operation, Timer};
+use crate::stream::{
+    Accept, AcceptMany, AcceptManyEnded, Accepted, Connect, Connected, Connection, Received, Recv, Send,
+    SendAll, Sent, SentAll, ShutDown, Shutdown, ShutdownHow,
 };
-use crate::{Address, Buffer, Error, Handle, Notifier};
+use crate::{Buffer, Error, Handle, Notifier};
 
 /// How a [`Nop`](crate::Nop) went.
 #[derive(Debug)]
@@ -30,90 +31,6 @@ pub struct Notified {
     /// The notifier, to wait again.
     pub notifier: Notifier,
     /// `Ok` if it was notified.
-    pub result: Result<(), Error>,
-}
-
-/// A connection as a listener accepts it.
-#[derive(Debug)]
-pub struct Connection {
-    /// The new socket, owned by the loop.
-    pub handle: Handle,
-    /// The peer's address.
-    pub address: Address,
-}
-
-/// How an [`Accept`](crate::Accept) went.
-#[derive(Debug)]
-pub struct Accepted {
-    /// The listener, to accept again.
-    pub listener: Handle,
-    /// The new socket, owned by the loop, and the peer's address.
-    pub result: Result<(Handle, Address), Error>,
-}
-
-/// How an [`AcceptMany`](crate::AcceptMany) ended.
-#[derive(Debug)]
-pub struct AcceptManyEnded {
-    /// The listener, to accept again.
-    pub listener: Handle,
-    /// Why it ended: [`Error::Canceled`] after it was stopped or cancelled.
-    pub error: Error,
-}
-
-/// How a [`Connect`](crate::Connect) went.
-#[derive(Debug)]
-pub struct Connected {
-    /// The socket.
-    pub handle: Handle,
-    /// Where to.
-    pub address: Address,
-    /// Connected, or not.
-    pub result: Result<(), Error>,
-}
-
-/// How a [`Recv`](crate::Recv) went.
-#[derive(Debug)]
-pub struct Received {
-    /// The socket.
-    pub handle: Handle,
-    /// The buffer, its range as it was given.
-    pub buffer: Buffer,
-    /// How many bytes were written from its range's start on; zero at the end of the stream.
-    pub result: Result<usize, Error>,
-}
-
-/// How a [`Send`](crate::Send) went.
-#[derive(Debug)]
-pub struct Sent {
-    /// The socket.
-    pub handle: Handle,
-    /// The buffer, its range as it was given.
-    pub buffer: Buffer,
-    /// How many bytes were taken from its range's start on.
-    pub result: Result<usize, Error>,
-}
-
-/// How a [`SendAll`](crate::SendAll) went.
-#[derive(Debug)]
-pub struct SentAll {
-    /// The socket.
-    pub handle: Handle,
-    /// The buffer, its range as it was given.
-    pub buffer: Buffer,
-    /// How many bytes the system took, also when it failed or was cancelled.
-    pub transferred: usize,
-    /// `Ok` if it took all.
-    pub result: Result<(), Error>,
-}
-
-/// How a [`Shutdown`](crate::Shutdown) went.
-#[derive(Debug)]
-pub struct ShutDown {
-    /// The socket.
-    pub handle: Handle,
-    /// Which directions.
-    pub how: ShutdownHow,
-    /// Done, or not.
     pub result: Result<(), Error>,
 }
 
@@ -289,12 +206,6 @@ macro_rules! error_of_result {
     )*};
 }
 
-error_of_result!(NopDone, Expired, Notified, Accepted, Connected, Received, Sent, SentAll, ShutDown, Closed);
+pub(crate) use error_of_result;
 
-impl AcceptManyEnded {
-    /// Why it ended.
-    #[must_use]
-    pub const fn error(&self) -> Option<Error> {
-        Some(self.error)
-    }
-}
+error_of_result!(NopDone, Expired, Notified, Closed);

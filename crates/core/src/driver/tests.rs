@@ -8,10 +8,11 @@ use proptest::prelude::*;
 use super::{Driver, Next};
 use crate::backend::{Backend, OwnedDescriptor, Token, Until, Wake};
 use crate::done::Done;
-use crate::operation::{Direction, Nop, Operation, Recv, Send, Target, Timer};
-use crate::outcome::{Outcome, Received};
+use crate::operation::{Direction, Nop, Operation, Target, Timer};
+use crate::outcome::Outcome;
 use crate::socket::{Control, Family, Reply};
 use crate::state::State;
+use crate::stream::{Received, Recv, Send};
 use crate::{Buffer, Cancel, Capabilities, Close, Config, Error, Handle, Key, Slot, Time};
 
 #[derive(Clone)]
