@@ -27,10 +27,12 @@ pub(crate) const ALLOCATIONS: &str = "allocations/operation";
 pub(crate) const BYTES: &str = "bytes/timer";
 
 /// What is counted when nothing is named.
-const DEFAULT: [Workload; 7] = [
+const DEFAULT: [Workload; 9] = [
     Workload { family: Family::TcpPingPong, parameter: 1 },
     Workload { family: Family::TcpPingPong, parameter: 64 },
     Workload { family: Family::TcpPingPong, parameter: 1000 },
+    Workload { family: Family::TcpThroughput, parameter: 1 },
+    Workload { family: Family::AcceptChurn, parameter: 64 },
     Workload { family: Family::AsyncPummel, parameter: 1 },
     Workload { family: Family::Async, parameter: 1 },
     Workload { family: Family::TimersInsertFire, parameter: 1 },
@@ -81,6 +83,7 @@ fn lengths(workload: Workload) -> [u64; 2] {
             let trips = 2_000.max(10 * u64::from(workload.parameter));
             [trips, 3 * trips]
         }
+        Family::TcpThroughput | Family::AcceptChurn => [1_000, 3_000],
         Family::AsyncPummel => [500, 1_500],
         Family::Async => [1_000, 3_000],
         Family::TimersInsertFire | Family::TimersInsertCancel => [62_500, 125_000],

@@ -50,6 +50,11 @@ static LIMITS: &[Limit] = &[
     limit(Family::TcpPingPong, SYSTEM_CALLS, BATCHED_LIKE_THE_FLOOR),
     limit(Family::TcpPingPong, EPOLL_CTL, Most::Count(0.0)),
     limit(Family::TcpPingPong, ALLOCATIONS, Most::Count(0.0)),
+    limit(Family::TcpThroughput, EPOLL_CTL, Most::Count(0.0)),
+    limit(Family::TcpThroughput, ALLOCATIONS, Most::Count(0.0)),
+    // Each of its two ends is registered once and taken out once.
+    limit(Family::AcceptChurn, EPOLL_CTL, Most::Count(4.0)),
+    limit(Family::AcceptChurn, ALLOCATIONS, Most::Count(0.0)),
     limit(Family::AsyncPummel, SYSTEM_CALLS, Most::Count(2.02)),
     limit(Family::AsyncPummel, EPOLL_CTL, Most::Count(0.0)),
     limit(Family::AsyncPummel, ALLOCATIONS, Most::Count(0.0)),

@@ -3,7 +3,9 @@
 
 mod allocations;
 mod arguments;
+mod bulk;
 mod child;
+mod churn;
 mod cores;
 mod counts;
 mod floor;

@@ -131,7 +131,8 @@ fn rows(workload: Workload, program: Program, cores: u32, figures: &[Figures]) -
     let main = if workload.family.is_measured_in_processor_time() {
         row("CPU ns/timer", &|run| Some(run.processor_time.as_nanos() as f64 / run.operations as f64))
     } else {
-        row(workload.family.unit(), &|run| Some(run.operations as f64 / run.elapsed.as_secs_f64()))
+        let units = workload.family.units_per_operation();
+        row(workload.family.unit(), &|run| Some(run.operations as f64 * units / run.elapsed.as_secs_f64()))
     };
     let notifies = row("notifies/s", &|run| Some(run.extra(NOTIFIES)? / run.elapsed.as_secs_f64()));
     let bytes = row("bytes/timer", &|run| run.extra(BYTES_PER_TIMER));

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::bulk::BLOCK_BYTES;
+
 /// What a program is made to do; [`Workload`] adds the parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
@@ -12,6 +14,10 @@ pub(crate) enum Family {
     Async,
     /// Both ends of the parameter's number of connections on one loop, 64 bytes there and back.
     TcpPingPong,
+    /// Blocks of 64 KiB over one connection, both ends on one loop.
+    TcpThroughput,
+    /// Connections are made, carry one byte and are closed, the parameter's number at a time.
+    AcceptChurn,
     /// Timers spread over one second are armed, and all of them fire.
     TimersInsertFire,
     /// Timers spread over one second are armed, and all of them are cancelled.
@@ -20,8 +26,10 @@ pub(crate) enum Family {
 
 impl Family {
     /// Every family, in the order in which reports list them.
-    pub(crate) const ALL: [Family; 5] = [
+    pub(crate) const ALL: [Family; 7] = [
         Family::TcpPingPong,
+        Family::TcpThroughput,
+        Family::AcceptChurn,
         Family::AsyncPummel,
         Family::Async,
         Family::TimersInsertFire,
@@ -34,6 +42,8 @@ impl Family {
             Family::AsyncPummel => "async-pummel",
             Family::Async => "async",
             Family::TcpPingPong => "tcp-ping-pong",
+            Family::TcpThroughput => "tcp-throughput",
+            Family::AcceptChurn => "accept-churn",
             Family::TimersInsertFire => "timers-insert-fire",
             Family::TimersInsertCancel => "timers-insert-cancel",
         }
@@ -44,7 +54,8 @@ impl Family {
         match self {
             Family::AsyncPummel | Family::Async => &[1, 2, 4, 8],
             Family::TcpPingPong => &[1, 64, 1000],
-            Family::TimersInsertFire | Family::TimersInsertCancel => &[],
+            Family::AcceptChurn => &[1, 64],
+            Family::TcpThroughput | Family::TimersInsertFire | Family::TimersInsertCancel => &[],
         }
     }
 
@@ -53,7 +64,17 @@ impl Family {
         match self {
             Family::AsyncPummel => "callbacks/s",
             Family::Async | Family::TcpPingPong => "round trips/s",
+            Family::TcpThroughput => "MiB/s",
+            Family::AcceptChurn => "connections/s",
             Family::TimersInsertFire | Family::TimersInsertCancel => "timers/s",
+        }
+    }
+
+    /// How many of the unit one operation is.
+    pub(crate) const fn units_per_operation(self) -> f64 {
+        match self {
+            Family::TcpThroughput => BLOCK_BYTES as f64 / (1 << 20) as f64,
+            _ => 1.0,
         }
     }
 
@@ -61,7 +82,11 @@ impl Family {
     pub(crate) const fn cores(self) -> &'static [u32] {
         match self {
             Family::AsyncPummel | Family::Async => &[1, 2],
-            Family::TcpPingPong | Family::TimersInsertFire | Family::TimersInsertCancel => &[1],
+            Family::TcpPingPong
+            | Family::TcpThroughput
+            | Family::AcceptChurn
+            | Family::TimersInsertFire
+            | Family::TimersInsertCancel => &[1],
         }
     }
 
@@ -245,7 +270,7 @@ mod tests {
     fn a_family_selects_each_of_its_parameters() {
         assert_eq!(select("tcp-ping-pong").map(|selected| selected.len()), Ok(3));
         assert_eq!(select("timers").map(|selected| selected.len()), Ok(2));
-        assert_eq!(select("all").map(|selected| selected.len()), Ok(13));
+        assert_eq!(select("all").map(|selected| selected.len()), Ok(16));
     }
 
     #[test]

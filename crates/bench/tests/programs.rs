@@ -19,6 +19,9 @@ const PROGRAMS: &[(&str, &str, &[&str])] = &[
 const EVERY_FAMILY: &[&str] = &[
     "tcp-ping-pong-1",
     "tcp-ping-pong-64",
+    "tcp-throughput",
+    "accept-churn-1",
+    "accept-churn-64",
     "async-pummel-1",
     "async-pummel-2",
     "async-1",

@@ -84,7 +84,7 @@ impl BufferRing {
             entries.is_power_of_two() && entries <= 1 << 15,
             "the kernel takes no other numbers of buffers"
         );
-        let ring = Ring::open(entries.into())?.into_inner();
+        let ring = <Ring>::open(entries.into())?.into_inner();
         let count = usize::from(entries);
         let pages = Vec::leak(vec![Page([0; PAGE]); count.div_ceil(ENTRIES_IN_PAGE)]);
         let address = NonNull::from(pages).cast::<BufRingEntry>();

@@ -1,14 +1,19 @@
 //! The floors: loops by hand, each for exactly one workload on one mechanism, straight on the system calls. They
 //! check what they move and obey the rules that the library obeys, and have nothing in between.
 
+mod accept_churn_epoll;
+mod accept_churn_uring;
 mod async_pummel;
 mod async_turns;
 mod buffer_ring;
+mod churn_ring;
 mod ring;
 
 mod tcp_ping_pong_epoll;
 mod tcp_ping_pong_multishot;
 mod tcp_ping_pong_uring;
+mod tcp_throughput_epoll;
+mod tcp_throughput_uring;
 mod timers;
 mod wake;
 mod wake_epoll;
@@ -33,6 +38,10 @@ pub(crate) fn run(program: &Program, workload: Workload, count: u64, cores: &Cor
             tcp_ping_pong_multishot::run(parameter, count)
         }
         (Family::TcpPingPong, Mechanism::Uring, _) => tcp_ping_pong_uring::run(parameter, count),
+        (Family::TcpThroughput, Mechanism::Epoll, _) => tcp_throughput_epoll::run(count),
+        (Family::TcpThroughput, Mechanism::Uring, _) => tcp_throughput_uring::run(count),
+        (Family::AcceptChurn, Mechanism::Epoll, _) => accept_churn_epoll::run(parameter, count),
+        (Family::AcceptChurn, Mechanism::Uring, _) => accept_churn_uring::run(parameter, count),
         (Family::AsyncPummel, Mechanism::Epoll, _) => {
             async_pummel::run::<EpollSleep>(parameter, count, cores)
         }

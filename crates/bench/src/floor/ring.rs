@@ -20,18 +20,19 @@ use crate::sockets::{MESSAGE_BYTES, Message};
 const TAG_BITS: u64 = 63;
 
 #[repr(C, align(64))]
-struct Memory {
-    message: Message,
+struct Memory<M> {
+    message: M,
     index: usize,
 }
 
-/// Memory for one message and the index of the end it belongs to; owned by whoever holds it.
-pub(crate) struct Block(NonNull<Memory>);
+/// Memory for one message, of 64 bytes unless it says otherwise, and the index of the end it belongs to; owned by whoever
+/// holds it.
+pub(crate) struct Block<M = Message>(NonNull<Memory<M>>);
 
-impl Block {
+impl<const BYTES: usize> Block<[u8; BYTES]> {
     /// Leaks a block for the end with this index.
     pub(crate) fn leak(index: usize) -> Self {
-        Block(NonNull::from(Box::leak(Box::new(Memory { message: [0; MESSAGE_BYTES], index }))))
+        Block(NonNull::from(Box::leak(Box::new(Memory { message: [0; BYTES], index }))))
     }
 
     #[inline]
@@ -41,21 +42,33 @@ impl Block {
     }
 
     #[inline]
-    pub(crate) fn message(&self) -> &Message {
+    pub(crate) fn message(&self) -> &[u8; BYTES] {
         // SAFETY: the memory is leaked, hence valid, and no operation has it while this block exists (module docs).
         &unsafe { self.0.as_ref() }.message
     }
 
     #[inline]
-    pub(crate) fn message_mut(&mut self) -> &mut Message {
+    pub(crate) fn message_mut(&mut self) -> &mut [u8; BYTES] {
         // SAFETY: the memory is leaked, hence valid; no operation has it while this block exists (module docs), and
         // the exclusive borrow of the only block that names it keeps other references out.
         &mut unsafe { self.0.as_mut() }.message
     }
 
+    /// Gives the block up to an entry, with a mark in bits that its address has free.
     #[inline]
-    fn into_user_data(self, tag: Tag) -> u64 {
-        self.0.as_ptr().expose_provenance() as u64 | tag as u64
+    pub(crate) fn into_user_data(self, mark: u64) -> u64 {
+        self.0.as_ptr().expose_provenance() as u64 | mark
+    }
+
+    /// The block, and its mark, of an entry that is complete; none if there is no address.
+    ///
+    /// # Safety
+    /// The number is that of [`Block::into_user_data`] for a block of this size, and each is taken back once.
+    #[inline]
+    pub(crate) unsafe fn from_user_data(data: u64) -> Option<(Self, u64)> {
+        let address = (data & !TAG_BITS) as usize;
+        let memory = NonNull::new(std::ptr::with_exposed_provenance_mut(address))?;
+        Some((Block(memory), data & TAG_BITS))
     }
 }
 
@@ -66,10 +79,10 @@ pub(crate) enum Tag {
     Send = 1,
 }
 
-/// A ring with the set-up that suits one thread best.
-pub(crate) struct Ring(IoUring);
+/// A ring with the set-up that suits one thread best, for blocks of `BYTES`.
+pub(crate) struct Ring<const BYTES: usize = MESSAGE_BYTES>(IoUring);
 
-impl Ring {
+impl<const BYTES: usize> Ring<BYTES> {
     /// Opens a ring that only the calling thread may use.
     ///
     /// # Errors
@@ -93,20 +106,23 @@ impl Ring {
         self.0.as_raw_fd()
     }
 
-    /// Queues receiving a message into `block`.
+    /// Queues receiving into `block`, as much as there is and fits.
     #[inline]
-    pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>, mut block: Block) {
+    pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>, mut block: Block<[u8; BYTES]>) {
         let address = block.message_mut().as_mut_ptr();
-        let entry = opcode::Recv::new(Fd(socket.as_raw_fd()), address, MESSAGE_BYTES as u32).build();
-        self.push(&entry.user_data(block.into_user_data(Tag::Receive)));
+        let entry = opcode::Recv::new(Fd(socket.as_raw_fd()), address, BYTES as u32).build();
+        self.push(&entry.user_data(block.into_user_data(Tag::Receive as u64)));
     }
 
-    /// Queues sending the message of `block`.
+    /// Queues sending the message of `block`, all of it.
     #[inline]
-    pub(crate) fn send(&mut self, socket: BorrowedFd<'_>, block: Block) {
+    pub(crate) fn send(&mut self, socket: BorrowedFd<'_>, block: Block<[u8; BYTES]>) {
+        /// MSG_WAITALL: what did not fit into the socket's buffer is sent when there is room, in one operation.
+        const ALL: i32 = 0x100;
+        let flags = if BYTES > MESSAGE_BYTES { ALL } else { 0 };
         let address = block.message().as_ptr();
-        let entry = opcode::Send::new(Fd(socket.as_raw_fd()), address, MESSAGE_BYTES as u32).build();
-        self.push(&entry.user_data(block.into_user_data(Tag::Send)));
+        let entry = opcode::Send::new(Fd(socket.as_raw_fd()), address, BYTES as u32).flags(flags).build();
+        self.push(&entry.user_data(block.into_user_data(Tag::Send as u64)));
     }
 
     /// Queues watching `eventfd` for as long as the ring lives: one completion for each time it is written to.
@@ -174,12 +190,12 @@ impl Ring {
     ///
     /// Only for rings on which nothing but [`Ring::receive`] and [`Ring::send`] is used.
     #[inline]
-    pub(crate) fn next_block(&mut self) -> Option<(Block, Tag, i32)> {
+    pub(crate) fn next_block(&mut self) -> Option<(Block<[u8; BYTES]>, Tag, i32)> {
         let entry = self.0.completion().next()?;
-        let address = (entry.user_data() & !TAG_BITS) as usize;
-        let memory = NonNull::new(std::ptr::with_exposed_provenance_mut(address))?;
-        let tag = if entry.user_data() & TAG_BITS == Tag::Send as u64 { Tag::Send } else { Tag::Receive };
-        Some((Block(memory), tag, entry.result()))
+        // SAFETY: all entries of such a ring carry a block of `BYTES`, and each has one completion.
+        let (block, mark) = unsafe { Block::from_user_data(entry.user_data()) }?;
+        let tag = if mark == Tag::Send as u64 { Tag::Send } else { Tag::Receive };
+        Some((block, tag, entry.result()))
     }
 
     /// The next completion of any other kind: its result, and whether more are to come from the same operation.

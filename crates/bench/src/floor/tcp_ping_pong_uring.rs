@@ -12,7 +12,7 @@ use crate::sockets::{self, MESSAGE_BYTES, Message};
 /// What the system answers, or a message that came back changed or in pieces.
 pub(crate) fn run(connections: usize, count: u64) -> Result<Figures> {
     // Each end has one operation at a time, and what a turn completes it queues anew.
-    let mut ring = Ring::open(u32::try_from(2 * connections)?.next_power_of_two())?;
+    let mut ring: Ring = Ring::open(u32::try_from(2 * connections)?.next_power_of_two())?;
     // Even indices are clients, the odd one after each is its server.
     let mut streams = Vec::with_capacity(2 * connections);
     for pair in sockets::connect(connections)? {

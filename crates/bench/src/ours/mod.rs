@@ -1,8 +1,10 @@
 //! The workloads on this library, each as a program of its user would be written, over any backend.
 
+mod accept_churn;
 mod async_pummel;
 mod async_turns;
 mod tcp_ping_pong;
+mod tcp_throughput;
 mod timers;
 
 use proactor_core::Backend;
@@ -19,6 +21,8 @@ pub(crate) fn run<B: Backend + 'static>(workload: Workload, count: u64, cores: &
     let parameter = workload.parameter as usize;
     match workload.family {
         Family::TcpPingPong => tcp_ping_pong::run::<B>(parameter, count),
+        Family::TcpThroughput => tcp_throughput::run::<B>(count),
+        Family::AcceptChurn => accept_churn::run::<B>(parameter, count),
         Family::AsyncPummel => async_pummel::run::<B>(parameter, count, cores),
         Family::Async => async_turns::run::<B>(parameter, count, cores),
         Family::TimersInsertFire => timers::insert_and_fire::<B>(count),
