@@ -60,7 +60,8 @@ pub trait Wake: Clone + Send + Sync + 'static {
 ///    and reported as [`Error::Backend`].
 ///
 /// A backend holds no timer, no callback, no cancellation policy and no queueing policy: core starts at most one
-/// operation per handle and direction, except that [`close`](Self::close) only comes when none is left.
+/// operation per handle and direction, and beside these any number of those that are
+/// [unordered](crate::Target::Unordered); [`close`](Self::close) only comes when none is left.
 pub trait Backend: Sized {
     /// The column's name in tables: lower case.
     const NAME: &'static str;

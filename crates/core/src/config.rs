@@ -67,6 +67,8 @@ pub struct Capabilities {
     pub threads: bool,
     /// Completions come from the kernel (io_uring), not from readiness.
     pub kernel_completions: bool,
+    /// Files: opened, read and written at positions, and all other operations on them and on their names.
+    pub files: bool,
     /// The clock is simulated: a wait that nothing else ends jumps to its deadline.
     pub virtual_time: bool,
 }
@@ -74,13 +76,14 @@ pub struct Capabilities {
 impl Capabilities {
     /// Every capability by name, for tables and reports.
     #[must_use]
-    pub const fn list(&self) -> [(&'static str, bool); 6] {
+    pub const fn list(&self) -> [(&'static str, bool); 7] {
         [
             ("ipv4", self.ipv4),
             ("ipv6", self.ipv6),
             ("descriptors", self.descriptors),
             ("threads", self.threads),
             ("kernel_completions", self.kernel_completions),
+            ("files", self.files),
             ("virtual_time", self.virtual_time),
         ]
     }

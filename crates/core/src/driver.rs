@@ -164,12 +164,16 @@ impl<B: Backend> Driver<B> {
         if let Target::Timer(due) = target {
             return self.enqueue_timer(index, due.into());
         }
+        let objection = operation.objection();
         let token = self.done.cells.insert(index, operation.undecided());
         let full = self.completions.active() > self.room;
         let completion = self.completions.get(index);
         completion.arm(O::KIND, token.index);
         if full {
             return self.refuse(index);
+        }
+        if let Some(error) = objection {
+            return self.fail(index, error);
         }
         match target {
             Target::Stream(handle, direction) => {
@@ -183,7 +187,14 @@ impl<B: Backend> Driver<B> {
                 }
                 *queue = Queue { head: index, tail: index };
             }
+            Target::Unordered(handle) => {
+                if !self.enlist(index, handle) {
+                    return self.fail(index, Error::StaleHandle);
+                }
+            }
             Target::Close(handle) => return self.enqueue_close(index, handle),
+            // Of a backend's, which is not to be told of a slot that another operation has used.
+            Target::None if !matches!(O::KIND, Kind::Nop) => completion.slot = Slot(NONE),
             Target::None | Target::Timer(_) | Target::Notifier => {}
         }
         if self.starting.len() == self.starting.capacity() {
@@ -442,7 +453,7 @@ impl<B: Backend> Driver<B> {
         let completion = self.completions.get(index);
         if completion.phase == Phase::Running
             && completion.veto == Veto::None
-            && let Some(error) = self.objection(operation.target())
+            && let Some(error) = operation.objection().or_else(|| self.objection(operation.target()))
         {
             self.hold_back(index, (O::KIND, operation.undecided()), error, due);
             return true;
@@ -469,7 +480,9 @@ impl<B: Backend> Driver<B> {
             return Some(Error::Full);
         }
         match target {
-            Target::Stream(handle, _) | Target::Close(handle) if self.done.handles.get(handle).is_none() => {
+            Target::Stream(handle, _) | Target::Unordered(handle) | Target::Close(handle)
+                if self.done.handles.get(handle).is_none() =>
+            {
                 Some(Error::StaleHandle)
             }
             _ => None,

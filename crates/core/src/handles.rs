@@ -27,7 +27,11 @@ pub(crate) struct Entry {
     pub(crate) queues: [Queue; 2],
     /// Where closing was asked for by a completion: that one, which gets the result.
     pub(crate) closer: u32,
+    /// The first of the completions that use it beside those in the queues, in no order, linked both ways.
+    pub(crate) unordered: u32,
 }
+
+const _: () = assert!(size_of::<Entry>() == 32);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum HandleState {
@@ -56,7 +60,7 @@ impl Entry {
 
     /// Whether no completion uses it.
     pub(crate) fn is_idle(&self) -> bool {
-        self.queues == [Queue::EMPTY; 2]
+        self.queues == [Queue::EMPTY; 2] && self.unordered == NONE
     }
 }
 
@@ -73,6 +77,7 @@ impl Handles {
                 state: HandleState::Free,
                 queues: [Queue::EMPTY; 2],
                 closer: NONE,
+                unordered: NONE,
             });
             u32::try_from(self.entries.len() - 1).expect("fewer than 2^32 handles")
         });
@@ -121,7 +126,7 @@ impl Handles {
             HandleState::Closing => {}
         }
         entry.queues = [Queue::EMPTY; 2];
-        entry.closer = NONE;
+        (entry.closer, entry.unordered) = (NONE, NONE);
         if entry.generation < u32::MAX {
             self.free.push(slot.0);
         }

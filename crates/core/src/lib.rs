@@ -42,8 +42,10 @@
 //! - **[`Loop`]** runs; **[`Context`]** does everything else, in callbacks and before a run: submit, cancel, close, open
 //!   sockets, stop.
 //! - **Operations** are structs that own what they need: [`Nop`], [`Timer`], [`NotifierWait`], [`Accept`],
-//!   [`AcceptMany`], [`Connect`], [`Recv`], [`Send`], [`SendAll`], [`Shutdown`], [`Close`]. The callback gets the matching
-//!   outcome, for [`Recv`] a [`Received`], with all of it and the result.
+//!   [`AcceptMany`], [`Connect`], [`Recv`], [`Send`], [`SendAll`], [`Shutdown`], [`Close`]; on files [`OpenAt`],
+//!   [`ReadAt`], [`WriteAt`], [`Fsync`], [`Fdatasync`], [`Truncate`], [`Allocate`], [`Statx`], and on their names
+//!   [`Rename`], [`Link`], [`Symlink`], [`Unlink`], [`MakeDir`], [`RemoveDir`]. The callback gets the matching outcome,
+//!   for [`Recv`] a [`Received`], with all of it and the result.
 //! - **[`Handle`]** names a descriptor that the loop owns, **[`Key`]** a submitted operation. Both are `Copy`, and go
 //!   stale rather than name something else; [`State`] says what a completion goes through.
 //! - **[`Buffer`]** is the one type of owned bytes, **[`Error`]** the one type of errors.
@@ -76,11 +78,14 @@ mod driver;
 mod error;
 mod event_loop;
 mod fifo;
+mod file;
 mod handle;
 mod handles;
+mod names;
 mod notifier;
 mod operation;
 mod outcome;
+mod path;
 mod socket;
 mod state;
 mod stream;
@@ -96,12 +101,21 @@ pub use done::Done;
 pub use driver::{AttachError, Cancel, Driver};
 pub use error::Error;
 pub use event_loop::{Loop, RunMode};
+pub use file::{
+    Access, Allocate, Allocated, Create, Fdatasync, Fdatasynced, Fsync, Fsynced, OpenAt, OpenOptions, Opened,
+    ReadAt, ReadAtDone, Truncate, Truncated, WriteAt, WriteAtDone,
+};
 pub use handle::{Handle, Key, Slot};
+pub use names::{
+    DirMade, DirRemoved, FileType, Link, Linked, Links, MakeDir, Metadata, RemoveDir, Rename, Renamed, Statx,
+    StatxDone, Symlink, Symlinked, Unlink, Unlinked,
+};
 pub use notifier::{Notifier, Waker};
 pub use operation::{
     Close, Direction, Kind, Multishot, Nop, NotifierWait, OneShot, Operation, Submission, Target, Timer,
 };
 pub use outcome::{Closed, Expired, NopDone, Notified, Outcome};
+pub use path::FilePath;
 pub use socket::{Address, Control, Family, ListenOptions, Reply, SocketOption};
 pub use state::State;
 pub use stream::{

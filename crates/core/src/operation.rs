@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::file::{Allocate, Fdatasync, Fsync, OpenAt, ReadAt, Truncate, WriteAt};
+use crate::names::{Link, MakeDir, RemoveDir, Rename, Statx, Symlink, Unlink};
 use crate::outcome::{Closed, Expired, NopDone, Notified, Outcome};
 use crate::stream::{Accept, AcceptMany, Connect, Recv, Send, SendAll, Shutdown};
 use crate::{Error, Handle, Notifier, Time};
@@ -118,6 +120,34 @@ pub enum Operation {
     Shutdown(Shutdown),
     /// See [`Close`].
     Close(Close),
+    /// See [`OpenAt`].
+    OpenAt(OpenAt),
+    /// See [`ReadAt`].
+    ReadAt(ReadAt),
+    /// See [`WriteAt`].
+    WriteAt(WriteAt),
+    /// See [`Fsync`].
+    Fsync(Fsync),
+    /// See [`Fdatasync`].
+    Fdatasync(Fdatasync),
+    /// See [`Truncate`].
+    Truncate(Truncate),
+    /// See [`Allocate`].
+    Allocate(Allocate),
+    /// See [`Statx`].
+    Statx(Statx),
+    /// See [`Rename`].
+    Rename(Rename),
+    /// See [`Link`].
+    Link(Link),
+    /// See [`Symlink`].
+    Symlink(Symlink),
+    /// See [`Unlink`].
+    Unlink(Unlink),
+    /// See [`MakeDir`].
+    MakeDir(MakeDir),
+    /// See [`RemoveDir`].
+    RemoveDir(RemoveDir),
 }
 
 const _: () = assert!(size_of::<Operation>() <= 64);
@@ -145,6 +175,20 @@ impl Operation {
             Self::SendAll(operation) => operation.undecided(),
             Self::Shutdown(operation) => operation.undecided(),
             Self::Close(operation) => operation.undecided(),
+            Self::OpenAt(operation) => operation.undecided(),
+            Self::ReadAt(operation) => operation.undecided(),
+            Self::WriteAt(operation) => operation.undecided(),
+            Self::Fsync(operation) => operation.undecided(),
+            Self::Fdatasync(operation) => operation.undecided(),
+            Self::Truncate(operation) => operation.undecided(),
+            Self::Allocate(operation) => operation.undecided(),
+            Self::Statx(operation) => operation.undecided(),
+            Self::Rename(operation) => operation.undecided(),
+            Self::Link(operation) => operation.undecided(),
+            Self::Symlink(operation) => operation.undecided(),
+            Self::Unlink(operation) => operation.undecided(),
+            Self::MakeDir(operation) => operation.undecided(),
+            Self::RemoveDir(operation) => operation.undecided(),
         }
     }
 }
@@ -178,6 +222,34 @@ pub enum Kind {
     Shutdown,
     /// [`Close`]
     Close,
+    /// [`OpenAt`]
+    OpenAt,
+    /// [`ReadAt`]
+    ReadAt,
+    /// [`WriteAt`]
+    WriteAt,
+    /// [`Fsync`]
+    Fsync,
+    /// [`Fdatasync`]
+    Fdatasync,
+    /// [`Truncate`]
+    Truncate,
+    /// [`Allocate`]
+    Allocate,
+    /// [`Statx`]
+    Statx,
+    /// [`Rename`]
+    Rename,
+    /// [`Link`]
+    Link,
+    /// [`Symlink`]
+    Symlink,
+    /// [`Unlink`]
+    Unlink,
+    /// [`MakeDir`]
+    MakeDir,
+    /// [`RemoveDir`]
+    RemoveDir,
 }
 
 /// The side of a handle on which an operation queues (contract H3).
@@ -200,6 +272,8 @@ pub enum Target {
     Notifier,
     /// One direction of a handle, first in first out.
     Stream(Handle, Direction),
+    /// A handle beside whatever else uses it, in no order: any number at once.
+    Unordered(Handle),
     /// The whole of a handle, which it makes stale.
     Close(Handle),
 }
@@ -216,6 +290,13 @@ pub trait Submission: sealed::Sealed + Sized {
     /// What it uses.
     #[doc(hidden)]
     fn target(&self) -> Target;
+
+    /// What is wrong with it, whatever the backend. It fails with that before a backend sees it.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn objection(&self) -> Option<Error> {
+        None
+    }
 
     /// Whether it failed in a way that passes by itself.
     #[doc(hidden)]
@@ -249,7 +330,10 @@ pub(crate) mod sealed {
 
 /// One variant: its struct, its output, and what it uses. Families of operations have files of their own, beside this one.
 macro_rules! submission {
-    ($name:ident => $output:ident, $outcome:ident, |$this:ident| $target:expr, |$whole:ident| $undecided:expr) => {
+    (
+        $name:ident => $output:ident, $outcome:ident, |$this:ident| $target:expr, |$whole:ident| $undecided:expr
+        $(, |$asked:ident| $objection:expr)?
+    ) => {
         impl $crate::operation::sealed::Sealed for $name {}
 
         impl $crate::Submission for $name {
@@ -261,6 +345,13 @@ macro_rules! submission {
                 let $this = self;
                 $target
             }
+
+            $(
+                fn objection(&self) -> Option<$crate::Error> {
+                    let $asked = self;
+                    $objection
+                }
+            )?
 
             #[inline(always)]
             fn is_transient(output: &$output) -> bool {
@@ -329,6 +420,20 @@ impl Operation {
             Self::SendAll(operation) => operation.target(),
             Self::Shutdown(operation) => operation.target(),
             Self::Close(operation) => operation.target(),
+            Self::OpenAt(operation) => operation.target(),
+            Self::ReadAt(operation) => operation.target(),
+            Self::WriteAt(operation) => operation.target(),
+            Self::Fsync(operation) => operation.target(),
+            Self::Fdatasync(operation) => operation.target(),
+            Self::Truncate(operation) => operation.target(),
+            Self::Allocate(operation) => operation.target(),
+            Self::Statx(operation) => operation.target(),
+            Self::Rename(operation) => operation.target(),
+            Self::Link(operation) => operation.target(),
+            Self::Symlink(operation) => operation.target(),
+            Self::Unlink(operation) => operation.target(),
+            Self::MakeDir(operation) => operation.target(),
+            Self::RemoveDir(operation) => operation.target(),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use crate::file::{self, Allocated, Fdatasynced, Fsynced, Opened, ReadAtDone, Truncated, WriteAtDone};
+use crate::names::{DirMade, DirRemoved, Linked, Renamed, StatxDone, Symlinked, Unlinked};
 use crate::operation::{Close, Due, Kind, Nop, NotifierWait, Operation, Timer};
 use crate::stream::{
     Accept, AcceptMany, AcceptManyEnded, Accepted, Connect, Connected, Connection, Received, Recv, Send,
@@ -69,9 +71,39 @@ pub enum Outcome {
     Shutdown(ShutDown),
     /// See [`Closed`].
     Close(Closed),
+    /// See [`Opened`].
+    OpenAt(Opened),
+    /// See [`ReadAtDone`].
+    ReadAt(ReadAtDone),
+    /// See [`WriteAtDone`].
+    WriteAt(WriteAtDone),
+    /// See [`Fsynced`].
+    Fsync(Fsynced),
+    /// See [`Fdatasynced`].
+    Fdatasync(Fdatasynced),
+    /// See [`Truncated`].
+    Truncate(Truncated),
+    /// See [`Allocated`].
+    Allocate(Allocated),
+    /// See [`StatxDone`].
+    Statx(StatxDone),
+    /// See [`Renamed`].
+    Rename(Renamed),
+    /// See [`Linked`].
+    Link(Linked),
+    /// See [`Symlinked`].
+    Symlink(Symlinked),
+    /// See [`Unlinked`].
+    Unlink(Unlinked),
+    /// See [`DirMade`].
+    MakeDir(DirMade),
+    /// See [`DirRemoved`].
+    RemoveDir(DirRemoved),
     /// One connection of an [`AcceptMany`](crate::AcceptMany); more events follow.
     AcceptManyItem(Connection),
 }
+
+const _: () = assert!(size_of::<Outcome>() <= 80);
 
 impl Outcome {
     /// Whether more events of the same operation follow.
@@ -97,6 +129,20 @@ impl Outcome {
             Self::SendAll(_) => Kind::SendAll,
             Self::Shutdown(_) => Kind::Shutdown,
             Self::Close(_) => Kind::Close,
+            Self::OpenAt(_) => Kind::OpenAt,
+            Self::ReadAt(_) => Kind::ReadAt,
+            Self::WriteAt(_) => Kind::WriteAt,
+            Self::Fsync(_) => Kind::Fsync,
+            Self::Fdatasync(_) => Kind::Fdatasync,
+            Self::Truncate(_) => Kind::Truncate,
+            Self::Allocate(_) => Kind::Allocate,
+            Self::Statx(_) => Kind::Statx,
+            Self::Rename(_) => Kind::Rename,
+            Self::Link(_) => Kind::Link,
+            Self::Symlink(_) => Kind::Symlink,
+            Self::Unlink(_) => Kind::Unlink,
+            Self::MakeDir(_) => Kind::MakeDir,
+            Self::RemoveDir(_) => Kind::RemoveDir,
         }
     }
 
@@ -116,6 +162,20 @@ impl Outcome {
             Kind::Send => Self::Send(Sent { handle, buffer, result: Err(error) }),
             Kind::SendAll => Self::SendAll(SentAll { handle, buffer, transferred: 0, result }),
             Kind::Shutdown => Self::Shutdown(ShutDown { handle, how: ShutdownHow::Both, result }),
+            Kind::OpenAt
+            | Kind::ReadAt
+            | Kind::WriteAt
+            | Kind::Fsync
+            | Kind::Fdatasync
+            | Kind::Truncate
+            | Kind::Allocate
+            | Kind::Statx
+            | Kind::Rename
+            | Kind::Link
+            | Kind::Symlink
+            | Kind::Unlink
+            | Kind::MakeDir
+            | Kind::RemoveDir => return file::hollow(kind, handle).map(|operation| operation.fail(error)),
         };
         Some(outcome)
     }
@@ -141,6 +201,7 @@ impl Outcome {
             Self::SendAll(SentAll { handle, buffer, .. }) => Operation::SendAll(SendAll { handle, buffer }),
             Self::Shutdown(ShutDown { handle, how, .. }) => Operation::Shutdown(Shutdown { handle, how }),
             Self::Close(Closed { handle, .. }) => Operation::Close(Close { handle }),
+            other => return file::back(other).ok(),
         };
         Some(operation)
     }
@@ -155,8 +216,23 @@ impl Outcome {
             | Self::Connect(Connected { result, .. })
             | Self::SendAll(SentAll { result, .. })
             | Self::Shutdown(ShutDown { result, .. })
-            | Self::Close(Closed { result, .. }) => *result = failed,
+            | Self::Close(Closed { result, .. })
+            | Self::Fsync(Fsynced { result, .. })
+            | Self::Fdatasync(Fdatasynced { result, .. })
+            | Self::Truncate(Truncated { result, .. })
+            | Self::Allocate(Allocated { result, .. })
+            | Self::Statx(StatxDone { result, .. })
+            | Self::Rename(Renamed { result, .. })
+            | Self::Link(Linked { result, .. })
+            | Self::Symlink(Symlinked { result, .. })
+            | Self::Unlink(Unlinked { result, .. })
+            | Self::MakeDir(DirMade { result, .. })
+            | Self::RemoveDir(DirRemoved { result, .. }) => *result = failed,
             Self::Recv(Received { result, .. }) | Self::Send(Sent { result, .. }) => *result = Err(error),
+            Self::ReadAt(ReadAtDone { result, .. }) | Self::WriteAt(WriteAtDone { result, .. }) => {
+                *result = Err(error)
+            }
+            Self::OpenAt(Opened { result, .. }) => *result = Err(error),
             Self::Accept(Accepted { result, .. }) => *result = Err(error),
             Self::AcceptManyEnded(ended) => ended.error = error,
             Self::AcceptManyItem(_) => {}
@@ -177,6 +253,20 @@ impl Outcome {
             Self::SendAll(outcome) => outcome.error(),
             Self::Shutdown(outcome) => outcome.error(),
             Self::Close(outcome) => outcome.error(),
+            Self::OpenAt(outcome) => outcome.error(),
+            Self::ReadAt(outcome) => outcome.error(),
+            Self::WriteAt(outcome) => outcome.error(),
+            Self::Fsync(outcome) => outcome.error(),
+            Self::Fdatasync(outcome) => outcome.error(),
+            Self::Truncate(outcome) => outcome.error(),
+            Self::Allocate(outcome) => outcome.error(),
+            Self::Statx(outcome) => outcome.error(),
+            Self::Rename(outcome) => outcome.error(),
+            Self::Link(outcome) => outcome.error(),
+            Self::Symlink(outcome) => outcome.error(),
+            Self::Unlink(outcome) => outcome.error(),
+            Self::MakeDir(outcome) => outcome.error(),
+            Self::RemoveDir(outcome) => outcome.error(),
             Self::AcceptManyItem(_) => None,
         }
     }
@@ -186,6 +276,7 @@ impl Outcome {
     pub const fn new_handle(&self) -> Option<Handle> {
         match self {
             Self::Accept(Accepted { result: Ok((handle, _)), .. })
+            | Self::OpenAt(Opened { result: Ok(handle), .. })
             | Self::AcceptManyItem(Connection { handle, .. }) => Some(*handle),
             _ => None,
         }

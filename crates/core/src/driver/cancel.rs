@@ -136,7 +136,7 @@ impl<B: Backend> Driver<B> {
         // Those behind others first, by marking them: they end in their order, after the one in front.
         for index in 0..self.completions.len() {
             let completion = self.completions.get(index);
-            if completion.phase == Phase::Adding && completion.linked && completion.previous != NONE {
+            if completion.phase == Phase::Adding && completion.is_behind() {
                 self.held(index);
             }
         }

@@ -30,6 +30,8 @@ pub(super) struct Completion {
     pub(super) direction: Direction,
     /// Whether it is in its handle's queue.
     pub(super) linked: bool,
+    /// Whether that is no queue, but the list of those that use the handle in no order.
+    pub(super) unordered: bool,
     pub(super) veto: Veto,
     /// Whether its outcome is that it was one too many.
     pub(super) is_refused: bool,
@@ -87,6 +89,7 @@ impl Completion {
             kind: Kind::Nop,
             direction: Direction::Read,
             linked: false,
+            unordered: false,
             veto: Veto::None,
             is_refused: false,
             background: false,
@@ -98,6 +101,11 @@ impl Completion {
     #[inline(always)]
     pub(super) const fn generation(&self) -> u32 {
         self.generation
+    }
+
+    /// Whether others of its handle and direction go before it.
+    pub(super) const fn is_behind(&self) -> bool {
+        self.linked && !self.unordered && self.previous != NONE
     }
 
     /// Begins another arming: of an operation of `kind`, in `cell`.

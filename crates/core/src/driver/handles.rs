@@ -220,6 +220,45 @@ impl<B: Backend> Driver<B> {
             }
             self.cancel_at(head);
         }
+        let mut member = self.done.handles.slot(slot).map_or(NONE, |entry| entry.unordered);
+        while member != NONE {
+            // Being asked, it may leave the list; no other does.
+            let next = self.completions.get(member).next;
+            self.cancel_at(member);
+            member = next;
+        }
+    }
+
+    /// Notes that a completion uses a handle in no order. False if the handle is stale.
+    pub(super) fn enlist(&mut self, index: u32, handle: Handle) -> bool {
+        let Some(entry) = self.done.handles.get(handle) else { return false };
+        let next = std::mem::replace(&mut entry.unordered, index);
+        if next != NONE {
+            self.completions.get(next).previous = index;
+        }
+        let completion = self.completions.get(index);
+        (completion.slot, completion.linked, completion.unordered) = (handle.slot(), true, true);
+        (completion.previous, completion.next) = (NONE, next);
+        true
+    }
+
+    /// Takes such a completion off its handle again.
+    fn delist(&mut self, index: u32) {
+        let completion = self.completions.get(index);
+        completion.unordered = false;
+        let (slot, previous, next) = (completion.slot, completion.previous, completion.next);
+        (completion.previous, completion.next) = (NONE, NONE);
+        if next != NONE {
+            self.completions.get(next).previous = previous;
+        }
+        if previous != NONE {
+            self.completions.get(previous).next = next;
+        } else if let Some(entry) = self.done.handles.slot(slot) {
+            entry.unordered = next;
+            if next == NONE {
+                self.close_if_idle(slot);
+            }
+        }
     }
 
     /// Closes the descriptor of a closing handle once nothing uses it.
@@ -284,6 +323,10 @@ impl<B: Backend> Driver<B> {
     #[cold]
     fn unlink_among_others(&mut self, index: u32) {
         let completion = self.completions.get(index);
+        if completion.unordered {
+            // In no queue, so never alone in one: each comes here.
+            return self.delist(index);
+        }
         let (slot, direction) = (completion.slot, completion.direction);
         let (previous, next) = (completion.previous, completion.next);
         (completion.previous, completion.next) = (NONE, NONE);

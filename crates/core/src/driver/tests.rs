@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::{Driver, Next};
 use crate::backend::{Backend, OwnedDescriptor, Token, Until, Wake};
 use crate::done::Done;
+use crate::file::ReadAt;
 use crate::operation::{Direction, Nop, Operation, Target, Timer};
 use crate::outcome::Outcome;
 use crate::socket::{Control, Family, Reply};
@@ -47,7 +48,9 @@ impl Manual {
     fn at_most_one_per_direction(&self) -> bool {
         let mut seen: Vec<(Slot, Direction)> = Vec::new();
         self.held.values().all(|(slot, operation)| {
-            let Target::Stream(_, direction) = operation.target() else { return false };
+            let Target::Stream(_, direction) = operation.target() else {
+                return matches!(operation.target(), Target::Unordered(_));
+            };
             let fresh = !seen.contains(&(*slot, direction));
             seen.push((*slot, direction));
             fresh
@@ -138,6 +141,7 @@ enum Step {
     Open,
     Recv(usize),
     Send(usize),
+    ReadAt(usize),
     Nop,
     Timer(u64),
     Turn,
@@ -156,6 +160,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Open),
         6 => (0..4_usize).prop_map(Step::Recv),
         6 => (0..4_usize).prop_map(Step::Send),
+        4 => (0..4_usize).prop_map(Step::ReadAt),
         1 => Just(Step::Nop),
         2 => (0..50_u64).prop_map(Step::Timer),
         6 => Just(Step::Turn),
@@ -210,6 +215,13 @@ impl Program {
                 self.handles.push(self.driver.socket(Family::Ipv4).expect("opens"));
             }
             Step::Recv(which) | Step::Send(which) => self.submit_stream(step, which),
+            Step::ReadAt(which) => {
+                let Some(&handle) = self.handles.get(which) else { return };
+                let buffer = self.numbered();
+                let key = self.driver.submit(ReadAt { handle, buffer, offset: 0 });
+                assert_eq!(self.driver.detach(handle).map(drop), Err(Error::Busy));
+                self.note(key, None);
+            }
             Step::Nop => {
                 let key = self.driver.submit(Nop);
                 self.note(key, None);
@@ -268,6 +280,9 @@ impl Program {
                 Operation::Send(Send { handle, buffer }) => {
                     Outcome::Send(crate::Sent { handle, buffer, result: Ok(1) })
                 }
+                Operation::ReadAt(ReadAt { handle, buffer, offset }) => {
+                    Outcome::ReadAt(crate::ReadAtDone { handle, buffer, offset, result: Ok(1) })
+                }
                 other => unreachable!("{other:?} is not handed to a backend here"),
             },
         );
@@ -293,7 +308,9 @@ impl Program {
             let position = self.submitted.iter().position(|submitted| submitted.key == key);
             let number = position.expect("an outcome has a submission");
             match outcome {
-                Outcome::Recv(crate::Received { buffer, .. }) | Outcome::Send(crate::Sent { buffer, .. }) => {
+                Outcome::Recv(crate::Received { buffer, .. })
+                | Outcome::Send(crate::Sent { buffer, .. })
+                | Outcome::ReadAt(crate::ReadAtDone { buffer, .. }) => {
                     assert_eq!(&buffer[..], (number as u64).to_le_bytes(), "its own buffer comes back");
                 }
                 _ => {}

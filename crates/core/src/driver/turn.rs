@@ -3,7 +3,6 @@
 use super::completion::{Place, TIMER};
 use super::{Driver, deadline};
 use crate::backend::{Backend, Token, Until};
-use crate::handles::NONE;
 use crate::notifier::Registration;
 use crate::operation::{Due, Kind};
 use crate::outcome::{Expired, Outcome};
@@ -123,7 +122,7 @@ impl<B: Backend> Driver<B> {
     /// The delay of a rearm is over: it is started by the next turn, unless others of its handle go before it.
     fn delay_over(&mut self, index: u32) {
         let completion = self.completions.get(index);
-        if completion.linked && completion.previous != NONE {
+        if completion.is_behind() {
             completion.place = Place::Waiting;
             return;
         }
