@@ -95,7 +95,7 @@ impl Sim {
             Poll::Ready(Ok(accepted)) => accepted,
         };
         let handle = done.new_handle();
-        if self.table.is_taken(handle.slot()) {
+        if self.is_taken(handle.slot()) {
             // Only a caller that fills slots it has no handle for gets here.
             self.network.abort(accepted);
             done.discard_handle(handle);

@@ -1,12 +1,13 @@
-//! **proactor** over a simulated system: a deterministic [`Backend`] with sockets in memory and a virtual clock.
+//! **proactor** over a simulated system: a deterministic [`Backend`] with sockets and files in memory and a
+//! virtual clock.
 //!
 //! Nothing here makes a system call: a [`Sim`] has a network of its own, with a loopback interface for IPv4 and IPv6
-//! and TCP over it, and a clock that only waiting moves. The same seed and the same calls give the same outcomes in
+//! and TCP over it, files of its own, among them an empty directory `/tmp`, and a clock that only waiting moves. The same seed and the same calls give the same outcomes in
 //! the same order, so a failure found once is found again, and a timer of an hour takes no time to test.
 //!
 //! What the seed decides is what TCP leaves open: in which order the ready operations of different sockets complete,
 //! how many bytes a transfer of more than a segment moves, and which of several listeners on one port gets a
-//! connection. Everything else, faults with their error numbers above all, is as on Linux.
+//! connection, and in which order operations on files are done. Everything else, faults with their error numbers above all, is as on Linux.
 //!
 //! ```
 //! use std::time::Duration;
@@ -28,13 +29,16 @@
 //!
 //! # What it is not
 //! It has no descriptors of the system to attach or detach, no network beyond itself, no TIME_WAIT and no loss: a
-//! connecting socket waits for ever where a real one would time out.
+//! connecting socket waits for ever where a real one would time out. Its files have permissions, but nobody is refused
+//! for them.
 #![warn(missing_docs)]
 
 mod address;
 mod attempt;
 mod choices;
 mod clock;
+mod file;
+mod files;
 mod network;
 mod parked;
 mod signal;
@@ -50,6 +54,8 @@ pub use proactor_core::*;
 use attempt::Attempt;
 use choices::Choices;
 use clock::Clock;
+use file::Pending;
+use files::Files;
 use network::Network;
 use parked::{Parked, Table};
 use signal::Signal;
@@ -75,6 +81,9 @@ pub struct Sim {
     clock: Clock,
     signal: Signal,
     network: Network,
+    files: Files,
+    /// Operations on files and names, to be done in the next pass.
+    pending: Vec<Pending>,
     table: Table,
     choices: Choices,
     /// What one pass tries; kept for its memory.
@@ -97,6 +106,8 @@ impl Sim {
             clock: Clock::new(),
             signal: Signal::default(),
             network: Network::new(),
+            files: Files::new(),
+            pending: Vec::new(),
             table: Table::default(),
             choices: Choices::new(seed),
             pass: Vec::new(),
@@ -122,7 +133,12 @@ impl Sim {
             }
         }
         self.pass = pass;
-        any
+        any | self.do_pending(done)
+    }
+
+    /// Whether something is in a slot.
+    fn is_taken(&self, slot: Slot) -> bool {
+        self.table.is_taken(slot) || self.files.is_open(slot)
     }
 
     /// Pushes what ended outside a wait.
@@ -147,6 +163,7 @@ impl Backend for Sim {
         capabilities.ipv4 = true;
         capabilities.ipv6 = true;
         capabilities.threads = true;
+        capabilities.files = true;
         capabilities.virtual_time = true;
         capabilities
     }
@@ -160,16 +177,16 @@ impl Backend for Sim {
     }
 
     fn attach(&mut self, slot: Slot, descriptor: OwnedDescriptor) -> Result<(), (Error, OwnedDescriptor)> {
-        let error = if self.table.is_taken(slot) { Error::Busy } else { Error::Unsupported };
+        let error = if self.is_taken(slot) { Error::Busy } else { Error::Unsupported };
         Err((error, descriptor))
     }
 
     fn detach(&mut self, slot: Slot) -> Result<OwnedDescriptor, Error> {
-        Err(if self.table.is_taken(slot) { Error::Unsupported } else { Error::StaleHandle })
+        Err(if self.is_taken(slot) { Error::Unsupported } else { Error::StaleHandle })
     }
 
     fn socket(&mut self, slot: Slot, family: Family) -> Result<(), Error> {
-        if self.table.is_taken(slot) {
+        if self.is_taken(slot) {
             return Err(Error::Busy);
         }
         if !matches!(family, Family::Ipv4 | Family::Ipv6) {
@@ -181,7 +198,7 @@ impl Backend for Sim {
     }
 
     fn control(&mut self, slot: Slot, control: Control) -> Result<Reply, Error> {
-        let socket = self.table.socket(slot).ok_or(Error::StaleHandle)?;
+        let socket = self.table.socket(slot).ok_or_else(|| self.no_socket(slot))?;
         self.network.control(socket, control)
     }
 
@@ -191,8 +208,11 @@ impl Backend for Sim {
             (Target::None, Operation::Nop(Nop)) => Err(Outcome::Nop(NopDone { result: Ok(()) })),
             (Target::Stream(_, direction), operation) => match self.table.vacant(slot, direction) {
                 Ok(socket) => self.begin(socket, operation),
+                Err(Error::StaleHandle) => Err(operation.fail(self.no_socket(slot))),
                 Err(error) => Err(operation.fail(error)),
             },
+            (Target::Unordered(_), operation) => return self.begin_file(token, Some(slot), operation, done),
+            (Target::None, operation) => return self.begin_file(token, None, operation, done),
             // Timers, notifiers and closing are core's own.
             (_, operation) => Err(operation.fail(Error::Unsupported)),
         };
@@ -203,6 +223,10 @@ impl Backend for Sim {
     }
 
     fn cancel(&mut self, token: Token, slot: Slot, done: &mut Done) -> bool {
+        if let Some(operation) = self.take_pending(token) {
+            done.push(token, operation.fail(Error::Canceled));
+            return true;
+        }
         let Some((socket, work)) = self.table.take(slot, token) else { return false };
         let outcome = self.decided(socket, work).unwrap_or_else(|work| work.fail(Error::Canceled));
         done.push(token, outcome);
@@ -235,6 +259,10 @@ impl Backend for Sim {
     }
 
     fn close(&mut self, slot: Slot) -> Result<(), Error> {
+        self.end_pending(slot);
+        if self.files.close(slot) {
+            return Ok(());
+        }
         let (socket, parked) = self.table.remove(slot).ok_or(Error::StaleHandle)?;
         for Parked { token, work, .. } in parked {
             self.ended.push((token, work.fail(Error::Canceled)));
