@@ -30,6 +30,7 @@ mod peers;
 mod random;
 mod report;
 mod runner;
+mod scratch;
 mod signals;
 mod steps;
 mod table;

@@ -3,8 +3,9 @@
 use proactor_core::Backend;
 
 use crate::cases::{
-    bad_input, cancel_all, cancellation, completions, deletion, descriptors, handles, multishot, overflow,
-    panics, random, results, running, sockets, steady, streams, time, waking,
+    bad_input, cancel_all, cancellation, completions, deletion, descriptors, file_descriptors, file_ends,
+    files, handles, multishot, names, overflow, panics, random, results, running, sockets, steady, streams,
+    time, waking,
 };
 use crate::{Case, Fixture};
 
@@ -145,6 +146,41 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         descriptors::a_reset_fails_what_is_being_sent: ["R1", "R2"] needs ["descriptors", "ipv4"];
         descriptors::after_a_reset_everything_ends: ["R2"] needs ["descriptors", "ipv4"];
 
+        files::open_write_read_close_statx: ["C1", "C3", "H3"] needs ["files"];
+        files::reads_end_where_the_file_does: ["R1", "H3"] needs ["files"];
+        files::an_empty_buffer_completes_with_zero: ["R1", "H2"] needs ["files"];
+        files::many_are_under_way_on_one_handle: ["H3", "H5", "L5"] needs ["files"];
+        files::none_waits_for_another: ["H3", "C5"] needs ["files"];
+        files::failures_hand_everything_back: ["C2", "R2", "E1"] needs ["files"];
+        files::positions_beyond_all_files_are_refused: ["E1", "C2"] needs ["files"];
+        files::options_decide_what_opening_does: ["R2"] needs ["files"];
+        files::a_directory_is_where_paths_begin: ["C2", "H2"] needs ["files"];
+        files::files_are_cut_lengthened_and_stored: ["C2", "H3"] needs ["files"];
+        files::what_is_no_regular_file_works_or_says_so: ["H4", "E1"] needs ["files"];
+        files::a_socket_is_no_file: ["E1", "C2"] needs ["files", "ipv4"];
+        files::a_file_is_no_socket: ["E1", "C2"] needs ["files"];
+
+        file_ends::cancelled_while_queued_no_file_is_touched: ["C4", "X1", "X2"] needs ["files"];
+        file_ends::cancelled_under_way_each_ends_once: ["X1", "X2", "C1"] needs ["files"];
+        file_ends::deleted_each_ends_unheard: ["C5", "X1"] needs ["files"];
+        file_ends::closing_ends_what_is_under_way: ["H1", "H2", "C1"] needs ["files"];
+        file_ends::dropping_the_loop_lets_go_of_files: ["X5"] needs ["files"];
+        file_ends::buffers_rest_after_cancel_all: ["X3"] needs ["files"];
+        file_ends::a_path_with_a_nul_is_refused: ["E1", "C2"] needs ["files"];
+
+        names::a_file_is_renamed: ["C2", "R2"] needs ["files"];
+        names::a_file_has_several_names: ["C2", "R2"] needs ["files"];
+        names::a_symbolic_link_is_followed_or_not: ["C2", "R2"] needs ["files"];
+        names::a_directory_is_made_and_removed: ["C2", "R2"] needs ["files"];
+        names::names_are_relative_to_a_handle: ["C2"] needs ["files"];
+
+        file_descriptors::positions_leave_the_file_s_own_alone: ["H3", "H5"] needs ["files", "descriptors"];
+        file_descriptors::others_see_what_is_written: ["H3"] needs ["files", "descriptors"];
+        file_descriptors::attached_descriptors_are_what_they_are: ["H4", "E1"] needs ["files", "descriptors"];
+        file_descriptors::a_recycled_number_is_not_read: ["H1", "H2"] needs ["files", "descriptors"];
+        file_descriptors::opening_a_pipe_that_nobody_writes_to_can_be_given_up: ["X2", "X5"] needs ["files", "descriptors"];
+        file_descriptors::transfers_past_the_cache: ["H4"] needs ["files", "descriptors"];
+
         streams::accept_connect_send_receive: ["H3", "R1"] needs ["ipv4"];
         streams::ipv6_works_the_same: ["H3", "R4"] needs ["ipv6"];
         streams::ping_pong: ["C1", "H3"] needs ["ipv4"];
@@ -257,6 +293,7 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         steady::cancelled_timers_do_not_allocate: ["B1", "T5"] needs [];
         steady::an_echo_does_not_allocate: ["B1"] needs ["ipv4"] patience 4;
         steady::notifications_do_not_allocate: ["B1", "W1"] needs ["threads"];
+        steady::reads_and_writes_of_a_file_do_not_allocate: ["B1"] needs ["files"];
 
         random::settled_programs_match_the_model: ["C1", "C2", "H1", "H3", "X1"] needs ["ipv4"];
         random::settled_programs_match_the_model_with_small_rings: ["C1", "H3", "L5"] needs ["ipv4"];

@@ -6,12 +6,13 @@ use std::thread;
 use std::time::Duration;
 
 use proactor_core::{
-    Action, Backend, Buffer, Context, Handle, Loop, Nop, NotifierWait, Recv, RunMode, SendAll, SocketOption,
-    Timer,
+    Action, Backend, Buffer, Context, Create, Handle, Loop, Nop, NotifierWait, OpenAt, OpenOptions, ReadAt,
+    Recv, RunMode, SendAll, SocketOption, Timer, WriteAt,
 };
 
 use crate::Fixture;
 use crate::allocator;
+use crate::scratch::Scratch;
 use crate::steps::{IPV4, pair_on};
 
 const FEW: u64 = 100_000;
@@ -167,4 +168,32 @@ pub(crate) fn notifications_do_not_allocate<B: Backend>(fixture: &Fixture<B>) {
     end.store(true, Ordering::Release);
     sender.join().unwrap();
     assert_eq!(few, many, "{FEW} and {MANY} notifications");
+}
+
+/// A write and a read at the same position, again and again, eight of them at once.
+pub(crate) fn reads_and_writes_of_a_file_do_not_allocate<B: Backend>(fixture: &Fixture<B>) {
+    fn next<B: Backend>(cx: &mut Context<'_, B, Count>, handle: Handle, buffer: Buffer, offset: u64) {
+        cx.submit(WriteAt { handle, buffer, offset }, move |_: &mut Count, cx, written| {
+            assert_eq!(written.result, Ok(512));
+            let (handle, buffer) = (written.handle, written.buffer);
+            cx.submit(ReadAt { handle, buffer, offset }, move |count: &mut Count, cx, read| {
+                assert_eq!(read.result, Ok(512));
+                count.left = count.left.saturating_sub(2);
+                if count.left > 0 {
+                    next(cx, read.handle, read.buffer, offset);
+                }
+            });
+        });
+    }
+    let scratch = Scratch::new(fixture);
+    allocates_the_same(fixture, |ev, _| {
+        let options = OpenOptions::read_write().create(Create::IfMissing);
+        let open = OpenAt { directory: None, path: scratch.path("file"), options };
+        ev.context().submit(open, |_, cx, opened| {
+            let handle = opened.result.unwrap();
+            for place in 0..8 {
+                next(cx, handle, vec![place; 512].into(), u64::from(place) * 512);
+            }
+        });
+    });
 }
