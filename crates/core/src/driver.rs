@@ -54,8 +54,6 @@ pub struct Driver<B: Backend> {
     completions: Completions,
     /// What the next turn starts, in the order in which it was submitted.
     starting: Vec<Token>,
-    /// The same list's other half: emptied by the turn, and kept for its memory.
-    started: Vec<Token>,
     timers: Timers,
     inbox: Inbox,
     /// Handles that close in the next turn because a `Close` of an idle handle was submitted.
@@ -127,7 +125,6 @@ impl<B: Backend> Driver<B> {
             done: Done::with_tag(tag),
             completions: Completions::new(tag),
             starting: Vec::new(),
-            started: Vec::new(),
             timers,
             inbox,
             closing: Vec::new(),

@@ -418,6 +418,13 @@ impl Inbox {
         branch.word.bits.load(Ordering::Relaxed) & (branch.armed | CHILD_BITS) != 0
     }
 
+    /// Whether nobody has sent anything: no notification, and no wake-up. One look at what others write to.
+    #[inline(always)]
+    pub(crate) fn is_quiet(&self) -> bool {
+        let branch = &self.branches[0];
+        branch.word.bits.load(Ordering::Relaxed) & (branch.armed | CHILD_BITS | WAKE) == 0
+    }
+
     /// Ends the wait of each notifier that was notified, and tells who waited. In the order of their places, not of
     /// the notifications: all that were notified are in the one batch.
     ///

@@ -110,7 +110,12 @@ impl Timers {
     }
 
     /// The earliest deadline, exactly: `u64::MAX` when all that are armed never expire, `None` when none is armed.
+    #[inline]
     pub(crate) fn next_deadline(&mut self) -> Option<u64> {
+        if self.len() == 0 { None } else { self.earliest() }
+    }
+
+    fn earliest(&mut self) -> Option<u64> {
         loop {
             if let Some(entry) = self.near.first(&self.places) {
                 return Some(entry.deadline);

@@ -41,19 +41,21 @@ impl<B: Backend> Driver<B> {
         if self.starting.is_empty() {
             return;
         }
-        std::mem::swap(&mut self.starting, &mut self.started);
-        let mut started = std::mem::take(&mut self.started);
+        let mut starting = std::mem::take(&mut self.starting);
         // One reading for all that is armed here, and after all of it was submitted: never early.
         let mut clock = None;
-        for token in started.drain(..) {
+        for &token in &starting {
             if token.index & TIMER != 0 {
                 self.start_timer(token, &mut clock);
                 continue;
             }
-            // What was taken back since has left its cell, or is decided.
-            let Some(cell) = self.done.cells.get(token).filter(|cell| !cell.decided) else { continue };
+            // What was taken back since has left its cell, or is no longer to be added.
+            let Some(cell) = self.done.cells.get(token) else { continue };
             let index = cell.owner;
             let completion = self.completions.get(index);
+            if completion.phase != Phase::Adding {
+                continue;
+            }
             debug_assert_eq!(step(completion.phase, Call::Start), (Phase::Active, Effect::HandOver));
             completion.phase = Phase::Active;
             if matches!(completion.kind, Kind::Nop | Kind::NotifierWait) {
@@ -64,7 +66,11 @@ impl<B: Backend> Driver<B> {
             let slot = completion.slot;
             self.backend.start(token, slot, &mut self.done);
         }
-        self.started = started;
+        starting.clear();
+        if self.starting.is_empty() {
+            // It is only kept for its memory.
+            self.starting = starting;
+        }
     }
 
     /// Starts what core does itself.
@@ -185,9 +191,12 @@ impl<B: Backend> Driver<B> {
     }
 
     /// Takes what other threads have sent.
+    #[inline(always)]
     fn take_mail(&mut self) {
-        self.woken |= self.inbox.take_wake();
-        self.take_notifications();
+        if !self.inbox.is_quiet() {
+            self.woken |= self.inbox.take_wake();
+            self.take_notifications();
+        }
     }
 
     /// Whether there is something to do before anything else could complete.
