@@ -4,8 +4,8 @@ use proactor_core::Backend;
 
 use crate::cases::{
     bad_input, cancel_all, cancellation, completions, deletion, descriptors, file_descriptors, file_ends,
-    files, handles, multishot, names, overflow, panics, random, results, running, sockets, steady, streams,
-    time, waking,
+    files, handles, multishot, names, overflow, panics, random, recv_many, results, running, sockets, steady,
+    streams, time, waking,
 };
 use crate::{Case, Fixture};
 
@@ -79,6 +79,25 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         multishot::cancelled_while_queued_it_accepts_nothing: ["C4", "X1"] needs ["ipv4"];
         multishot::an_accept_behind_it_waits_its_turn: ["H3"] needs ["ipv4"];
         multishot::stop_between_events_keeps_them: ["C1", "L2"] needs ["ipv4"];
+
+        recv_many::it_receives_until_the_end: ["C1", "C2", "R1"] needs ["ipv4"];
+        recv_many::bytes_and_the_end_at_once: ["C1", "R1"] needs ["ipv4"];
+        recv_many::an_echo_over_many_connections: ["B2", "H3"] needs ["ipv4"];
+        recv_many::one_buffer_serves_many_idle_connections: ["B2", "X2"] needs ["ipv4"];
+        recv_many::a_dry_pool_ends_nothing: ["B2"] needs ["ipv4"];
+        recv_many::many_wait_for_a_dry_pool: ["B2"] needs ["ipv4"];
+        recv_many::what_begins_while_the_pool_is_dry_goes_on: ["B2"] needs ["ipv4"];
+        recv_many::another_thread_gives_buffers_back: ["B2"] needs ["ipv4", "threads"];
+        recv_many::it_can_be_cancelled_while_it_waits: ["X1", "X2"] needs ["ipv4"];
+        recv_many::stop_loses_nothing: ["C1", "X1"] needs ["ipv4"];
+        recv_many::the_last_event_can_rearm: ["C1", "C2"] needs ["ipv4"];
+        recv_many::deleting_it_returns_its_buffers: ["C5"] needs ["ipv4"];
+        recv_many::closing_the_handle_ends_it: ["C1", "H1"] needs ["ipv4"];
+        recv_many::buffers_outlive_the_loop: ["X5"] needs ["ipv4"];
+        recv_many::receives_are_in_order_with_it: ["H3"] needs ["ipv4"];
+        recv_many::failures_are_its_last_event: ["C2", "R2"] needs ["ipv4"];
+        recv_many::pools_are_checked: ["E1"] needs ["ipv4"];
+        recv_many::a_flood_holds_up_nobody: ["T4", "L3"] needs ["ipv4"];
 
         cancellation::every_kind_can_be_cancelled: ["X1", "X2"] needs ["ipv4"];
         cancellation::a_waiting_connect_can_be_cancelled: ["X2"] needs ["ipv4", "descriptors"];
@@ -292,6 +311,8 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         steady::timers_do_not_allocate: ["B1"] needs [];
         steady::cancelled_timers_do_not_allocate: ["B1", "T5"] needs [];
         steady::an_echo_does_not_allocate: ["B1"] needs ["ipv4"] patience 4;
+        steady::an_echo_from_a_pool_does_not_allocate: ["B1"] needs ["ipv4"];
+        steady::a_dry_pool_does_not_allocate: ["B1", "B2"] needs ["ipv4"];
         steady::notifications_do_not_allocate: ["B1", "W1"] needs ["threads"];
         steady::reads_and_writes_of_a_file_do_not_allocate: ["B1"] needs ["files"];
 

@@ -140,6 +140,12 @@ pub trait Backend: Sized {
         Ok(())
     }
 
+    /// Whether something waits for a buffer of a [`BufferPool`](crate::BufferPool) to return, which may happen on another
+    /// thread. Only a simulation has to say so, whose waits would otherwise be deadlocks.
+    fn awaits_buffers(&self) -> bool {
+        false
+    }
+
     /// Closes the descriptor in `slot`, which is free then. Core calls it when nothing is pending on it.
     ///
     /// # Errors

@@ -40,13 +40,13 @@ pub struct Buffer {
 }
 
 /// Where the memory of a buffer comes from, and so how it is given back.
-struct Origin {
-    writable: bool,
-    align: usize,
+pub(crate) struct Origin {
+    pub(crate) writable: bool,
+    pub(crate) align: usize,
     /// # Safety
     /// `pointer` and `capacity` must be those that a buffer of this origin was made with, and nothing may use the
     /// memory afterwards.
-    release: unsafe fn(pointer: NonNull<u8>, capacity: usize, align: usize),
+    pub(crate) release: unsafe fn(pointer: NonNull<u8>, capacity: usize, align: usize),
 }
 
 static GLOBAL: Origin = Origin { writable: true, align: 1, release: release_global };
@@ -103,7 +103,13 @@ impl Buffer {
         Ok(Self::new(pointer, origin, len, len))
     }
 
-    fn new(pointer: NonNull<u8>, origin: &'static Origin, capacity: usize, initialised: usize) -> Self {
+    #[inline]
+    pub(crate) fn new(
+        pointer: NonNull<u8>,
+        origin: &'static Origin,
+        capacity: usize,
+        initialised: usize,
+    ) -> Self {
         let capacity = u32::try_from(capacity).expect("a buffer holds at most Buffer::MAX_LEN bytes");
         // Not over `capacity`, so the conversion is exact.
         let initialised = initialised as u32;
@@ -185,6 +191,18 @@ impl Buffer {
         // Both are at most `len`, which is a u32.
         self.end = self.start + to as u32;
         self.start += from as u32;
+        self
+    }
+
+    /// Says that only the first `len` of all bytes are its own from now on, and makes them the range: what a receive has
+    /// written, so that nobody gets to see what others had received into the same memory before. For backends; `len` is
+    /// taken for what was initialised, where it is more.
+    #[doc(hidden)]
+    #[must_use]
+    #[inline]
+    pub fn filled(mut self, len: usize) -> Self {
+        self.initialised = (len as u64).min(self.initialised.into()) as u32;
+        (self.start, self.end) = (0, self.initialised);
         self
     }
 

@@ -20,7 +20,7 @@ pub(crate) struct Cell {
     outcome: Option<Outcome>,
     /// Counts the operations that were here: with the cell's index, the token of the present one.
     arming: u32,
-    /// The completion that it belongs to; of a free cell, the next free one.
+    /// The completion that it belongs to; of an item's, its operation's cell; of a free cell, the next free one.
     pub(crate) owner: u32,
     pub(crate) decided: bool,
 }
@@ -80,6 +80,12 @@ impl Cells {
     pub(crate) fn token(&self, index: u32) -> Token {
         let arming = self.entries.get(index as usize).map_or(0, |cell| cell.arming);
         Token { index, arming }
+    }
+
+    /// The owner of the cell at `index`, or nobody.
+    #[inline(always)]
+    pub(crate) fn owner(&self, index: u32) -> u32 {
+        self.entries.get(index as usize).map_or(NONE, |cell| cell.owner)
     }
 
     /// Takes what is in a cell, and frees it.

@@ -14,7 +14,7 @@ use crate::notifier::{Notifier, Waker};
 use crate::operation::{Kind, Multishot, OneShot, Submission, Timer};
 use crate::socket::{Address, Family, ListenOptions, SocketOption};
 use crate::state::State;
-use crate::{Capabilities, Error, Time};
+use crate::{BufferPool, Capabilities, Error, Time};
 
 /// How long a rearm after a transient error is held back, so that a program which re-arms at once burns no core
 /// (contract E3).
@@ -410,6 +410,15 @@ impl<'a, B: Backend, S> Context<'a, B, S> {
         self.inner.driver.peer_address(handle)
     }
 
+    /// A pool of `count` buffers of `size` bytes, 1 to [`BufferPool::MAX_COUNT`] and 1 to
+    /// [`Buffer::MAX_LEN`](crate::Buffer::MAX_LEN), for the [`RecvMany`](crate::RecvMany)s of this loop.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for numbers out of these ranges, the system's ENOMEM where there is no memory for it.
+    pub fn buffer_pool(&mut self, count: u32, size: usize) -> Result<BufferPool, Error> {
+        self.inner.driver.buffer_pool(count, size)
+    }
+
     /// A new notifier of this loop.
     #[must_use]
     pub fn notifier(&mut self) -> Notifier {
@@ -548,6 +557,7 @@ where
 {
     type Callback = F;
 
+    #[inline(always)]
     fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, cell: u32, mut callback: F) {
         let Some(outcome) = inner.driver.done.cells.remove(cell) else { return };
         if outcome.is_more() {

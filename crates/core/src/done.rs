@@ -2,17 +2,17 @@
 
 use std::collections::VecDeque;
 
-use crate::backend::Token;
+use crate::backend::{Token, Wake};
 use crate::cells::Cells;
 use crate::fifo::Fifo;
 use crate::handles::{Handles, NONE};
 use crate::operation::Operation;
-use crate::{Handle, Outcome};
+use crate::{BufferPool, Error, Handle, Outcome};
 
-/// Marks a token in the queue as that of an item. There are fewer than 2^31 cells.
+/// Marks a token in the queue as that of an item's cell. There are fewer than 2^31 cells.
 const ITEM: u32 = 1 << 31;
 
-/// The token of the operation that an entry of the queue is an item of, if it is one.
+/// The token of the cell that an item is in, whose owner is the cell of its operation, if an entry of the queue is of one.
 #[inline(always)]
 pub(crate) const fn of_item(token: Token) -> Option<Token> {
     if token.index & ITEM == 0 {
@@ -31,10 +31,9 @@ pub(crate) const fn of_item(token: Token) -> Option<Token> {
 #[derive(Debug)]
 pub struct Done {
     pub(crate) cells: Cells,
-    /// Tokens of what is decided; with [`ITEM`], of what has brought the next of the items.
+    /// Tokens of what is decided; with [`ITEM`], those of outcomes of multishot operations that go on. Those are in cells
+    /// of their own, owned by their operations' cells, which they leave first.
     pub(crate) queue: Fifo<Token>,
-    /// Outcomes of multishot operations that go on.
-    pub(crate) items: VecDeque<Outcome>,
     /// Outcomes of tokens that have no undecided operation.
     pub(crate) strays: VecDeque<(Token, Outcome)>,
     pub(crate) handles: Handles,
@@ -49,8 +48,8 @@ impl Done {
 
     /// That of the loop with `tag`.
     pub(crate) fn with_tag(tag: u32) -> Self {
-        let (queue, items, strays) = (Fifo::new(), VecDeque::new(), VecDeque::new());
-        Self { cells: Cells::new(), queue, items, strays, handles: Handles::new(tag) }
+        let (queue, strays) = (Fifo::new(), VecDeque::new());
+        Self { cells: Cells::new(), queue, strays, handles: Handles::new(tag) }
     }
 
     /// Pushes the outcome of what was started as `token`: final, unless it [`is_more`](Outcome::is_more).
@@ -60,8 +59,8 @@ impl Done {
             return self.strays.push_back((token, outcome));
         };
         if outcome.is_more() {
-            self.items.push_back(outcome);
-            return self.queue.push(Token { index: token.index | ITEM, arming: token.arming });
+            let Token { index, arming } = self.cells.insert(token.index, outcome);
+            return self.queue.push(Token { index: index | ITEM, arming });
         }
         cell.put(outcome);
         self.decide(token);
@@ -108,6 +107,14 @@ impl Done {
         self.handles.release(handle.slot());
     }
 
+    /// A pool of buffers, as a driver makes one, for what `wake` wakes; for testing a backend by itself.
+    ///
+    /// # Errors
+    /// As [`Driver::buffer_pool`](crate::Driver::buffer_pool).
+    pub fn buffer_pool<W: Wake>(&self, count: u32, size: usize, wake: W) -> Result<BufferPool, Error> {
+        BufferPool::new(count, size, self.handles.tag(), wake)
+    }
+
     /// How many outcomes are queued.
     #[must_use]
     #[inline]
@@ -130,8 +137,10 @@ impl Done {
     /// Takes the next outcome, as the driver does; for testing a backend by itself.
     pub fn pop(&mut self) -> Option<(Token, Outcome)> {
         let Some(token) = self.queue.pop() else { return self.strays.pop_front() };
-        if let Some(token) = of_item(token) {
-            return self.items.pop_front().map(|item| (token, item));
+        if let Some(item) = of_item(token) {
+            let operation = self.cells.get(item)?.owner;
+            let token = self.cells.token(operation);
+            return self.cells.remove(item.index).map(|outcome| (token, outcome));
         }
         self.cells.remove(token.index).map(|outcome| (token, outcome))
     }

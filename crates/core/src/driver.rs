@@ -11,7 +11,7 @@ use crate::operation::{Due, Kind, Submission, Target, Timer};
 use crate::outcome::Outcome;
 use crate::state::{Call, Effect, Phase, State, step};
 use crate::timers::Timers;
-use crate::{Config, Error, Time};
+use crate::{BufferPool, Config, Error, Time};
 
 mod cancel;
 mod completion;
@@ -324,19 +324,36 @@ impl<B: Backend> Driver<B> {
     }
 
     /// An item of a multishot operation that goes on.
-    #[cold]
+    #[inline(always)]
     fn next_item(&mut self, token: Token) -> Next {
-        let owner = of_item(token).and_then(|token| self.done.cells.get(token)).map(|cell| cell.owner);
-        let Some(item) = self.done.items.pop_front() else { return Next::Nothing };
-        let Some(index) = owner.filter(|&index| self.completions.get(index).kind == item.kind()) else {
-            // Of an operation that has no items, or has ended: to deliver it would be to end that one twice.
+        let Some(token) = of_item(token) else { return Next::Nothing };
+        let Some(cell) = self.done.cells.get(token) else { return Next::Nothing };
+        let (operation, kind) = (cell.owner, cell.outcome().map(Outcome::kind));
+        let index = self.done.cells.owner(operation);
+        if let Some(completion) = self.completions.owner(index)
+            && matches!(completion.phase, Phase::Active | Phase::Canceling)
+            && completion.cell == operation
+            && kind == Some(completion.kind)
+        {
+            return Next::More { index, cell: token.index };
+        }
+        self.discard_item(token.index, index)
+    }
+
+    /// Throws an item away: its operation was deleted, or is none that it could be of.
+    #[cold]
+    fn discard_item(&mut self, cell: u32, index: u32) -> Next {
+        let Some(item) = self.done.cells.remove(cell) else { return Next::Nothing };
+        let is_expected = self.completions.owner(index).is_some_and(|completion| {
+            let (_, effect) = step(completion.phase, Call::More);
+            effect != Effect::NotFound && completion.kind == item.kind()
+        });
+        if !is_expected {
             self.faults += 1;
             self.fault_unreported = true;
-            self.dispose(item);
-            return Next::Nothing;
-        };
-        let token = self.done.cells.insert(index, item);
-        self.next_rare(token, index)
+        }
+        self.dispose(item);
+        Next::Nothing
     }
 
     /// What an entry of the queue is that is not the common case.
@@ -344,38 +361,34 @@ impl<B: Backend> Driver<B> {
     fn next_rare(&mut self, token: Token, index: u32) -> Next {
         let kind = self.completions.get(index).kind;
         let outcome = self.done.cells.get(token).and_then(|cell| cell.outcome());
-        let more = outcome.is_some_and(Outcome::is_more);
         let veto = &mut self.completions.get(index).veto;
         if *veto == Veto::UnlessCanceled
             && outcome.is_some_and(|outcome| outcome.error() == Some(Error::Canceled))
         {
             *veto = Veto::None;
         }
-        if outcome.is_none_or(|outcome| outcome.kind() != kind) {
+        if outcome.is_none_or(|outcome| outcome.kind() != kind || outcome.is_more()) {
             self.replace_mismatch(token, index);
         }
-        let call = if more { Call::More } else { Call::Last };
         self.forget_refusal(index);
         let completion = self.completions.get(index);
-        let (phase, effect) = step(completion.phase, call);
+        let (phase, effect) = step(completion.phase, Call::Last);
         let linked = completion.linked;
         completion.phase = phase;
         let cell = token.index;
         if effect == Effect::NotFound {
             self.faults += 1;
             self.fault_unreported = true;
-        } else if !more && linked {
+        } else if linked {
             self.unlink(index);
         }
-        match (effect, more) {
-            (Effect::Deliver, false) => return Next::Last { index, cell },
-            (Effect::Deliver, true) => return Next::More { index, cell },
-            _ => {}
+        if effect == Effect::Deliver {
+            return Next::Last { index, cell };
         }
         if let Some(outcome) = self.done.cells.remove(cell) {
             self.dispose(outcome);
         }
-        if effect == Effect::Discard && !more {
+        if effect == Effect::Discard {
             self.completions.free(index);
             return Next::Discarded { index };
         }
@@ -532,6 +545,15 @@ impl<B: Backend> Driver<B> {
     #[must_use]
     pub fn notifier(&mut self) -> Notifier {
         self.inbox.notifier()
+    }
+
+    /// A pool of `count` buffers of `size` bytes, 1 to [`BufferPool::MAX_COUNT`] and 1 to [`Buffer::MAX_LEN`](crate::Buffer::MAX_LEN), for the
+    /// [`RecvMany`](crate::RecvMany)s of this loop.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for numbers out of these ranges, the system's ENOMEM where there is no memory for it.
+    pub fn buffer_pool(&mut self, count: u32, size: usize) -> Result<BufferPool, Error> {
+        BufferPool::new(count, size, self.done.handles.tag(), self.backend.waker())
     }
 
     /// A waker of this loop.

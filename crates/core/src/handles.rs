@@ -69,6 +69,11 @@ impl Handles {
         Self { entries: Vec::new(), free: Vec::new(), tag }
     }
 
+    /// The loop's.
+    pub(crate) const fn tag(&self) -> u32 {
+        self.tag
+    }
+
     /// A new handle.
     pub(crate) fn open(&mut self) -> Handle {
         let index = self.free.pop().unwrap_or_else(|| {

@@ -42,13 +42,13 @@
 //! - **[`Loop`]** runs; **[`Context`]** does everything else, in callbacks and before a run: submit, cancel, close, open
 //!   sockets, stop.
 //! - **Operations** are structs that own what they need: [`Nop`], [`Timer`], [`NotifierWait`], [`Accept`],
-//!   [`AcceptMany`], [`Connect`], [`Recv`], [`Send`], [`SendAll`], [`Shutdown`], [`Close`]; on files [`OpenAt`],
+//!   [`AcceptMany`], [`Connect`], [`Recv`], [`RecvMany`], [`Send`], [`SendAll`], [`Shutdown`], [`Close`]; on files [`OpenAt`],
 //!   [`ReadAt`], [`WriteAt`], [`Fsync`], [`Fdatasync`], [`Truncate`], [`Allocate`], [`Statx`], and on their names
 //!   [`Rename`], [`Link`], [`Symlink`], [`Unlink`], [`MakeDir`], [`RemoveDir`]. The callback gets the matching outcome,
 //!   for [`Recv`] a [`Received`], with all of it and the result.
 //! - **[`Handle`]** names a descriptor that the loop owns, **[`Key`]** a submitted operation. Both are `Copy`, and go
 //!   stale rather than name something else; [`State`] says what a completion goes through.
-//! - **[`Buffer`]** is the one type of owned bytes, **[`Error`]** the one type of errors.
+//! - **[`Buffer`]** is the one type of owned bytes, **[`BufferPool`]** where a [`RecvMany`] takes its own from, **[`Error`]** the one type of errors.
 //! - **[`Notifier`]** and **[`Waker`]** are what other threads may hold of a loop; everything else stays on its thread.
 //!
 //! What all backends promise alike stands, numbered, in the project's `CONTRACT.md`; "contract C4" refers to it.
@@ -86,6 +86,8 @@ mod notifier;
 mod operation;
 mod outcome;
 mod path;
+mod pool;
+mod recv_many;
 mod socket;
 mod state;
 mod stream;
@@ -116,6 +118,10 @@ pub use operation::{
 };
 pub use outcome::{Closed, Expired, NopDone, Notified, Outcome};
 pub use path::FilePath;
+pub use pool::BufferPool;
+#[doc(hidden)]
+pub use pool::Dry;
+pub use recv_many::{RecvMany, RecvManyEnded};
 pub use socket::{Address, Control, Family, ListenOptions, Reply, SocketOption};
 pub use state::State;
 pub use stream::{

@@ -6,7 +6,7 @@ use crate::file::{Allocate, Fdatasync, Fsync, OpenAt, ReadAt, Truncate, WriteAt}
 use crate::names::{Link, MakeDir, RemoveDir, Rename, Statx, Symlink, Unlink};
 use crate::outcome::{Closed, Expired, NopDone, Notified, Outcome};
 use crate::stream::{Accept, AcceptMany, Connect, Recv, Send, SendAll, Shutdown};
-use crate::{Error, Handle, Notifier, Time};
+use crate::{Error, Handle, Notifier, RecvMany, Time};
 
 /// Completes in the next turn, having done nothing.
 #[derive(Debug)]
@@ -112,6 +112,8 @@ pub enum Operation {
     Connect(Connect),
     /// See [`Recv`].
     Recv(Recv),
+    /// See [`RecvMany`].
+    RecvMany(RecvMany),
     /// See [`Send`].
     Send(Send),
     /// See [`SendAll`].
@@ -171,6 +173,7 @@ impl Operation {
             Self::AcceptMany(operation) => operation.undecided(),
             Self::Connect(operation) => operation.undecided(),
             Self::Recv(operation) => operation.undecided(),
+            Self::RecvMany(operation) => operation.undecided(),
             Self::Send(operation) => operation.undecided(),
             Self::SendAll(operation) => operation.undecided(),
             Self::Shutdown(operation) => operation.undecided(),
@@ -214,6 +217,8 @@ pub enum Kind {
     Connect,
     /// [`Recv`]
     Recv,
+    /// [`RecvMany`]
+    RecvMany,
     /// [`Send`]
     Send,
     /// [`SendAll`]
@@ -416,6 +421,7 @@ impl Operation {
             Self::AcceptMany(operation) => operation.target(),
             Self::Connect(operation) => operation.target(),
             Self::Recv(operation) => operation.target(),
+            Self::RecvMany(operation) => operation.target(),
             Self::Send(operation) => operation.target(),
             Self::SendAll(operation) => operation.target(),
             Self::Shutdown(operation) => operation.target(),

@@ -9,7 +9,7 @@ use crate::stream::{
     Accept, AcceptMany, AcceptManyEnded, Accepted, Connect, Connected, Connection, Received, Recv, Send,
     SendAll, Sent, SentAll, ShutDown, Shutdown, ShutdownHow,
 };
-use crate::{Buffer, Error, Handle, Notifier};
+use crate::{Buffer, BufferPool, Error, Handle, Notifier, RecvMany, RecvManyEnded};
 
 /// How a [`Nop`](crate::Nop) went.
 #[derive(Debug)]
@@ -101,6 +101,10 @@ pub enum Outcome {
     RemoveDir(DirRemoved),
     /// One connection of an [`AcceptMany`](crate::AcceptMany); more events follow.
     AcceptManyItem(Connection),
+    /// See [`RecvManyEnded`].
+    RecvManyEnded(RecvManyEnded),
+    /// One piece of what a [`RecvMany`](crate::RecvMany) receives; more events follow.
+    RecvManyItem(Buffer),
 }
 
 const _: () = assert!(size_of::<Outcome>() <= 80);
@@ -110,7 +114,7 @@ impl Outcome {
     #[must_use]
     #[inline]
     pub const fn is_more(&self) -> bool {
-        matches!(self, Self::AcceptManyItem(_))
+        matches!(self, Self::AcceptManyItem(_) | Self::RecvManyItem(_))
     }
 
     /// Which operation it is of.
@@ -123,6 +127,7 @@ impl Outcome {
             Self::NotifierWait(_) => Kind::NotifierWait,
             Self::Accept(_) => Kind::Accept,
             Self::AcceptManyItem(_) | Self::AcceptManyEnded(_) => Kind::AcceptMany,
+            Self::RecvManyItem(_) | Self::RecvManyEnded(_) => Kind::RecvMany,
             Self::Connect(_) => Kind::Connect,
             Self::Recv(_) => Kind::Recv,
             Self::Send(_) => Kind::Send,
@@ -159,6 +164,9 @@ impl Outcome {
                 Self::Connect(Connected { handle, address, result })
             }
             Kind::Recv => Self::Recv(Received { handle, buffer, result: Err(error) }),
+            Kind::RecvMany => {
+                Self::RecvManyEnded(RecvManyEnded { handle, pool: BufferPool::default(), result })
+            }
             Kind::Send => Self::Send(Sent { handle, buffer, result: Err(error) }),
             Kind::SendAll => Self::SendAll(SentAll { handle, buffer, transferred: 0, result }),
             Kind::Shutdown => Self::Shutdown(ShutDown { handle, how: ShutdownHow::Both, result }),
@@ -189,7 +197,10 @@ impl Outcome {
                 Operation::NotifierWait(NotifierWait { notifier })
             }
             Self::Accept(Accepted { listener, .. }) => Operation::Accept(Accept { listener }),
-            Self::AcceptManyItem(_) => return None,
+            Self::AcceptManyItem(_) | Self::RecvManyItem(_) => return None,
+            Self::RecvManyEnded(RecvManyEnded { handle, pool, .. }) => {
+                Operation::RecvMany(RecvMany { handle, pool })
+            }
             Self::AcceptManyEnded(AcceptManyEnded { listener, .. }) => {
                 Operation::AcceptMany(AcceptMany { listener })
             }
@@ -215,6 +226,7 @@ impl Outcome {
             | Self::NotifierWait(Notified { result, .. })
             | Self::Connect(Connected { result, .. })
             | Self::SendAll(SentAll { result, .. })
+            | Self::RecvManyEnded(RecvManyEnded { result, .. })
             | Self::Shutdown(ShutDown { result, .. })
             | Self::Close(Closed { result, .. })
             | Self::Fsync(Fsynced { result, .. })
@@ -235,7 +247,7 @@ impl Outcome {
             Self::OpenAt(Opened { result, .. }) => *result = Err(error),
             Self::Accept(Accepted { result, .. }) => *result = Err(error),
             Self::AcceptManyEnded(ended) => ended.error = error,
-            Self::AcceptManyItem(_) => {}
+            Self::AcceptManyItem(_) | Self::RecvManyItem(_) => {}
         }
     }
 
@@ -267,7 +279,8 @@ impl Outcome {
             Self::Unlink(outcome) => outcome.error(),
             Self::MakeDir(outcome) => outcome.error(),
             Self::RemoveDir(outcome) => outcome.error(),
-            Self::AcceptManyItem(_) => None,
+            Self::RecvManyEnded(outcome) => outcome.error(),
+            Self::AcceptManyItem(_) | Self::RecvManyItem(_) => None,
         }
     }
 

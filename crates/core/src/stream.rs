@@ -196,7 +196,11 @@ impl Multishot for AcceptMany {
     fn item(outcome: Outcome) -> Option<Connection> {
         match outcome {
             Outcome::AcceptManyItem(connection) => Some(connection),
-            _ => None,
+            // As for outputs.
+            other => {
+                std::mem::forget(other);
+                None
+            }
         }
     }
 }

@@ -5,8 +5,8 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use proactor_core::{
-    Backend, Capabilities, Config, Control, Done, Error, Family, Outcome, OwnedDescriptor, Reply, Slot, Time,
-    Token, Until,
+    Backend, Capabilities, Config, Control, Done, Dry, Error, Family, Outcome, OwnedDescriptor, Reply, Slot,
+    Time, Token, Until,
 };
 use proactor_system::{self as system, DescriptorKind, Mode, Transport};
 
@@ -21,6 +21,8 @@ pub struct Readiness<P: Poller> {
     pub(crate) table: Table,
     /// What has had its turn though it could go on, for which no edge will come.
     unfinished: Vec<Registration>,
+    /// What waits for a buffer of a pool that has run dry.
+    pub(crate) dry: Dry<(Slot, Token)>,
     capabilities: Capabilities,
 }
 
@@ -148,7 +150,13 @@ impl<P: Poller> Backend for Readiness<P> {
         capabilities.descriptors = true;
         capabilities.threads = true;
         let poller = P::open(config)?;
-        Ok(Self { poller, table: Table::default(), unfinished: Vec::new(), capabilities })
+        Ok(Self {
+            poller,
+            table: Table::default(),
+            unfinished: Vec::new(),
+            dry: Dry::default(),
+            capabilities,
+        })
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -202,6 +210,7 @@ impl<P: Poller> Backend for Readiness<P> {
             }
             Some(Outcome::Send(sent)) => self.table.send(token, slot, sent),
             Some(Outcome::Accept(_) | Outcome::AcceptManyEnded(_)) => return self.accept(token, slot, done),
+            Some(Outcome::RecvManyEnded(_)) => return self.recv_many(token, slot, done),
             Some(Outcome::Connect(_)) => return self.connect(token, slot, done),
             Some(Outcome::Shutdown(_)) => return self.shutdown(token, slot, done),
             Some(Outcome::Nop(nop)) => {
@@ -225,6 +234,7 @@ impl<P: Poller> Backend for Readiness<P> {
         let is_undecided = done.undecided(token).is_some();
         if entry.reader == Waiter::new(token) {
             entry.reader = Waiter::NOBODY;
+            self.needs_no_buffer(slot, token);
             fail(token, Error::Canceled, done);
         } else if entry.writer == Waiter::new(token) {
             self.cancel_writer(slot, token, done);
@@ -235,6 +245,8 @@ impl<P: Poller> Backend for Readiness<P> {
     }
 
     fn wait(&mut self, until: Until, done: &mut Done) -> Result<(), Error> {
+        let goes_on = !self.dry.is_empty() && (self.take_dry(done) || !done.is_empty());
+        let until = if goes_on { Until::Now } else { until };
         let unfinished = self.unfinished.len();
         if unfinished == 0 {
             return self.take_events(until, done);

@@ -17,6 +17,7 @@
 mod backend;
 mod poller;
 mod read;
+mod recv_many;
 mod source;
 mod table;
 #[cfg(test)]

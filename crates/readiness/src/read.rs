@@ -66,6 +66,7 @@ impl<P: Poller> Readiness<P> {
         match done.undecided(token) {
             Some(Outcome::Accept(_)) => self.resume_accept(token, slot, done),
             Some(Outcome::AcceptManyEnded(_)) => self.resume_accept_many(token, slot, done),
+            Some(Outcome::RecvManyEnded(_)) => self.resume_recv_many(token, slot, done),
             // Its operation was taken away from it.
             _ => self.forget_reader(slot),
         }
@@ -110,7 +111,7 @@ impl<P: Poller> Readiness<P> {
         Poll::Ready(Ok(Connection { handle, address }))
     }
 
-    fn forget_reader(&mut self, slot: Slot) {
+    pub(crate) fn forget_reader(&mut self, slot: Slot) {
         if let Ok(entry) = self.table.get(slot) {
             entry.reader = Waiter::NOBODY;
         }

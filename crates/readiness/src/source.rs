@@ -29,6 +29,8 @@ pub(crate) struct Source {
     pub(crate) short_read_drains: bool,
     /// Whether it has had its turn though it could go on, for which no edge will come.
     pub(crate) is_unfinished: bool,
+    /// Whether what waits to read waits for a buffer, not for an edge.
+    pub(crate) is_dry: bool,
 }
 
 /// What is known of a descriptor for as long as it stays.
@@ -66,6 +68,7 @@ impl Source {
         write_drained: false,
         short_read_drains: false,
         is_unfinished: false,
+        is_dry: false,
     };
 
     #[inline(always)]
@@ -154,6 +157,14 @@ impl Source {
             return Poll::Pending;
         }
         self.receive(buffer)
+    }
+
+    /// Before a receive that goes on.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if it is no stream socket: of datagrams, an empty one is not the end.
+    pub(crate) fn prepare_to_recv_many(&self) -> Result<(), Error> {
+        if self.takes_bytes() { Ok(()) } else { Err(Error::Unsupported) }
     }
 
     /// Before the first [`accept`](Self::accept).

@@ -32,6 +32,7 @@ impl Sim {
             Operation::AcceptMany(operation) => Ok(Work::AcceptMany(operation)),
             Operation::Connect(operation) => self.begin_connect(socket, operation),
             Operation::Recv(operation) => begin_recv(operation),
+            Operation::RecvMany(operation) => Ok(Work::RecvMany(operation)),
             Operation::Send(operation) => begin_send(operation),
             Operation::SendAll(operation) => begin_send_all(operation),
             Operation::Shutdown(operation) => Err(self.shutdown(socket, operation)),
@@ -59,6 +60,7 @@ impl Sim {
             Work::AcceptMany(operation) => self.accept_many(socket, token, operation, done),
             Work::Connect(operation) => self.connect(socket, operation),
             Work::Recv(operation) => self.recv(socket, operation),
+            Work::RecvMany(operation) => self.recv_many(socket, token, operation, done),
             Work::Send(operation) => self.send(socket, operation),
             Work::SendAll { operation, transferred } => self.send_all(socket, operation, transferred),
         }

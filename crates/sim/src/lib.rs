@@ -41,6 +41,7 @@ mod file;
 mod files;
 mod network;
 mod parked;
+mod recv_many;
 mod signal;
 mod socket;
 mod stream;
@@ -88,6 +89,8 @@ pub struct Sim {
     choices: Choices,
     /// What one pass tries; kept for its memory.
     pass: Vec<(Slot, Direction)>,
+    /// What waits for a buffer of a pool that has run dry.
+    dry: Dry<(Slot, Token)>,
     /// Outcomes of what was parked on a slot that was closed.
     ended: Vec<(Token, Outcome)>,
 }
@@ -111,6 +114,7 @@ impl Sim {
             table: Table::default(),
             choices: Choices::new(seed),
             pass: Vec::new(),
+            dry: Dry::default(),
             ended: Vec::new(),
         })
     }
@@ -228,6 +232,9 @@ impl Backend for Sim {
             return true;
         }
         let Some((socket, work)) = self.table.take(slot, token) else { return false };
+        if !self.dry.is_empty() {
+            self.dry.remove(&(slot, token));
+        }
         let outcome = self.decided(socket, work).unwrap_or_else(|work| work.fail(Error::Canceled));
         done.push(token, outcome);
         true
@@ -236,8 +243,9 @@ impl Backend for Sim {
     fn wait(&mut self, until: Until, done: &mut Done) -> Result<(), Error> {
         let woken = self.signal.take();
         self.push_ended(done);
+        let has_buffers = !self.dry.is_empty() && self.take_dry();
         while self.pass(done) && done.is_empty() {}
-        if woken || !done.is_empty() {
+        if woken || has_buffers || !done.is_empty() {
             self.clock.turn();
             return Ok(());
         }
@@ -258,6 +266,10 @@ impl Backend for Sim {
         Ok(())
     }
 
+    fn awaits_buffers(&self) -> bool {
+        !self.dry.is_empty()
+    }
+
     fn close(&mut self, slot: Slot) -> Result<(), Error> {
         self.end_pending(slot);
         if self.files.close(slot) {
@@ -265,6 +277,7 @@ impl Backend for Sim {
         }
         let (socket, parked) = self.table.remove(slot).ok_or(Error::StaleHandle)?;
         for Parked { token, work, .. } in parked {
+            self.dry.remove(&(slot, token));
             self.ended.push((token, work.fail(Error::Canceled)));
         }
         self.network.close(socket);

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use proactor_core::{
-    Accept, AcceptMany, Connect, Direction, Error, Operation, Outcome, Recv, Send, SendAll, SentAll, Slot,
-    Token,
+    Accept, AcceptMany, Connect, Direction, Error, Operation, Outcome, Recv, RecvMany, Send, SendAll,
+    SentAll, Slot, Token,
 };
 
 use crate::socket::Id;
@@ -16,6 +16,7 @@ pub(crate) enum Work {
     AcceptMany(AcceptMany),
     Connect(Connect),
     Recv(Recv),
+    RecvMany(RecvMany),
     Send(Send),
     SendAll {
         operation: SendAll,
@@ -27,7 +28,7 @@ pub(crate) enum Work {
 impl Work {
     pub(crate) fn direction(&self) -> Direction {
         match self {
-            Self::Accept(_) | Self::AcceptMany(_) | Self::Recv(_) => Direction::Read,
+            Self::Accept(_) | Self::AcceptMany(_) | Self::Recv(_) | Self::RecvMany(_) => Direction::Read,
             Self::Connect(_) | Self::Send(_) | Self::SendAll { .. } => Direction::Write,
         }
     }
@@ -39,6 +40,7 @@ impl Work {
             Self::AcceptMany(operation) => Operation::AcceptMany(operation),
             Self::Connect(operation) => Operation::Connect(operation),
             Self::Recv(operation) => Operation::Recv(operation),
+            Self::RecvMany(operation) => Operation::RecvMany(operation),
             Self::Send(operation) => Operation::Send(operation),
             Self::SendAll { operation: SendAll { handle, buffer }, transferred } => {
                 return Outcome::SendAll(SentAll { handle, buffer, transferred, result: Err(error) });

@@ -112,6 +112,7 @@ impl Uring {
             }
             Some(Outcome::Accept(_)) => self.accept(token, slot, Kind::Accept),
             Some(Outcome::AcceptManyEnded(_)) => self.accept(token, slot, Kind::AcceptMany),
+            Some(Outcome::RecvManyEnded(ended)) => self.recv_many(token, slot, ended),
             Some(Outcome::Connect(connected)) => self.connect(token, slot, connected),
             Some(Outcome::Shutdown(shut_down)) => self.shutdown(slot, shut_down),
             Some(Outcome::Nop(_)) => Ok(Started::Done),
@@ -244,6 +245,7 @@ impl Uring {
             (Kind::Connect, result) => self.connected(place, result, done),
             (Kind::Accept, _) => self.accepted(reply, done),
             (Kind::AcceptMany, _) => self.accepted_many(reply, done),
+            (Kind::RecvMany, _) => self.received_many(reply, done),
             // Nothing else is ever begun.
             _ => {}
         }
@@ -332,6 +334,9 @@ impl Backend for Uring {
 
     fn cancel(&mut self, token: Token, slot: Slot, done: &mut Done) -> bool {
         let Some(place) = self.requests.find(slot, token) else { return false };
+        if self.requests.has_pools() && self.cancel_dry(place, done) {
+            return true;
+        }
         self.requests.cancel(place);
         self.reap_if_crowded(done);
         true
@@ -340,7 +345,8 @@ impl Backend for Uring {
     #[inline]
     fn wait(&mut self, until: Until, done: &mut Done) -> Result<(), Error> {
         // A wake that came while something else was done ends this wait.
-        let until = if self.woken { Until::Now } else { until };
+        let goes_on = self.requests.has_pools() && self.restock(done);
+        let until = if self.woken || goes_on { Until::Now } else { until };
         let entered = self.requests.ring.enter(until);
         self.reap(done);
         self.woken = false;
@@ -349,6 +355,9 @@ impl Backend for Uring {
 
     #[inline]
     fn flush(&mut self, done: &mut Done) -> Result<(), Error> {
+        if self.requests.has_pools() {
+            self.restock(done);
+        }
         let flushed = self.requests.ring.flush();
         self.reap(done);
         flushed

@@ -12,7 +12,9 @@ mod address;
 mod backend;
 mod descriptors;
 mod open;
+mod pools;
 mod read;
+mod recv_many;
 mod requests;
 mod ring;
 #[cfg(test)]

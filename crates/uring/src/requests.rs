@@ -11,6 +11,7 @@
 //! - Only a completion that names a place and its present round, and says that it is the last, makes the request's memory
 //!   ours again.
 //! - What the kernel still has when all this is dropped is forgotten, not freed.
+//! - Buffers that the kernel takes by itself, as bytes arrive, are owned by [`Pools`], which says more of them.
 //!
 //! A buffer's bytes are on the heap and do not move with it, so the table may grow. Address blocks do not move at all.
 #![allow(unsafe_code)]
@@ -28,7 +29,10 @@ use rustix::io::Errno;
 
 use crate::address::Blocks;
 use crate::open::Setup;
+use crate::pools::Pools;
 use crate::ring::Ring;
+
+mod recv_many;
 
 /// How long a drop waits for what it has cancelled, and opening for its probe. None of the operations here can be held
 /// up; should the kernel have reasons of its own, memory is lost to this process, and the loop's thread is not.
@@ -76,8 +80,8 @@ impl Place {
 #[derive(Debug)]
 struct Task {
     token: Token,
-    /// The number of the address block of an accept or a connect; the bytes that a `SendAll` has sent so far; whether an
-    /// `AcceptMany` ends because its connections cannot be named.
+    /// The number of the address block of an accept or a connect; the bytes that a `SendAll` has sent so far; the group of
+    /// a `RecvMany`'s buffers; whether an `AcceptMany` ends because its connections cannot be named.
     extra: u32,
     kind: Kind,
     /// Whether the kernel was only asked to wait until the descriptor is ready.
@@ -157,10 +161,13 @@ impl Request {
     /// Decides what the kernel has, if this is the completion of a receive, or of a send of everything, that has gone as
     /// it should; nothing changes otherwise. Returns whether it was.
     #[inline(always)]
-    fn finish_transfer(&mut self, entry: &cqueue::Entry, done: &mut Done) -> bool {
+    fn finish_transfer(&mut self, entry: &cqueue::Entry, pools: &mut Pools, done: &mut Done) -> bool {
         let Some(task) = self.task.as_ref().filter(|task| !task.is_poll) else { return false };
         let (token, result) = (task.token, entry.result());
-        if result < 0 || cqueue::more(entry.flags()) {
+        if cqueue::more(entry.flags()) {
+            return receive_one(task, entry, pools, done);
+        }
+        if result < 0 {
             return false;
         }
         let Some(outcome) = done.undecided(token) else { return false };
@@ -230,6 +237,8 @@ pub(crate) struct Reply {
     pub(crate) is_last: bool,
     /// Whether it only tells that the descriptor may be ready.
     pub(crate) is_poll: bool,
+    /// What a receive has put bytes into that takes buffers from a ring.
+    pub(crate) buffer: Option<Buffer>,
     _only_made_here: (),
 }
 
@@ -239,9 +248,12 @@ pub(crate) struct Requests {
     pub(crate) ring: Ring,
     table: Vec<Request>,
     blocks: Blocks,
+    pools: Pools,
     pub(crate) manner: Manner,
     /// Whether one accept can go on for ever.
     pub(crate) accepts_many: bool,
+    /// Whether one receive can go on for ever.
+    pub(crate) receives_many: bool,
     /// Completions that named no request.
     strays: u64,
     /// How many receives were to wait before they try.
@@ -258,8 +270,10 @@ impl Requests {
             ring,
             table: Vec::new(),
             blocks: Blocks::default(),
+            pools: Pools::default(),
             manner: Manner::with(setup),
             accepts_many: false,
+            receives_many: false,
             strays: 0,
             #[cfg(test)]
             waited_first: 0,
@@ -268,13 +282,25 @@ impl Requests {
         Ok(requests)
     }
 
-    /// Begins to watch a descriptor, and asks whether accepts can go on for ever: on a descriptor that cannot accept, of
-    /// which only a kernel speaks that has understood the question.
+    /// Begins to watch a descriptor, and asks whether accepts and receives can go on for ever.
     fn probe(&mut self, watched: BorrowedFd<'_>) -> Result<(), Error> {
         self.watch(watched);
-        let entry = opcode::AcceptMulti::new(Fd(watched.as_raw_fd())).build().user_data(PROBED);
+        let fd = Fd(watched.as_raw_fd());
+        self.accepts_many = self.is_understood(opcode::AcceptMulti::new(fd).build())?;
+        // No buffers are behind the number, and none is needed to say no.
+        self.receives_many = self.is_understood(opcode::RecvMulti::new(fd, 0).build())?;
+        #[cfg(test)]
+        {
+            // Tests count receives of operations.
+            self.ring.pushed.remove(&u32::from(opcode::Recv::CODE));
+        }
+        Ok(())
+    }
+
+    /// Asks something of a descriptor that is no socket, of which only a kernel speaks that has understood the question.
+    fn is_understood(&mut self, entry: squeue::Entry) -> Result<bool, Error> {
         // SAFETY: the entry points to nothing.
-        unsafe { self.ring.push(&entry) };
+        unsafe { self.ring.push(&entry.user_data(PROBED)) };
         let deadline = now() + PATIENCE;
         while now() < deadline {
             self.ring.enter(Until::Deadline(deadline))?;
@@ -282,8 +308,7 @@ impl Requests {
                 if entry.user_data() != PROBED {
                     return Err(Error::Unsupported);
                 }
-                self.accepts_many = entry.result() == -libc::ENOTSOCK;
-                return Ok(());
+                return Ok(entry.result() == -libc::ENOTSOCK);
             }
         }
         Err(Error::Unsupported)
@@ -415,6 +440,16 @@ impl Requests {
                 let (address, len) = self.blocks.for_reading(task.extra);
                 opcode::Connect::new(fd, address, len).build()
             }
+            Kind::RecvMany if self.pools.is_provided(task.extra) => {
+                opcode::RecvMulti::new(fd, task.extra as u16).build()
+            }
+            Kind::RecvMany => {
+                request.buffer = self.pools.take(task.extra);
+                let Some(buffer) = &mut request.buffer else { return self.pools.wait(task.extra, place) };
+                // It is not to wait with a buffer.
+                let len = buffer.len().min(MAX_TRANSFER) as u32;
+                opcode::Recv::new(fd, buffer.as_mut_ptr(), len).flags(libc::MSG_DONTWAIT).build()
+            }
             kind => match &mut request.buffer {
                 Some(buffer) => {
                     let rest = Rest { kind, transferred: task.extra, options: 0 };
@@ -424,8 +459,8 @@ impl Requests {
             },
         };
         let user_data = request.submitted(place);
-        // SAFETY: the entry points to nothing, or to the buffer or the block of this task, which stay in the table while
-        // the kernel has the task (see above).
+        // SAFETY: the entry points to nothing, to the buffer or the block of this task, which stay in the table while the
+        // kernel has the task (see above), or names a group of buffers, which `pools` keeps while it has users.
         unsafe { self.ring.push(&entry.user_data(user_data)) };
     }
 
@@ -502,14 +537,14 @@ impl Requests {
     /// completion of something else; `left` counts down the completions that are looked at.
     #[inline(always)]
     pub(crate) fn reap_transfers(&mut self, left: &mut usize, done: &mut Done) -> Option<Unread> {
-        let Self { ring, table, .. } = self;
+        let Self { ring, table, pools, .. } = self;
         let mut completions = ring.completions();
         while *left > 0 {
             *left -= 1;
             let entry = completions.next()?;
             let place = Place(entry.user_data() as u32);
             let request = table.get_mut(place.index()).filter(|request| request.is_named_by(&entry));
-            if !request.is_some_and(|request| request.finish_transfer(&entry, done)) {
+            if !request.is_some_and(|request| request.finish_transfer(&entry, pools, done)) {
                 return Some(Unread(entry));
             }
         }
@@ -530,7 +565,16 @@ impl Requests {
                 result @ 0.. => Ok(result as u32),
                 negated => Err(Errno::from_raw_os_error(-negated)),
             };
-            return Answer::Request(Reply { place, kind, result, is_last, is_poll, _only_made_here: () });
+            let buffer = if kind == Kind::RecvMany { self.pools.received(task.extra, &entry) } else { None };
+            return Answer::Request(Reply {
+                place,
+                kind,
+                result,
+                is_last,
+                is_poll,
+                buffer,
+                _only_made_here: (),
+            });
         }
         match entry.user_data() {
             WATCHED => return Answer::Watched { goes_on: !is_last },
@@ -583,6 +627,9 @@ impl Requests {
         let Some(task) = request.task.take() else { return };
         if has_block(task.kind) {
             self.blocks.give_back(task.extra);
+        }
+        if task.kind == Kind::RecvMany {
+            self.pools.leave(task.extra);
         }
         let buffer = request.buffer.take().unwrap_or_default();
         let Some(outcome) = done.undecided(task.token) else { return };
@@ -661,6 +708,17 @@ impl Requests {
     }
 }
 
+/// Hands on what a receive that goes on has brought, if `entry` is a completion of such a one. Returns whether it was.
+#[inline(always)]
+fn receive_one(task: &Task, entry: &cqueue::Entry, pools: &mut Pools, done: &mut Done) -> bool {
+    if task.kind != Kind::RecvMany || entry.result() <= 0 {
+        return false;
+    }
+    let Some(buffer) = pools.received(task.extra, entry) else { return false };
+    done.push(task.token, Outcome::RecvManyItem(buffer));
+    true
+}
+
 /// What is left of a receive or a send.
 struct Rest {
     kind: Kind,
@@ -706,6 +764,7 @@ impl Drop for Requests {
             // own references to that memory, and closing is one more reason for it to end what is left.
             mem::forget(mem::take(&mut self.table));
             mem::forget(mem::take(&mut self.blocks));
+            mem::forget(mem::take(&mut self.pools));
         }
     }
 }

@@ -114,6 +114,26 @@ impl Ring {
         }
     }
 
+    /// Gives the kernel a ring of buffers to receive into.
+    ///
+    /// # Safety
+    /// `address` must be that of `entries` entries, page-aligned and zero, which stay valid until the ring of buffers is
+    /// unregistered or this ring is closed; what the entries point to, for as long as something uses the group.
+    pub(crate) unsafe fn register_buffers(
+        &self,
+        address: u64,
+        entries: u16,
+        group: u16,
+    ) -> std::io::Result<()> {
+        // SAFETY: the caller vouches for the memory.
+        unsafe { self.ring.submitter().register_buf_ring_with_flags(address, entries, group, 0) }
+    }
+
+    /// Takes it back.
+    pub(crate) fn unregister_buffers(&self, group: u16) -> std::io::Result<()> {
+        self.ring.submitter().unregister_buf_ring(group)
+    }
+
     /// The completions that are there.
     #[inline(always)]
     pub(crate) fn completions(&mut self) -> CompletionQueue<'_> {

@@ -22,6 +22,7 @@ mod ending;
 mod forbidden;
 mod hostile;
 mod queues;
+mod recv_many;
 mod transfer;
 mod wait;
 

@@ -15,6 +15,7 @@ pub(crate) mod names;
 pub(crate) mod overflow;
 pub(crate) mod panics;
 pub(crate) mod random;
+pub(crate) mod recv_many;
 pub(crate) mod results;
 pub(crate) mod running;
 pub(crate) mod sockets;

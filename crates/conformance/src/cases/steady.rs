@@ -6,8 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use proactor_core::{
-    Action, Backend, Buffer, Context, Create, Handle, Loop, Nop, NotifierWait, OpenAt, OpenOptions, ReadAt,
-    Recv, RunMode, SendAll, SocketOption, Timer, WriteAt,
+    Action, Backend, Buffer, Context, Create, Event, Flow, Handle, Loop, Nop, NotifierWait, OpenAt,
+    OpenOptions, ReadAt, Recv, RecvMany, RunMode, SendAll, SocketOption, Timer, WriteAt,
 };
 
 use crate::Fixture;
@@ -128,6 +128,60 @@ pub(crate) fn an_echo_does_not_allocate<B: Backend>(fixture: &Fixture<B>) {
         cx.submit(SendAll { handle: client, buffer: vec![0; 64].into() }, |_, _, sent| {
             assert_eq!(sent.result, Ok(()));
         });
+    });
+}
+
+/// An echo over TCP with receives that go on, both ends on this loop, from where the bytes lie.
+pub(crate) fn an_echo_from_a_pool_does_not_allocate<B: Backend>(fixture: &Fixture<B>) {
+    allocates_the_same(fixture, |ev, count| {
+        let (client, server) = pair_on(ev, count, IPV4);
+        let mut cx = ev.context();
+        let pool = cx.buffer_pool(8, 64).unwrap();
+        for handle in [client, server] {
+            cx.set(handle, SocketOption::NoDelay(true)).unwrap();
+            let pool = pool.clone();
+            cx.submit_multishot(RecvMany { handle, pool }, move |count: &mut Count, cx, event| {
+                let Event::More(buffer) = event else { return Flow::Continue };
+                if count.left == 0 {
+                    cx.close(handle);
+                    return Flow::Stop;
+                }
+                count.left -= 1;
+                cx.submit(SendAll { handle, buffer }, |_, _, sent| assert_eq!(sent.result, Ok(())));
+                Flow::Continue
+            });
+        }
+        cx.submit(SendAll { handle: client, buffer: vec![0; 64].into() }, |_, _, sent| {
+            assert_eq!(sent.result, Ok(()));
+        });
+    });
+}
+
+/// A pool that runs dry at each byte, and goes on when its buffer comes back.
+pub(crate) fn a_dry_pool_does_not_allocate<B: Backend>(fixture: &Fixture<B>) {
+    const BYTES: &[u8] = &[0; 64];
+    fn send<B: Backend>(cx: &mut Context<'_, B, Count>, handle: Handle) {
+        cx.submit(SendAll { handle, buffer: BYTES.into() }, |_, _, sent| assert_eq!(sent.result, Ok(())));
+    }
+    allocates_the_same(fixture, |ev, count| {
+        let (client, server) = pair_on(ev, count, IPV4);
+        let mut cx = ev.context();
+        let pool = cx.buffer_pool(1, 1).unwrap();
+        let mut left_of_these = BYTES.len();
+        cx.submit_multishot(RecvMany { handle: client, pool }, move |count: &mut Count, cx, event| {
+            let Event::More(_) = event else { return Flow::Continue };
+            count.left = count.left.saturating_sub(1);
+            left_of_these -= 1;
+            if count.left == 0 {
+                return Flow::Stop;
+            }
+            if left_of_these == 0 {
+                left_of_these = BYTES.len();
+                send(cx, server);
+            }
+            Flow::Continue
+        });
+        send(&mut cx, server);
     });
 }
 

@@ -58,7 +58,7 @@ impl<B: Backend> Driver<B> {
             }
             debug_assert_eq!(step(completion.phase, Call::Start), (Phase::Active, Effect::HandOver));
             completion.phase = Phase::Active;
-            if matches!(completion.kind, Kind::Nop | Kind::NotifierWait) {
+            if matches!(completion.kind, Kind::Nop | Kind::NotifierWait | Kind::RecvMany) {
                 self.start_local(token, index);
                 continue;
             }
@@ -73,7 +73,7 @@ impl<B: Backend> Driver<B> {
         }
     }
 
-    /// Starts what core does itself.
+    /// Starts what core does itself, or has to look at first.
     #[inline(never)]
     fn start_local(&mut self, token: Token, index: u32) {
         match self.done.undecided(token) {
@@ -82,7 +82,17 @@ impl<B: Backend> Driver<B> {
                 done.result = Ok(());
                 self.end(index);
             }
-            _ => unreachable!("these are all that core does itself"),
+            Some(Outcome::RecvManyEnded(many)) => {
+                if !many.pool.is_of(self.completions.tag()) {
+                    // Nobody would wake this loop when it waits for a buffer.
+                    return self.fail(index, Error::InvalidInput);
+                }
+                let completion = self.completions.get(index);
+                completion.place = Place::Backend;
+                let slot = completion.slot;
+                self.backend.start(token, slot, &mut self.done);
+            }
+            _ => unreachable!("these are all that core starts itself"),
         }
     }
 
@@ -217,18 +227,20 @@ impl<B: Backend> Driver<B> {
 
     /// Whether nobody outside the loop is left who could end a wait that has no deadline, so that all timers are those
     /// which never expire: nothing that is under way is the system's, or the system is a simulation, which has no outside.
+    /// What waits for a buffer of a pool may always get one, since another thread may hold it.
     fn nobody_can_end_it(&self) -> bool {
         let waits = self.notifier_waits;
         let is_local = self.completions.active() as usize == waits as usize + self.timers.len();
         let is_closed = is_local || self.has_no_outside;
-        is_closed && !self.inbox.can_be_woken(waits as usize)
+        is_closed && !self.backend.awaits_buffers() && !self.inbox.can_be_woken(waits as usize)
     }
 
     /// Takes what is ready; if nothing is, nothing ever will be.
     #[cold]
     fn last_look(&mut self) -> Result<(), Error> {
         self.backend.wait(Until::Now, &mut self.done)?;
-        if self.done.is_empty() { Err(Error::Deadlock) } else { Ok(()) }
+        let is_over = self.done.is_empty() && !self.backend.awaits_buffers();
+        if is_over { Err(Error::Deadlock) } else { Ok(()) }
     }
 
     /// Whether the callback of the completion at `index` runs for the last time, unless it re-arms.
