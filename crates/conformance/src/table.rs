@@ -3,9 +3,9 @@
 use proactor_core::Backend;
 
 use crate::cases::{
-    bad_input, cancel_all, cancellation, completions, deletion, descriptors, file_descriptors, file_ends,
-    files, handles, multishot, names, overflow, panics, random, recv_many, results, running, sockets, steady,
-    streams, time, waking,
+    bad_input, bytes, cancel_all, cancellation, completions, deletion, descriptors, file_descriptors,
+    file_ends, files, handles, multishot, names, overflow, panics, pipes, random, recv_many, results,
+    running, sockets, steady, streams, time, waking,
 };
 use crate::{Case, Fixture};
 
@@ -30,6 +30,7 @@ pub(crate) type Child<B> = (&'static str, fn(&Fixture<B>));
 pub(crate) fn children<B: Backend + 'static>() -> Vec<Child<B>> {
     vec![
         ("send_to_the_gone", results::send_to_the_gone::<B>),
+        ("write_to_the_gone", bytes::write_to_the_gone::<B>),
         ("run_out_of_descriptors", bad_input::run_out_of_descriptors::<B>),
         ("rearm_a_failing_accept", bad_input::rearm_a_failing_accept::<B>),
     ]
@@ -220,6 +221,35 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         streams::a_shutdown_waits_for_the_send_before_it: ["H3", "R1"] needs ["ipv4"];
         streams::closing_with_unread_data_ends_the_peer: ["R2", "H1"] needs ["ipv4"];
         streams::a_linger_of_zero_resets: ["R2"] needs ["ipv4"];
+
+        bytes::sockets_are_read_and_written: ["H3", "R1"] needs ["ipv4"];
+        bytes::reads_and_receives_share_a_queue: ["H3", "R1"] needs ["ipv4"];
+        bytes::writes_and_sends_share_a_queue: ["H3", "R1"] needs ["ipv4"];
+        bytes::the_end_inside_an_exact_read_is_told: ["R1", "R2"] needs ["ipv4"];
+        bytes::cancelled_they_tell_what_was_transferred: ["R1", "X1"] needs ["ipv4"];
+        bytes::each_can_be_cancelled_while_it_waits: ["X2", "C2"] needs ["ipv4"];
+        bytes::a_single_write_waits_for_room: ["R1", "X2"] needs ["ipv4"];
+        bytes::they_end_with_their_handle_and_with_the_loop: ["C5", "H1", "H2", "X5"] needs ["ipv4"];
+        bytes::empty_and_read_only_buffers: ["R1", "E1"] needs ["ipv4"];
+        bytes::pipe_data_over_a_socket: ["H3", "L1"] needs ["ipv4"];
+        bytes::a_closed_peer_raises_no_signal: ["R3"] needs ["ipv4"];
+        bytes::opened_files_have_a_position: ["H4", "R1"] needs ["files"];
+
+        pipes::a_pipe_carries_bytes_to_its_end: ["H3", "R1"] needs ["descriptors"];
+        pipes::a_queue_of_writes_passes_a_pipe: ["H3", "R1"] needs ["descriptors"];
+        pipes::a_pipe_is_read_bit_by_bit: ["R1", "C1"] needs ["descriptors", "threads"];
+        pipes::a_pipe_without_readers_is_broken: ["R1", "R2"] needs ["descriptors"];
+        pipes::what_waits_on_a_pipe_can_be_cancelled: ["X2", "R1"] needs ["descriptors"];
+        pipes::pipes_end_with_their_handles_and_with_the_loop: ["H1", "H5", "X5"] needs ["descriptors"];
+        pipes::what_is_shared_keeps_its_flags: ["H5"] needs ["descriptors"];
+        pipes::a_restored_flag_holds_up_nobody: ["H5", "L1"] needs ["descriptors"];
+        pipes::a_terminal_from_child_to_parent: ["H3", "R1"] needs ["descriptors"];
+        pipes::a_terminal_from_parent_to_child: ["H3", "R1"] needs ["descriptors"];
+        pipes::queued_writes_to_a_terminal: ["H3", "L1"] needs ["descriptors"];
+        pipes::files_have_their_own_position: ["H4", "R1"] needs ["descriptors"];
+        pipes::what_needs_no_waiting_works_at_once: ["H4", "E1"] needs ["descriptors"];
+        pipes::data_and_its_end_in_one_edge: ["R1", "X1"] needs ["descriptors", "ipv4"];
+        pipes::what_splits_a_stream_holds_up_nothing: ["R1"] needs ["descriptors", "ipv4"];
 
         sockets::the_column_has_its_capabilities: ["E2"] needs [];
         sockets::detach_is_unsupported_where_there_are_no_descriptors: ["H5", "E2"] needs ["ipv4"];

@@ -31,6 +31,8 @@ pub enum Error {
     Unsupported,
     /// An argument is out of its range.
     InvalidInput,
+    /// The end came before all that was to be read.
+    EndOfStream,
     /// Nothing could ever end the wait.
     Deadlock,
     /// The backend broke a rule of its trait.
@@ -59,6 +61,7 @@ impl Error {
             Self::ReadOnlyBuffer => io::ErrorKind::PermissionDenied,
             Self::Unsupported => io::ErrorKind::Unsupported,
             Self::InvalidInput => io::ErrorKind::InvalidInput,
+            Self::EndOfStream => io::ErrorKind::UnexpectedEof,
             Self::Deadlock => io::ErrorKind::Deadlock,
             Self::System(number) => io::Error::from_raw_os_error(number).kind(),
         }
@@ -98,6 +101,7 @@ impl Error {
             Self::ReadOnlyBuffer => "buffer is shared or static: it can be sent, not received into",
             Self::Unsupported => "not supported by this backend or kernel",
             Self::InvalidInput => "argument out of range",
+            Self::EndOfStream => "the end came before all that was to be read",
             Self::Deadlock => "nothing could ever end the wait",
             Self::Backend => "the backend broke a rule of its trait",
             Self::System(_) => "system error",
@@ -120,6 +124,7 @@ impl fmt::Debug for Error {
             Self::ReadOnlyBuffer => "ReadOnlyBuffer",
             Self::Unsupported => "Unsupported",
             Self::InvalidInput => "InvalidInput",
+            Self::EndOfStream => "EndOfStream",
             Self::Deadlock => "Deadlock",
             Self::Backend => "Backend",
             Self::System(number) => {
@@ -168,6 +173,7 @@ mod tests {
         let converted = io::Error::from(error);
         assert_eq!(converted.raw_os_error(), Some(Errno::CONNREFUSED.raw_os_error()));
         assert_eq!(io::Error::from(Error::TimedOut).kind(), io::ErrorKind::TimedOut);
+        assert_eq!(io::Error::from(Error::EndOfStream).kind(), io::ErrorKind::UnexpectedEof);
     }
 
     #[test]

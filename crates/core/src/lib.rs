@@ -42,7 +42,8 @@
 //! - **[`Loop`]** runs; **[`Context`]** does everything else, in callbacks and before a run: submit, cancel, close, open
 //!   sockets, stop.
 //! - **Operations** are structs that own what they need: [`Nop`], [`Timer`], [`NotifierWait`], [`Accept`],
-//!   [`AcceptMany`], [`Connect`], [`Recv`], [`RecvMany`], [`Send`], [`SendAll`], [`Shutdown`], [`Close`]; on files [`OpenAt`],
+//!   [`AcceptMany`], [`Connect`], [`Recv`], [`RecvMany`], [`Send`], [`SendAll`], [`Shutdown`], [`Close`]; on descriptors of
+//!   any kind [`Read`], [`ReadExact`], [`Write`], [`WriteAll`]; on files [`OpenAt`],
 //!   [`ReadAt`], [`WriteAt`], [`Fsync`], [`Fdatasync`], [`Truncate`], [`Allocate`], [`Statx`], and on their names
 //!   [`Rename`], [`Link`], [`Symlink`], [`Unlink`], [`MakeDir`], [`RemoveDir`]. The callback gets the matching outcome,
 //!   for [`Recv`] a [`Received`], with all of it and the result.
@@ -69,6 +70,7 @@
 
 mod backend;
 mod buffer;
+mod bytes;
 mod callback;
 mod cells;
 mod config;
@@ -97,6 +99,7 @@ mod timers;
 
 pub use backend::{Backend, OwnedDescriptor, Token, Until, Wake};
 pub use buffer::Buffer;
+pub use bytes::{BytesRead, ExactRead, Read, ReadExact, Write, WriteAll, Written, WrittenAll};
 pub use config::{Capabilities, Config};
 pub use context::{Action, Again, Context, Event, Flow, Last};
 pub use done::Done;

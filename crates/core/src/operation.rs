@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::bytes::{Read, ReadExact, Write, WriteAll};
 use crate::file::{Allocate, Fdatasync, Fsync, OpenAt, ReadAt, Truncate, WriteAt};
 use crate::names::{Link, MakeDir, RemoveDir, Rename, Statx, Symlink, Unlink};
 use crate::outcome::{Closed, Expired, NopDone, Notified, Outcome};
@@ -150,6 +151,14 @@ pub enum Operation {
     MakeDir(MakeDir),
     /// See [`RemoveDir`].
     RemoveDir(RemoveDir),
+    /// See [`Read`].
+    Read(Read),
+    /// See [`ReadExact`].
+    ReadExact(ReadExact),
+    /// See [`Write`].
+    Write(Write),
+    /// See [`WriteAll`].
+    WriteAll(WriteAll),
 }
 
 const _: () = assert!(size_of::<Operation>() <= 64);
@@ -192,6 +201,10 @@ impl Operation {
             Self::Unlink(operation) => operation.undecided(),
             Self::MakeDir(operation) => operation.undecided(),
             Self::RemoveDir(operation) => operation.undecided(),
+            Self::Read(operation) => operation.undecided(),
+            Self::ReadExact(operation) => operation.undecided(),
+            Self::Write(operation) => operation.undecided(),
+            Self::WriteAll(operation) => operation.undecided(),
         }
     }
 }
@@ -255,14 +268,22 @@ pub enum Kind {
     MakeDir,
     /// [`RemoveDir`]
     RemoveDir,
+    /// [`Read`]
+    Read,
+    /// [`ReadExact`]
+    ReadExact,
+    /// [`Write`]
+    Write,
+    /// [`WriteAll`]
+    WriteAll,
 }
 
 /// The side of a handle on which an operation queues (contract H3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Direction {
-    /// Accept and receive.
+    /// Accept, receive and read.
     Read,
-    /// Connect, send and shut down.
+    /// Connect, send, write and shut down.
     Write,
 }
 
@@ -440,6 +461,10 @@ impl Operation {
             Self::Unlink(operation) => operation.target(),
             Self::MakeDir(operation) => operation.target(),
             Self::RemoveDir(operation) => operation.target(),
+            Self::Read(operation) => operation.target(),
+            Self::ReadExact(operation) => operation.target(),
+            Self::Write(operation) => operation.target(),
+            Self::WriteAll(operation) => operation.target(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use crate::bytes::{BytesRead, ExactRead, Read, ReadExact, Write, WriteAll, Written, WrittenAll};
 use crate::file::{self, Allocated, Fdatasynced, Fsynced, Opened, ReadAtDone, Truncated, WriteAtDone};
 use crate::names::{DirMade, DirRemoved, Linked, Renamed, StatxDone, Symlinked, Unlinked};
 use crate::operation::{Close, Due, Kind, Nop, NotifierWait, Operation, Timer};
@@ -99,6 +100,14 @@ pub enum Outcome {
     MakeDir(DirMade),
     /// See [`DirRemoved`].
     RemoveDir(DirRemoved),
+    /// See [`BytesRead`].
+    Read(BytesRead),
+    /// See [`ExactRead`].
+    ReadExact(ExactRead),
+    /// See [`Written`].
+    Write(Written),
+    /// See [`WrittenAll`].
+    WriteAll(WrittenAll),
     /// One connection of an [`AcceptMany`](crate::AcceptMany); more events follow.
     AcceptManyItem(Connection),
     /// See [`RecvManyEnded`].
@@ -148,6 +157,10 @@ impl Outcome {
             Self::Unlink(_) => Kind::Unlink,
             Self::MakeDir(_) => Kind::MakeDir,
             Self::RemoveDir(_) => Kind::RemoveDir,
+            Self::Read(_) => Kind::Read,
+            Self::ReadExact(_) => Kind::ReadExact,
+            Self::Write(_) => Kind::Write,
+            Self::WriteAll(_) => Kind::WriteAll,
         }
     }
 
@@ -184,6 +197,10 @@ impl Outcome {
             | Kind::Unlink
             | Kind::MakeDir
             | Kind::RemoveDir => return file::hollow(kind, handle).map(|operation| operation.fail(error)),
+            Kind::Read => Self::Read(BytesRead { handle, buffer, result: Err(error) }),
+            Kind::ReadExact => Self::ReadExact(ExactRead { handle, buffer, transferred: 0, result }),
+            Kind::Write => Self::Write(Written { handle, buffer, result: Err(error) }),
+            Kind::WriteAll => Self::WriteAll(WrittenAll { handle, buffer, transferred: 0, result }),
         };
         Some(outcome)
     }
@@ -212,6 +229,14 @@ impl Outcome {
             Self::SendAll(SentAll { handle, buffer, .. }) => Operation::SendAll(SendAll { handle, buffer }),
             Self::Shutdown(ShutDown { handle, how, .. }) => Operation::Shutdown(Shutdown { handle, how }),
             Self::Close(Closed { handle, .. }) => Operation::Close(Close { handle }),
+            Self::Read(BytesRead { handle, buffer, .. }) => Operation::Read(Read { handle, buffer }),
+            Self::ReadExact(ExactRead { handle, buffer, .. }) => {
+                Operation::ReadExact(ReadExact { handle, buffer })
+            }
+            Self::Write(Written { handle, buffer, .. }) => Operation::Write(Write { handle, buffer }),
+            Self::WriteAll(WrittenAll { handle, buffer, .. }) => {
+                Operation::WriteAll(WriteAll { handle, buffer })
+            }
             other => return file::back(other).ok(),
         };
         Some(operation)
@@ -245,6 +270,12 @@ impl Outcome {
                 *result = Err(error)
             }
             Self::OpenAt(Opened { result, .. }) => *result = Err(error),
+            Self::ReadExact(ExactRead { result, .. }) | Self::WriteAll(WrittenAll { result, .. }) => {
+                *result = failed
+            }
+            Self::Read(BytesRead { result, .. }) | Self::Write(Written { result, .. }) => {
+                *result = Err(error);
+            }
             Self::Accept(Accepted { result, .. }) => *result = Err(error),
             Self::AcceptManyEnded(ended) => ended.error = error,
             Self::AcceptManyItem(_) | Self::RecvManyItem(_) => {}
@@ -280,6 +311,10 @@ impl Outcome {
             Self::MakeDir(outcome) => outcome.error(),
             Self::RemoveDir(outcome) => outcome.error(),
             Self::RecvManyEnded(outcome) => outcome.error(),
+            Self::Read(outcome) => outcome.error(),
+            Self::ReadExact(outcome) => outcome.error(),
+            Self::Write(outcome) => outcome.error(),
+            Self::WriteAll(outcome) => outcome.error(),
             Self::AcceptManyItem(_) | Self::RecvManyItem(_) => None,
         }
     }

@@ -213,6 +213,8 @@ impl<P: Poller> Backend for Readiness<P> {
             Some(Outcome::RecvManyEnded(_)) => return self.recv_many(token, slot, done),
             Some(Outcome::Connect(_)) => return self.connect(token, slot, done),
             Some(Outcome::Shutdown(_)) => return self.shutdown(token, slot, done),
+            Some(Outcome::Read(_) | Outcome::ReadExact(_)) => return self.read(token, slot, done),
+            Some(Outcome::Write(_) | Outcome::WriteAll(_)) => return self.send_more(token, slot, done),
             Some(Outcome::Nop(nop)) => {
                 nop.result = Ok(());
                 true

@@ -15,6 +15,7 @@
 #![warn(missing_docs)]
 
 mod backend;
+mod bytes;
 mod poller;
 mod read;
 mod recv_many;

@@ -67,6 +67,7 @@ impl<P: Poller> Readiness<P> {
             Some(Outcome::Accept(_)) => self.resume_accept(token, slot, done),
             Some(Outcome::AcceptManyEnded(_)) => self.resume_accept_many(token, slot, done),
             Some(Outcome::RecvManyEnded(_)) => self.resume_recv_many(token, slot, done),
+            Some(Outcome::Read(_) | Outcome::ReadExact(_)) => self.resume_read(token, slot, done),
             // Its operation was taken away from it.
             _ => self.forget_reader(slot),
         }

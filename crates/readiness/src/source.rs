@@ -115,6 +115,34 @@ impl Source {
         matches!(self.traits.kind, DescriptorKind::Socket(transport) if transport.is_stream())
     }
 
+    pub(crate) fn is_socket(&self) -> bool {
+        matches!(self.traits.kind, DescriptorKind::Socket(_))
+    }
+
+    /// Whether an empty buffer may be filled by the system: with an empty message.
+    pub(crate) fn takes_messages(&self) -> bool {
+        self.traits.kind == DescriptorKind::Socket(Transport::Messages)
+    }
+
+    /// Before a call on what is no socket. Asked each time, because all who share the open file share the flag: another
+    /// handle of it may have restored it meanwhile, and a call that waits would hold up the loop.
+    pub(crate) fn keep_nonblocking(&mut self) -> Result<(), Error> {
+        if self.traits.watch == Watch::Edges
+            && system::set_mode(self.descriptor()?, Mode::Nonblocking)? == Mode::Blocking
+        {
+            self.traits.restore = Restore::Always;
+        }
+        Ok(())
+    }
+
+    /// The answer of a call on what is no socket: pending only where an edge will come.
+    pub(crate) fn can_wait<T>(&self, answer: Poll<Result<T, Error>>) -> Poll<Result<T, Error>> {
+        if answer.is_pending() && self.traits.watch == Watch::AlwaysReady {
+            return Poll::Ready(Err(Error::Unsupported));
+        }
+        answer
+    }
+
     /// Before a call that only O_NONBLOCK keeps from waiting.
     fn make_nonblocking(&mut self) -> Result<(), Error> {
         if self.traits.mode == Mode::Nonblocking {

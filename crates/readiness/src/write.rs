@@ -50,7 +50,7 @@ impl Table {
 }
 
 impl<P: Poller> Readiness<P> {
-    /// Goes on with a `SendAll` of which the first call did not take everything.
+    /// Starts to write, or goes on with a `SendAll` of which the first call did not take everything.
     #[cold]
     pub(crate) fn send_more(&mut self, token: Token, slot: Slot, done: &mut Done) {
         match self.table.writer(slot) {
@@ -104,6 +104,8 @@ impl<P: Poller> Readiness<P> {
                 .send_rest(&sent.buffer, &mut sent.transferred)
                 .map(|result| sent.result = result.map(drop)),
             Some(Outcome::Send(sent)) => source.send_first(&sent.buffer).map(|result| sent.result = result),
+            Some(Outcome::Write(written)) => source.write(written),
+            Some(Outcome::WriteAll(written)) => source.write_all(written),
             // Its operation was taken away from it.
             _ => Poll::Ready(()),
         };

@@ -8,6 +8,7 @@ use proactor_core::{
 };
 
 use crate::Sim;
+use crate::bytes;
 use crate::parked::Work;
 use crate::socket::Id;
 
@@ -36,6 +37,10 @@ impl Sim {
             Operation::Send(operation) => begin_send(operation),
             Operation::SendAll(operation) => begin_send_all(operation),
             Operation::Shutdown(operation) => Err(self.shutdown(socket, operation)),
+            Operation::Read(operation) => bytes::begin_read(operation),
+            Operation::ReadExact(operation) => bytes::begin_read_exact(operation),
+            Operation::Write(operation) => bytes::begin_write(operation),
+            Operation::WriteAll(operation) => bytes::begin_write_all(operation),
             other => Err(other.fail(Error::Unsupported)),
         }
     }
@@ -63,6 +68,10 @@ impl Sim {
             Work::RecvMany(operation) => self.recv_many(socket, token, operation, done),
             Work::Send(operation) => self.send(socket, operation),
             Work::SendAll { operation, transferred } => self.send_all(socket, operation, transferred),
+            Work::Read(operation) => self.read(socket, operation),
+            Work::ReadExact { operation, transferred } => self.read_exact(socket, operation, transferred),
+            Work::Write(operation) => self.write(socket, operation),
+            Work::WriteAll { operation, transferred } => self.write_all(socket, operation, transferred),
         }
     }
 

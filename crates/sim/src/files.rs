@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use proactor_core::{Access, FileType, Links, Metadata, OpenOptions, Slot, Time};
+use proactor_core::{Access, Direction, FileType, Links, Metadata, OpenOptions, Slot, Time};
 use rustix::io::Errno;
 use slab::Slab;
 
@@ -49,6 +49,8 @@ pub(crate) struct Open {
     pub(crate) node: Id,
     access: Access,
     append: bool,
+    /// Where the next read or write without an offset begins.
+    pub(crate) position: u64,
 }
 
 /// A place for a name, and what has it.
@@ -96,6 +98,18 @@ impl Files {
     /// What is open in a slot.
     pub(crate) fn opened(&self, slot: Slot) -> Option<Open> {
         self.open.get(&slot).copied()
+    }
+
+    /// Moves the position of what is open in a slot behind the `count` bytes that were read, or written.
+    pub(crate) fn move_on(&mut self, slot: Slot, count: usize, direction: Direction) {
+        let Some(open) = self.open.get_mut(&slot) else { return };
+        let content = &self.nodes[open.node].content;
+        open.position = match content {
+            Content::File(bytes) if direction == Direction::Write && open.append => bytes.len() as u64,
+            Content::File(_) => open.position + count as u64,
+            // A device has none.
+            _ => 0,
+        };
     }
 
     /// Closes what is open in a slot, if anything is.
@@ -146,7 +160,7 @@ impl Files {
             (found.modified, found.changed) = (now, now);
         }
         found.open += 1;
-        self.open.insert(slot, Open { node, access: options.access, append: options.append });
+        self.open.insert(slot, Open { node, access: options.access, append: options.append, position: 0 });
         Ok(())
     }
 

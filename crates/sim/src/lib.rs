@@ -35,6 +35,7 @@
 
 mod address;
 mod attempt;
+mod bytes;
 mod choices;
 mod clock;
 mod file;
@@ -212,7 +213,7 @@ impl Backend for Sim {
             (Target::None, Operation::Nop(Nop)) => Err(Outcome::Nop(NopDone { result: Ok(()) })),
             (Target::Stream(_, direction), operation) => match self.table.vacant(slot, direction) {
                 Ok(socket) => self.begin(socket, operation),
-                Err(Error::StaleHandle) => Err(operation.fail(self.no_socket(slot))),
+                Err(Error::StaleHandle) => Err(self.on_a_file(slot, operation)),
                 Err(error) => Err(operation.fail(error)),
             },
             (Target::Unordered(_), operation) => return self.begin_file(token, Some(slot), operation, done),

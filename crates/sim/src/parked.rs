@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use proactor_core::{
-    Accept, AcceptMany, Connect, Direction, Error, Operation, Outcome, Recv, RecvMany, Send, SendAll,
-    SentAll, Slot, Token,
+    Accept, AcceptMany, Connect, Direction, Error, ExactRead, Operation, Outcome, Read, ReadExact, Recv,
+    RecvMany, Send, SendAll, SentAll, Slot, Token, Write, WriteAll, WrittenAll,
 };
 
 use crate::socket::Id;
@@ -23,6 +23,18 @@ pub(crate) enum Work {
         /// Bytes that were sent.
         transferred: usize,
     },
+    Read(Read),
+    ReadExact {
+        operation: ReadExact,
+        /// Bytes that were read.
+        transferred: usize,
+    },
+    Write(Write),
+    WriteAll {
+        operation: WriteAll,
+        /// Bytes that were written.
+        transferred: usize,
+    },
 }
 
 impl Work {
@@ -30,6 +42,8 @@ impl Work {
         match self {
             Self::Accept(_) | Self::AcceptMany(_) | Self::Recv(_) | Self::RecvMany(_) => Direction::Read,
             Self::Connect(_) | Self::Send(_) | Self::SendAll { .. } => Direction::Write,
+            Self::Read(_) | Self::ReadExact { .. } => Direction::Read,
+            Self::Write(_) | Self::WriteAll { .. } => Direction::Write,
         }
     }
 
@@ -44,6 +58,14 @@ impl Work {
             Self::Send(operation) => Operation::Send(operation),
             Self::SendAll { operation: SendAll { handle, buffer }, transferred } => {
                 return Outcome::SendAll(SentAll { handle, buffer, transferred, result: Err(error) });
+            }
+            Self::Read(operation) => Operation::Read(operation),
+            Self::ReadExact { operation: ReadExact { handle, buffer }, transferred } => {
+                return Outcome::ReadExact(ExactRead { handle, buffer, transferred, result: Err(error) });
+            }
+            Self::Write(operation) => Operation::Write(operation),
+            Self::WriteAll { operation: WriteAll { handle, buffer }, transferred } => {
+                return Outcome::WriteAll(WrittenAll { handle, buffer, transferred, result: Err(error) });
             }
         };
         operation.fail(error)

@@ -7,6 +7,7 @@
 //! This crate is part of the backends. Users of the library have no need of it.
 #![warn(missing_docs)]
 
+mod bytes;
 mod call;
 mod clock;
 mod close;
@@ -15,6 +16,7 @@ mod socket;
 #[cfg(target_os = "linux")]
 mod waker;
 
+pub use bytes::{read, write};
 pub use clock::now;
 pub use close::close;
 pub use descriptor::{DescriptorKind, Mode, Transport, descriptor_kind, set_mode};

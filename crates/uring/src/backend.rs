@@ -12,6 +12,7 @@ use proactor_core::{
 use proactor_system::{self as system, DescriptorKind, EventWaker, Mode, Transport};
 use rustix::io::Errno;
 
+use crate::bytes;
 use crate::descriptors::{Descriptor, Descriptors};
 use crate::open::{self, Setup};
 use crate::requests::{self, Answer, Place, Requests, Unread};
@@ -116,6 +117,12 @@ impl Uring {
             Some(Outcome::Connect(connected)) => self.connect(token, slot, connected),
             Some(Outcome::Shutdown(shut_down)) => self.shutdown(slot, shut_down),
             Some(Outcome::Nop(_)) => Ok(Started::Done),
+            Some(
+                outcome @ (Outcome::Read(_)
+                | Outcome::ReadExact(_)
+                | Outcome::Write(_)
+                | Outcome::WriteAll(_)),
+            ) => self.transfer_bytes(slot, token, outcome),
             // Core's own, and what this backend does not know yet.
             Some(_) => Err(Error::Unsupported),
             None => return,
@@ -246,6 +253,10 @@ impl Uring {
             (Kind::Accept, _) => self.accepted(reply, done),
             (Kind::AcceptMany, _) => self.accepted_many(reply, done),
             (Kind::RecvMany, _) => self.received_many(reply, done),
+            (Kind::Read | Kind::Write, result) => self.moved(place, result, done),
+            (Kind::ReadExact, result) => self.moved_some(place, result, Error::EndOfStream, done),
+            // A system that takes none of some bytes, without a reason, will not take them the next time.
+            (Kind::WriteAll, result) => self.moved_some(place, result, Errno::IO.into(), done),
             // Nothing else is ever begun.
             _ => {}
         }
@@ -384,7 +395,7 @@ fn set_done(outcome: &mut Outcome) {
         Outcome::SendAll(SentAll { result, .. })
         | Outcome::Shutdown(ShutDown { result, .. })
         | Outcome::Nop(NopDone { result }) => *result = Ok(()),
-        _ => {}
+        other => bytes::set_done(other, 0),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use proactor_core::{Error, Slot};
-use proactor_system::{DescriptorKind, Transport};
+use proactor_system::{self as system, DescriptorKind, Mode, Transport};
 
 use crate::requests::Place;
 
@@ -12,15 +12,46 @@ use crate::requests::Place;
 pub(crate) struct Descriptor {
     descriptor: OwnedFd,
     pub(crate) kind: DescriptorKind,
+    /// Whether it came blocking, and was changed (contract H5).
+    restore: bool,
 }
 
 impl Descriptor {
     pub(crate) const fn new(descriptor: OwnedFd, kind: DescriptorKind) -> Self {
-        Self { descriptor, kind }
+        Self { descriptor, kind, restore: false }
     }
 
+    /// Gives the descriptor out, its status flags as they were.
     pub(crate) fn into_inner(self) -> OwnedFd {
+        self.restore_mode();
         self.descriptor
+    }
+
+    fn restore_mode(&self) {
+        if self.restore {
+            // The system has no reason to refuse, and a descriptor that does not block is better than none.
+            let _ = system::set_mode(self.descriptor.as_fd(), Mode::Blocking);
+        }
+    }
+
+    pub(crate) const fn is_socket(&self) -> bool {
+        matches!(self.kind, DescriptorKind::Socket(_))
+    }
+
+    /// Whether an empty buffer may be filled by the system: with an empty message.
+    pub(crate) const fn takes_messages(&self) -> bool {
+        matches!(self.kind, DescriptorKind::Socket(Transport::Messages))
+    }
+
+    /// Before a read or a write. What is neither socket nor file would hold up the thread that submits: of a terminal,
+    /// for one, the kernel knows no other way not to wait. Asked each time, because all who share the open file share the
+    /// flag, and may have restored it meanwhile.
+    pub(crate) fn keep_nonblocking(&mut self) -> Result<(), Error> {
+        let can_wait = matches!(self.kind, DescriptorKind::Character | DescriptorKind::Other);
+        if can_wait && system::set_mode(self.descriptor.as_fd(), Mode::Nonblocking)? == Mode::Blocking {
+            self.restore = true;
+        }
+        Ok(())
     }
 
     /// Whether an empty buffer needs no system: bytes in a row, where none are nothing (contract R1).
@@ -80,6 +111,14 @@ impl Descriptors {
         }
     }
 
+    /// The same, to be changed.
+    ///
+    /// # Errors
+    /// [`Error::StaleHandle`] if the slot is empty.
+    pub(crate) fn get_mut(&mut self, slot: Slot) -> Result<&mut Descriptor, Error> {
+        self.slots.get_mut(slot.index()).and_then(Option::as_mut).ok_or(Error::StaleHandle)
+    }
+
     /// Takes the descriptor out of its slot.
     ///
     /// # Errors
@@ -87,6 +126,13 @@ impl Descriptors {
     pub(crate) fn remove(&mut self, slot: Slot) -> Result<OwnedFd, Error> {
         let taken = self.slots.get_mut(slot.index()).and_then(Option::take);
         taken.map(Descriptor::into_inner).ok_or(Error::StaleHandle)
+    }
+}
+
+impl Drop for Descriptors {
+    /// They close by themselves; what others may share is left as it was found.
+    fn drop(&mut self) {
+        self.slots.iter().flatten().for_each(Descriptor::restore_mode);
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod address;
 mod backend;
+mod bytes;
 mod descriptors;
 mod open;
 mod pools;

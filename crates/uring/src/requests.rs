@@ -28,6 +28,7 @@ use proactor_system::{MAX_TRANSFER, now};
 use rustix::io::Errno;
 
 use crate::address::Blocks;
+use crate::bytes;
 use crate::open::Setup;
 use crate::pools::Pools;
 use crate::ring::Ring;
@@ -80,18 +81,21 @@ impl Place {
 #[derive(Debug)]
 struct Task {
     token: Token,
-    /// The number of the address block of an accept or a connect; the bytes that a `SendAll` has sent so far; the group of
-    /// a `RecvMany`'s buffers; whether an `AcceptMany` ends because its connections cannot be named.
+    /// The number of the address block of an accept or a connect; the bytes that a `SendAll`, a `ReadExact` or a
+    /// `WriteAll` has moved so far; the group of a `RecvMany`'s buffers; whether an `AcceptMany` ends because its
+    /// connections cannot be named.
     extra: u32,
     kind: Kind,
     /// Whether the kernel was only asked to wait until the descriptor is ready.
     is_poll: bool,
     is_canceled: bool,
+    /// Whether what reads or writes does it on a socket.
+    is_socket: bool,
 }
 
 impl Task {
     const fn new(token: Token, kind: Kind, extra: u32) -> Self {
-        Self { token, extra, kind, is_poll: false, is_canceled: false }
+        Self { token, extra, kind, is_poll: false, is_canceled: false, is_socket: false }
     }
 }
 
@@ -359,7 +363,7 @@ impl Requests {
         let Some(request) = table.get_mut(place.index()).filter(|request| request.task.is_none()) else {
             return false;
         };
-        if kind == Kind::Recv && !buffer.is_writable() {
+        if bytes::fills_buffer(kind) && !buffer.is_writable() {
             return false;
         }
         // Where there is most likely nothing, a first try would be for nothing.
@@ -368,7 +372,8 @@ impl Requests {
         {
             self.waited_first += usize::from(options != 0);
         }
-        let entry = transfer(buffer, descriptor, manner, Rest { kind, transferred: 0, options });
+        let rest = Rest { kind, transferred: 0, options, is_socket: true };
+        let entry = transfer(buffer, descriptor, manner, rest);
         // An idle place has no buffer to drop.
         mem::forget(request.buffer.replace(mem::take(buffer)));
         request.task = Some(Task::new(token, kind, 0));
@@ -377,6 +382,29 @@ impl Requests {
         // the task (see above). A buffer that is received into has its bytes to itself, as was checked.
         unsafe { ring.push(&entry.user_data(user_data)) };
         true
+    }
+
+    /// Hands a read or a write of `kind` to the kernel, taking its buffer away.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if something is on its way at `place` already, [`Error::ReadOnlyBuffer`] if the buffer is to be
+    /// read into and cannot.
+    pub(crate) fn begin_bytes(
+        &mut self,
+        place: Place,
+        descriptor: BorrowedFd<'_>,
+        (token, kind): (Token, Kind),
+        buffer: &mut Buffer,
+        is_socket: bool,
+    ) -> Result<(), Error> {
+        let request = self.idle(place).ok_or(Error::Busy)?;
+        if bytes::fills_buffer(kind) && !buffer.is_writable() {
+            return Err(Error::ReadOnlyBuffer);
+        }
+        request.buffer = Some(mem::take(buffer));
+        request.task = Some(Task { is_socket, ..Task::new(token, kind, 0) });
+        self.submit(place, descriptor);
+        Ok(())
     }
 
     /// Hands an accept of `kind` to the kernel.
@@ -452,7 +480,7 @@ impl Requests {
             }
             kind => match &mut request.buffer {
                 Some(buffer) => {
-                    let rest = Rest { kind, transferred: task.extra, options: 0 };
+                    let rest = Rest { kind, transferred: task.extra, options: 0, is_socket: task.is_socket };
                     transfer(buffer, descriptor, &self.manner, rest)
                 }
                 None => return,
@@ -584,11 +612,11 @@ impl Requests {
         Answer::Nobody
     }
 
-    /// Counts what the `SendAll` that is held at `place` has sent, and tells whether more is left.
+    /// Counts what is held at `place`, and is to move all, has moved, and tells whether more is left.
     pub(crate) fn has_rest(&mut self, place: Place, sent: u32) -> bool {
         let Some(request) = self.table.get_mut(place.index()) else { return false };
         let len = request.buffer.as_ref().map_or(0, Buffer::len);
-        let Some(task) = request.held().filter(|task| task.kind == Kind::SendAll) else { return false };
+        let Some(task) = request.held().filter(|task| bytes::transfers_all(task.kind)) else { return false };
         task.extra = task.extra.saturating_add(sent);
         (task.extra as usize) < len
     }
@@ -640,7 +668,7 @@ impl Requests {
                 give_back(buffer, &mut sent.buffer);
                 sent.transferred = task.extra as usize;
             }
-            _ => {}
+            _ => bytes::give_back_to(outcome, buffer, task.extra),
         }
         decide(outcome);
         if task.kind == Kind::AcceptMany && task.extra != 0 {
@@ -719,21 +747,23 @@ fn receive_one(task: &Task, entry: &cqueue::Entry, pools: &mut Pools, done: &mut
     true
 }
 
-/// What is left of a receive or a send.
+/// What is left of a transfer.
 struct Rest {
     kind: Kind,
     transferred: u32,
     /// Of a receive.
     options: u16,
+    /// Of a read or a write.
+    is_socket: bool,
 }
 
-/// The entry for the rest of a receive or a send.
+/// The entry for the rest of a transfer.
 #[inline(always)]
 fn transfer(
     buffer: &mut Buffer,
     descriptor: BorrowedFd<'_>,
     manner: &Manner,
-    Rest { kind, transferred, options }: Rest,
+    Rest { kind, transferred, options, is_socket }: Rest,
 ) -> squeue::Entry {
     let descriptor = Fd(descriptor.as_raw_fd());
     let left = buffer.len().saturating_sub(transferred as usize).min(MAX_TRANSFER) as u32;
@@ -741,13 +771,14 @@ fn transfer(
     match kind {
         Kind::Recv => opcode::Recv::new(descriptor, first, left).ioprio(options).flags(manner.recv).build(),
         Kind::SendAll => opcode::Send::new(descriptor, first, left).flags(manner.send_all).build(),
-        _ => opcode::Send::new(descriptor, first, left).flags(manner.send).build(),
+        Kind::Send => opcode::Send::new(descriptor, first, left).flags(manner.send).build(),
+        kind => bytes::entry(kind, is_socket, descriptor, (first, left), manner),
     }
 }
 
 /// Puts a buffer back into its operation, where an empty one is, of which nothing has to be dropped.
 #[inline(always)]
-fn give_back(buffer: Buffer, emptied: &mut Buffer) {
+pub(crate) fn give_back(buffer: Buffer, emptied: &mut Buffer) {
     mem::forget(mem::replace(emptied, buffer));
 }
 

@@ -1,6 +1,7 @@
 //! The bodies of the cases, by theme: ordinary functions, generic over the backend.
 
 pub(crate) mod bad_input;
+pub(crate) mod bytes;
 pub(crate) mod cancel_all;
 pub(crate) mod cancellation;
 pub(crate) mod completions;
@@ -14,6 +15,7 @@ pub(crate) mod multishot;
 pub(crate) mod names;
 pub(crate) mod overflow;
 pub(crate) mod panics;
+pub(crate) mod pipes;
 pub(crate) mod random;
 pub(crate) mod recv_many;
 pub(crate) mod results;
