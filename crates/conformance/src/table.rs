@@ -3,9 +3,9 @@
 use proactor_core::Backend;
 
 use crate::cases::{
-    bad_input, bytes, cancel_all, cancellation, completions, deletion, descriptors, file_descriptors,
-    file_ends, files, handles, multishot, names, overflow, panics, pipes, random, recv_many, results,
-    running, sockets, steady, streams, time, waking,
+    bad_input, bytes, cancel_all, cancellation, completions, deadlines, deletion, descriptors,
+    file_descriptors, file_ends, files, handles, multishot, names, overflow, panics, pipes, random,
+    recv_many, results, running, sockets, steady, streams, time, waking,
 };
 use crate::{Case, Fixture};
 
@@ -272,6 +272,26 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         results::addresses_are_kept_whole: ["R4"] needs ["ipv4"];
         results::scope_and_flow_are_kept: ["R4"] needs ["ipv6"];
 
+        deadlines::a_receive_times_out_with_its_buffer: ["X4", "C2", "T2"] needs ["ipv4"];
+        deadlines::a_result_in_time_wins: ["X4", "C1"] needs ["ipv4"];
+        deadlines::a_queued_result_outlives_its_deadline: ["X4"] needs [];
+        deadlines::a_cancel_before_the_deadline_is_canceled: ["X4", "X1"] needs ["ipv4"];
+        deadlines::every_kind_times_out: ["X4", "C1"] needs ["ipv4"];
+        deadlines::a_connect_times_out: ["X4"] needs ["ipv4", "descriptors"];
+        deadlines::a_send_that_times_out_tells_what_was_transferred: ["X4", "R1"] needs ["ipv4"];
+        deadlines::one_behind_others_times_out_alone: ["X4", "H3"] needs ["ipv4"];
+        deadlines::each_arming_has_a_fresh_deadline: ["X4", "T2"] needs ["ipv4"];
+        deadlines::a_deadline_never_reaches_a_later_arming: ["X4", "X6"] needs ["ipv4"];
+        deadlines::a_deadline_that_has_passed_starts_nothing: ["X4", "C4"] needs ["ipv4"];
+        deadlines::the_extremes_of_timeouts_are_fine: ["X4", "T1"] needs ["ipv4"];
+        deadlines::a_timeout_counts_after_the_delay: ["X4", "T2"] needs ["ipv4"];
+        deadlines::a_reset_timer_keeps_its_deadline: ["X4", "T3"] needs [];
+        deadlines::a_timed_out_wait_keeps_the_notification: ["X4", "W1"] needs [];
+        deadlines::closing_after_a_timeout_and_before_one: ["X4", "H1"] needs ["ipv4"];
+        deadlines::deleting_takes_the_deadline_along: ["X4", "C5"] needs ["ipv4"];
+        deadlines::dropping_the_loop_with_deadlines_armed: ["X4", "X5"] needs ["ipv4"];
+        deadlines::a_multishot_operation_times_out_as_a_whole: ["X4", "C1"] needs ["ipv4"];
+
         time::ten_timers_fire_once_each: ["C1", "T2"] needs [];
         time::a_short_timer_fires_before_a_long_one: ["T2", "C4"] needs [];
         time::timers_fire_by_deadline: ["T2"] needs [];
@@ -339,6 +359,7 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         steady::immediate_operations_do_not_allocate: ["B1"] needs [];
         steady::rearmed_operations_do_not_allocate: ["B1"] needs [];
         steady::timers_do_not_allocate: ["B1"] needs [];
+        steady::deadlines_do_not_allocate: ["B1", "X4"] needs ["ipv4"];
         steady::cancelled_timers_do_not_allocate: ["B1", "T5"] needs [];
         steady::an_echo_does_not_allocate: ["B1"] needs ["ipv4"] patience 4;
         steady::an_echo_from_a_pool_does_not_allocate: ["B1"] needs ["ipv4"];

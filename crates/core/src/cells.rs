@@ -5,6 +5,10 @@ use crate::backend::Token;
 use crate::handles::NONE;
 use crate::outcome::Outcome;
 
+/// Marks the owner of an operation that has a deadline. There are fewer than 2^31 completions, so a marked one is found in
+/// no table: what has a deadline is told apart where an owner is looked for, at no cost to what has none.
+pub(crate) const DEADLINE: u32 = 1 << 31;
+
 /// The cells of all operations that are under way.
 #[derive(Debug)]
 pub(crate) struct Cells {
@@ -20,7 +24,8 @@ pub(crate) struct Cell {
     outcome: Option<Outcome>,
     /// Counts the operations that were here: with the cell's index, the token of the present one.
     arming: u32,
-    /// The completion that it belongs to; of an item's, its operation's cell; of a free cell, the next free one.
+    /// The completion that it belongs to, with [`DEADLINE`] if that has one; of an item's, its operation's cell; of a free
+    /// cell, the next free one.
     pub(crate) owner: u32,
     pub(crate) decided: bool,
 }

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::backend::{Backend, Token};
+use crate::cells::DEADLINE;
 use crate::done::{Done, of_item};
 use crate::handle::{Key, Name, Slot};
 use crate::handles::{NONE, Queue};
@@ -15,14 +16,16 @@ use crate::{BufferPool, Config, Error, Time};
 
 mod cancel;
 mod completion;
+mod deadline;
 mod handles;
+mod rearm;
 mod turn;
 
 #[cfg(test)]
 mod tests;
 
 pub use cancel::Cancel;
-use completion::{Completions, Place, Veto};
+use completion::{Bound, Completions, Place, Veto};
 pub use handles::AttachError;
 use turn::expired;
 
@@ -55,6 +58,8 @@ pub struct Driver<B: Backend> {
     /// What the next turn starts, in the order in which it was submitted.
     starting: Vec<Token>,
     timers: Timers,
+    /// By completion: its deadline, in nanoseconds, where it has one.
+    deadlines: Vec<u64>,
     inbox: Inbox,
     /// Handles that close in the next turn because a `Close` of an idle handle was submitted.
     closing: Vec<Slot>,
@@ -73,6 +78,8 @@ pub struct Driver<B: Backend> {
     /// How many completions there may be: as many operations as are allowed, and those whose outcome is that they were
     /// too many, which take nobody's place.
     room: u32,
+    /// Whether something was ever delayed for ever.
+    delays_forever: bool,
     /// Whether the backend is a simulation.
     has_no_outside: bool,
     /// The completion whose callback runs.
@@ -126,6 +133,7 @@ impl<B: Backend> Driver<B> {
             completions: Completions::new(tag),
             starting: Vec::new(),
             timers,
+            deadlines: Vec::new(),
             inbox,
             closing: Vec::new(),
             now: None,
@@ -136,6 +144,7 @@ impl<B: Backend> Driver<B> {
             faults: 0,
             fault_unreported: false,
             room: config.max_operations.unwrap_or(u32::MAX),
+            delays_forever: false,
             has_no_outside,
             running: NONE,
             resettable: NONE,
@@ -157,6 +166,15 @@ impl<B: Backend> Driver<B> {
     /// Queues `operation` as the next arming of the completion at `index`, whose place is allocated.
     #[inline(always)]
     fn enqueue<O: Submission>(&mut self, index: u32, operation: O) {
+        let deadline = operation.deadline();
+        self.enqueue_unbounded(index, operation);
+        if let Some(deadline) = deadline {
+            self.bound(index, deadline);
+        }
+    }
+
+    #[inline(always)]
+    fn enqueue_unbounded<O: Submission>(&mut self, index: u32, operation: O) {
         let target = operation.target();
         if let Target::Timer(due) = target {
             return self.enqueue_timer(index, due.into());
@@ -223,6 +241,9 @@ impl<B: Backend> Driver<B> {
         completion.place = Place::Starting;
         let cell = completion.cell;
         let is_timer = completion.kind == Kind::Timer;
+        if is_timer && completion.bound != Bound::None {
+            completion.place = Place::Bounded;
+        }
         let token = if is_timer { self.completions.timer_token(index) } else { self.done.cells.token(cell) };
         self.starting.push(token);
     }
@@ -301,7 +322,7 @@ impl<B: Backend> Driver<B> {
         let Some(token) = self.done.queue.pop() else { return Next::Empty };
         let Some(cell) = self.done.cells.get(token) else { return self.next_item(token) };
         let (index, outcome) = (cell.owner, cell.outcome());
-        let Some(completion) = self.completions.owner(index) else { return Next::Nothing };
+        let Some(completion) = self.completions.owner(index) else { return self.next_marked(token, index) };
         // The common case in few instructions; everything else is found out by the table of states.
         let is_expected =
             outcome.is_some_and(|outcome| outcome.kind() == completion.kind && !outcome.is_more());
@@ -329,7 +350,7 @@ impl<B: Backend> Driver<B> {
         let Some(token) = of_item(token) else { return Next::Nothing };
         let Some(cell) = self.done.cells.get(token) else { return Next::Nothing };
         let (operation, kind) = (cell.owner, cell.outcome().map(Outcome::kind));
-        let index = self.done.cells.owner(operation);
+        let index = self.done.cells.owner(operation) & !DEADLINE;
         if let Some(completion) = self.completions.owner(index)
             && matches!(completion.phase, Phase::Active | Phase::Canceling)
             && completion.cell == operation
@@ -434,83 +455,6 @@ impl<B: Backend> Driver<B> {
     pub(crate) fn finish(&mut self, index: u32) {
         debug_assert_eq!(step(self.completions.phase(index), Call::Disarm), (Phase::Dead, Effect::Free));
         self.completions.free(index);
-    }
-
-    /// Arms the completion at `index` again, from its own callback. False, and its place is free, if that callback
-    /// deleted it.
-    #[inline]
-    pub(crate) fn rearm<O: Submission>(&mut self, index: u32, operation: O) -> bool {
-        let completion = self.completions.get(index);
-        let (phase, effect) = step(completion.phase, Call::Rearm);
-        completion.phase = phase;
-        if effect != Effect::Queue {
-            self.completions.free(index);
-            return false;
-        }
-        let veto = std::mem::replace(&mut completion.veto, Veto::None);
-        if veto != Veto::None {
-            let token = self.done.cells.insert(index, operation.undecided());
-            self.completions.get(index).arm(O::KIND, token.index);
-            self.fail(index, Error::Canceled);
-        } else {
-            self.enqueue(index, operation);
-        }
-        true
-    }
-
-    /// Arms the completion at `index` again, not before `due`. It keeps its place in its handle's queue meanwhile.
-    pub(crate) fn rearm_at<O: Submission>(&mut self, index: u32, operation: O, due: Time) -> bool {
-        let completion = self.completions.get(index);
-        if completion.phase == Phase::Running
-            && completion.veto == Veto::None
-            && let Some(error) = operation.objection().or_else(|| self.objection(operation.target()))
-        {
-            self.hold_back(index, (O::KIND, operation.undecided()), error, due);
-            return true;
-        }
-        if !self.rearm(index, operation) {
-            return false;
-        }
-        let completion = self.completions.get(index);
-        // Anywhere else it has ended already, or closes.
-        if completion.phase == Phase::Adding && matches!(completion.place, Place::Starting | Place::Waiting) {
-            if completion.place == Place::Starting {
-                // It was the last to be put there.
-                self.starting.pop();
-            }
-            completion.place = Place::Delayed;
-            self.timers.insert(index, due.as_nanos());
-        }
-        true
-    }
-
-    /// Why what is to be armed now would fail at once.
-    fn objection(&mut self, target: Target) -> Option<Error> {
-        if self.completions.active() > self.room {
-            return Some(Error::Full);
-        }
-        match target {
-            Target::Stream(handle, _) | Target::Unordered(handle) | Target::Close(handle)
-                if self.done.handles.get(handle).is_none() =>
-            {
-                Some(Error::StaleHandle)
-            }
-            _ => None,
-        }
-    }
-
-    /// Arms the completion at `index` again with what fails with `error`, which it is not told before `due`: a delay
-    /// that failures got round would keep no program from burning a core (contract E3).
-    #[cold]
-    fn hold_back(&mut self, index: u32, (kind, mut outcome): (Kind, Outcome), error: Error, due: Time) {
-        outcome.set_error(error);
-        let token = self.done.cells.insert(index, outcome);
-        let is_refused = error == Error::Full;
-        self.room += u32::from(is_refused);
-        let completion = self.completions.get(index);
-        completion.arm(kind, token.index);
-        (completion.place, completion.is_refused) = (Place::HeldBack, is_refused);
-        self.timers.insert(index, due.as_nanos());
     }
 
     /// Where `key`'s completion stands.

@@ -47,6 +47,8 @@
 //!   [`ReadAt`], [`WriteAt`], [`Fsync`], [`Fdatasync`], [`Truncate`], [`Allocate`], [`Statx`], and on their names
 //!   [`Rename`], [`Link`], [`Symlink`], [`Unlink`], [`MakeDir`], [`RemoveDir`]. The callback gets the matching outcome,
 //!   for [`Recv`] a [`Received`], with all of it and the result.
+//! - **Deadlines**: `with_timeout` and `with_deadline` of each operation make a [`WithDeadline`] of it, which ends with
+//!   [`Error::TimedOut`].
 //! - **[`Handle`]** names a descriptor that the loop owns, **[`Key`]** a submitted operation. Both are `Copy`, and go
 //!   stale rather than name something else; [`State`] says what a completion goes through.
 //! - **[`Buffer`]** is the one type of owned bytes, **[`BufferPool`]** where a [`RecvMany`] takes its own from, **[`Error`]** the one type of errors.
@@ -75,6 +77,7 @@ mod callback;
 mod cells;
 mod config;
 mod context;
+mod deadline;
 mod done;
 mod driver;
 mod error;
@@ -102,6 +105,7 @@ pub use buffer::Buffer;
 pub use bytes::{BytesRead, ExactRead, Read, ReadExact, Write, WriteAll, Written, WrittenAll};
 pub use config::{Capabilities, Config};
 pub use context::{Action, Again, Context, Event, Flow, Last};
+pub use deadline::WithDeadline;
 pub use done::Done;
 pub use driver::{AttachError, Cancel, Driver};
 pub use error::Error;

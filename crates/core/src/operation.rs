@@ -317,6 +317,13 @@ pub trait Submission: sealed::Sealed + Sized {
     #[doc(hidden)]
     fn target(&self) -> Target;
 
+    /// When it is to have ended, if there is such a time: a point, or so much after it is armed.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn deadline(&self) -> Option<Result<Time, Duration>> {
+        None
+    }
+
     /// What is wrong with it, whatever the backend. It fails with that before a backend sees it.
     #[doc(hidden)]
     #[inline(always)]
@@ -400,6 +407,24 @@ macro_rules! submission {
                         None
                     }
                 }
+            }
+        }
+
+        impl $name {
+            /// The same operation, to end with [`Error::TimedOut`]($crate::Error::TimedOut) unless it has `timeout` after it is
+            /// armed; see [`WithDeadline`]($crate::WithDeadline) (contract X4).
+            #[must_use]
+            #[inline(always)]
+            pub const fn with_timeout(self, timeout: std::time::Duration) -> $crate::WithDeadline<Self> {
+                $crate::WithDeadline::new(self, Err(timeout))
+            }
+
+            /// The same operation, to end with [`Error::TimedOut`]($crate::Error::TimedOut) unless it has at `deadline`, on the
+            /// loop's clock; see [`WithDeadline`]($crate::WithDeadline) (contract X4).
+            #[must_use]
+            #[inline(always)]
+            pub const fn with_deadline(self, deadline: $crate::Time) -> $crate::WithDeadline<Self> {
+                $crate::WithDeadline::new(self, Ok(deadline))
             }
         }
 

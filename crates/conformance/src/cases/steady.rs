@@ -116,6 +116,36 @@ fn echo<B: Backend>(cx: &mut Context<'_, B, Count>, handle: Handle, buffer: Buff
     });
 }
 
+/// The same with a deadline on each, most of which are taken back.
+pub(crate) fn deadlines_do_not_allocate<B: Backend>(fixture: &Fixture<B>) {
+    fn echo<B: Backend>(cx: &mut Context<'_, B, Count>, handle: Handle, buffer: Buffer) {
+        let recv = Recv { handle, buffer }.with_timeout(Duration::from_secs(1000));
+        cx.submit(recv, move |count: &mut Count, cx, received| {
+            let len = received.result.unwrap();
+            if count.left == 0 || len == 0 {
+                return cx.close(handle);
+            }
+            count.left -= 1;
+            let send = SendAll { handle, buffer: received.buffer.slice(..len) };
+            cx.submit(send.with_timeout(Duration::from_secs(1000)), move |_, cx, sent| {
+                assert_eq!(sent.result, Ok(()));
+                echo(cx, handle, sent.buffer.unslice());
+            });
+        });
+    }
+    allocates_the_same(fixture, |ev, count| {
+        let (client, server) = pair_on(ev, count, IPV4);
+        let mut cx = ev.context();
+        for handle in [client, server] {
+            cx.set(handle, SocketOption::NoDelay(true)).unwrap();
+            echo(&mut cx, handle, Buffer::zeroed(64));
+        }
+        cx.submit(SendAll { handle: client, buffer: vec![0; 64].into() }, |_, _, sent| {
+            assert_eq!(sent.result, Ok(()));
+        });
+    });
+}
+
 /// An echo over TCP, both ends on this loop.
 pub(crate) fn an_echo_does_not_allocate<B: Backend>(fixture: &Fixture<B>) {
     allocates_the_same(fixture, |ev, count| {

@@ -21,20 +21,49 @@ const ENDS: usize = 4;
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Nop,
-    Send { end: usize, len: usize },
-    SendAll { end: usize, len: usize },
-    Recv { end: usize, len: usize },
-    ShutDown { end: usize },
-    Close { end: usize, told: bool },
-    Timer { nanoseconds: u64 },
-    Reset { operation: Index, nanoseconds: u64 },
+    Send {
+        end: usize,
+        len: usize,
+    },
+    SendAll {
+        end: usize,
+        len: usize,
+    },
+    Recv {
+        end: usize,
+        len: usize,
+    },
+    ShutDown {
+        end: usize,
+    },
+    Close {
+        end: usize,
+        told: bool,
+    },
+    Timer {
+        nanoseconds: u64,
+    },
+    Reset {
+        operation: Index,
+        nanoseconds: u64,
+    },
     Wait,
     Notify,
-    Cancel { operation: Index },
-    Delete { operation: Index },
+    /// A deadline for the next operation that takes one.
+    Timeout {
+        nanoseconds: u64,
+    },
+    Cancel {
+        operation: Index,
+    },
+    Delete {
+        operation: Index,
+    },
     CancelAll,
     Turn,
-    Deliver { count: usize },
+    Deliver {
+        count: usize,
+    },
 }
 
 pub(crate) fn program() -> impl Strategy<Value = Vec<Step>> {
@@ -51,6 +80,7 @@ pub(crate) fn program() -> impl Strategy<Value = Vec<Step>> {
         1 => (operation(), 0_u64..2000).prop_map(|(operation, nanoseconds)| Step::Reset { operation, nanoseconds }),
         1 => Just(Step::Wait),
         1 => Just(Step::Notify),
+        4 => (0_u64..200_000).prop_map(|nanoseconds| Step::Timeout { nanoseconds }),
         4 => operation().prop_map(|operation| Step::Cancel { operation }),
         2 => operation().prop_map(|operation| Step::Delete { operation }),
         1 => Just(Step::CancelAll),
@@ -77,6 +107,8 @@ struct Submitted {
     stale: bool,
     /// Somebody has asked that it ends: a cancel, a close of its handle.
     asked_to_end: bool,
+    /// It has a deadline.
+    bounded: bool,
 }
 
 /// What is known of one end.
@@ -103,6 +135,8 @@ struct World<B: Backend> {
     sides: [Side; ENDS],
     live: HashMap<Key, (usize, Submitted)>,
     keys: Vec<Key>,
+    /// Of the next operation that takes one.
+    timeout: Option<Duration>,
 }
 
 /// Runs `program`, and panics where something came that the contract does not allow.
@@ -117,6 +151,7 @@ pub(crate) fn run<B: Backend>(program: &[Step], config: &Config) {
         sides: Default::default(),
         live: HashMap::new(),
         keys: Vec::new(),
+        timeout: None,
     };
     for step in program {
         world.take(step);
@@ -138,16 +173,15 @@ impl<B: Backend> World<B> {
                 let key = self.driver.submit(send);
                 self.submitted(key, Kind::Send { end, bytes });
             }
-            Step::SendAll { end, len } => {
-                let bytes = pattern(self.keys.len() as u32, len);
-                let send = SendAll { handle: self.handles[end], buffer: bytes.clone().into() };
-                let key = self.driver.submit(send);
-                self.submitted(key, Kind::Send { end, bytes });
-            }
+            Step::SendAll { end, len } => self.send_all(end, len),
             Step::Recv { end, len } => {
                 let recv = Recv { handle: self.handles[end], buffer: Buffer::zeroed(len) };
-                let key = self.driver.submit(recv);
+                let key = match self.timeout {
+                    Some(timeout) => self.driver.submit(recv.with_timeout(timeout)),
+                    None => self.driver.submit(recv),
+                };
                 self.submitted(key, Kind::Recv { end, len });
+                self.bounded(key);
             }
             Step::ShutDown { end } => {
                 let how = ShutdownHow::Write;
@@ -157,9 +191,15 @@ impl<B: Backend> World<B> {
             }
             Step::Close { end, told } => self.close(end, told),
             Step::Timer { nanoseconds } => {
-                let key = self.driver.submit(Timer::after(Duration::from_nanos(nanoseconds)));
+                let timer = Timer::after(Duration::from_nanos(nanoseconds));
+                let key = match self.timeout {
+                    Some(timeout) => self.driver.submit(timer.with_timeout(timeout)),
+                    None => self.driver.submit(timer),
+                };
                 self.submitted(key, Kind::Other);
+                self.bounded(key);
             }
+            Step::Timeout { nanoseconds } => self.timeout = Some(Duration::from_nanos(nanoseconds)),
             Step::Reset { ref operation, nanoseconds } => {
                 if let Some(key) = self.key(operation) {
                     let answer =
@@ -184,6 +224,17 @@ impl<B: Backend> World<B> {
         }
     }
 
+    fn send_all(&mut self, end: usize, len: usize) {
+        let bytes = pattern(self.keys.len() as u32, len);
+        let send = SendAll { handle: self.handles[end], buffer: bytes.clone().into() };
+        let key = match self.timeout {
+            Some(timeout) => self.driver.submit(send.with_timeout(timeout)),
+            None => self.driver.submit(send),
+        };
+        self.submitted(key, Kind::Send { end, bytes });
+        self.bounded(key);
+    }
+
     fn submitted(&mut self, key: Key, kind: Kind) {
         let end = match kind {
             Kind::Send { end, .. }
@@ -195,8 +246,17 @@ impl<B: Backend> World<B> {
         let stale = end.is_some_and(|end| self.sides[end].closed);
         let number = self.keys.len();
         self.keys.push(key);
-        let earlier = self.live.insert(key, (number, Submitted { kind, stale, asked_to_end: false }));
+        let earlier =
+            self.live.insert(key, (number, Submitted { kind, stale, asked_to_end: false, bounded: false }));
         assert!(earlier.is_none(), "a key names one operation");
+    }
+
+    /// The deadline was this one's.
+    fn bounded(&mut self, key: Key) {
+        let bounded = self.timeout.take().is_some();
+        if let Some((_, submitted)) = self.live.get_mut(&key) {
+            submitted.bounded = bounded;
+        }
     }
 
     fn close(&mut self, end: usize, told: bool) {
@@ -338,6 +398,7 @@ impl<B: Backend> World<B> {
         match result {
             Err(Error::StaleHandle) => return assert!(submitted.stale),
             Err(Error::Canceled) => return assert!(submitted.asked_to_end && !submitted.stale),
+            Err(Error::TimedOut) => return assert!(submitted.bounded && !submitted.stale),
             Err(error) => {
                 let kind = error.kind();
                 let fits = matches!(
@@ -375,6 +436,7 @@ fn check_local(submitted: &Submitted, result: Result<(), Error>) {
     match result {
         Ok(()) | Err(Error::Busy) => {}
         Err(Error::Canceled) => assert!(submitted.asked_to_end),
+        Err(Error::TimedOut) => assert!(submitted.bounded),
         Err(error) => panic!("{error:?}"),
     }
 }

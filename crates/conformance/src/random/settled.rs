@@ -31,7 +31,7 @@ pub(crate) enum Step {
     AcceptMany,
     Send { end: Index, len: usize },
     SendAll { end: Index, len: usize },
-    Recv { end: Index, len: usize },
+    Recv { end: Index, len: usize, deadline: Deadline },
     ShutDown { end: Index },
     Close { end: Index },
     Timer { now: bool },
@@ -41,6 +41,20 @@ pub(crate) enum Step {
     Cancel { operation: Index },
     Delete { operation: Index },
     CancelAll,
+}
+
+/// When a receive is to have ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Deadline {
+    None,
+    /// A time that does not come.
+    Far,
+    /// A time that has passed: what has arrived stays.
+    Passed,
+}
+
+fn deadline() -> impl Strategy<Value = Deadline> {
+    prop_oneof![4 => Just(Deadline::None), 2 => Just(Deadline::Far), 1 => Just(Deadline::Passed)]
 }
 
 pub(crate) fn program() -> impl Strategy<Value = Vec<Step>> {
@@ -53,7 +67,7 @@ pub(crate) fn program() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::AcceptMany),
         3 => (end(), 0_usize..200).prop_map(|(end, len)| Step::Send { end, len }),
         6 => (end(), 0_usize..2000).prop_map(|(end, len)| Step::SendAll { end, len }),
-        10 => (end(), 0_usize..1000).prop_map(|(end, len)| Step::Recv { end, len }),
+        10 => (end(), 0_usize..1000, deadline()).prop_map(|(end, len, deadline)| Step::Recv { end, len, deadline }),
         1 => end().prop_map(|end| Step::ShutDown { end }),
         1 => end().prop_map(|end| Step::Close { end }),
         1 => any::<bool>().prop_map(|now| Step::Timer { now }),
@@ -198,7 +212,7 @@ impl<B: Backend> World<B> {
             }
             Step::Send { end, len } => self.send(end, *len, false),
             Step::SendAll { end, len } => self.send(end, *len, true),
-            Step::Recv { end, len } => self.receive(end, *len),
+            Step::Recv { end, len, deadline } => self.receive(end, *len, *deadline),
             Step::ShutDown { end } => self.shut_down(end),
             Step::Close { end } => self.close(end),
             Step::Timer { now } => self.timer(*now),
@@ -273,12 +287,20 @@ impl<B: Backend> World<B> {
         self.ends(key, end);
     }
 
-    fn receive(&mut self, which: &Index, len: usize) {
+    fn receive(&mut self, which: &Index, len: usize, deadline: Deadline) {
         let Some((end, handle)) = self.side(which) else { return };
         let mark = (self.keys.len() % 251) as u8;
-        let key = self.driver.submit(Recv { handle, buffer: vec![mark; len].into() });
+        let recv = Recv { handle, buffer: vec![mark; len].into() };
+        let key = match deadline {
+            Deadline::None => self.driver.submit(recv),
+            Deadline::Far => self.driver.submit(recv.with_timeout(Duration::from_secs(1_000_000))),
+            Deadline::Passed => self.driver.submit(recv.with_deadline(Time::ZERO)),
+        };
         if !self.sides[end].open {
             return self.ends(key, End::Exactly(Err(Error::StaleHandle)));
+        }
+        if matches!(deadline, Deadline::Passed) {
+            return self.ends(key, End::Exactly(Err(Error::TimedOut)));
         }
         self.waits(key, Waiting::Recv { end, len, mark });
         self.sides[end].receives.push_back(key);

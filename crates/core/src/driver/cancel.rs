@@ -96,7 +96,7 @@ impl<B: Backend> Driver<B> {
                     self.held(index);
                 }
             }
-            Place::Timers => {
+            Place::Timers | Place::Bounded => {
                 self.timers.remove(index);
                 self.held_by_core(index);
                 self.end_with(index, expired(Err(Error::Canceled)));
@@ -185,6 +185,7 @@ impl<B: Backend> Driver<B> {
             self.forget_delay(index);
             self.forget_refusal(index);
             let cell = self.completions.get(index).cell;
+            self.forget_deadline(index, cell);
             let taken_back = self.done.cells.remove(cell);
             if self.completions.get(index).linked {
                 self.unlink(index);
@@ -228,7 +229,7 @@ impl<B: Backend> Driver<B> {
             (Phase::Running, _) if self.resettable == index => {
                 self.running_reset = Some(Timer::at(deadline));
             }
-            (Phase::Adding, place @ (Place::Starting | Place::Delayed)) => {
+            (Phase::Adding, place @ (Place::Starting | Place::Delayed | Place::Bounded)) => {
                 completion.set_due(timer.due);
                 if place == Place::Delayed {
                     self.timers.remove(index);
@@ -237,6 +238,9 @@ impl<B: Backend> Driver<B> {
             }
             (Phase::Active, Place::Timers) if self.timers.remove(index) => {
                 self.timers.insert(index, deadline.as_nanos());
+            }
+            (Phase::Active, Place::Bounded) if self.timers.remove(index) => {
+                self.reset_bounded(index, deadline)
             }
             _ => return Err(Error::Busy),
         }

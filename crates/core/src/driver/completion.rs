@@ -38,6 +38,9 @@ pub(super) struct Completion {
     background: bool,
     /// Of a timer that is to be armed, whether it is due so much after that.
     is_relative: bool,
+    /// How its deadline stands. Means something only where its cell's owner is marked, or its place is one of `Bounded` and
+    /// `Delayed`.
+    pub(super) bound: Bound,
 }
 
 const _: () = assert!(size_of::<Completion>() <= 32);
@@ -57,6 +60,8 @@ pub(super) enum Place {
     Notifier,
     /// The timers.
     Timers,
+    /// The timers, or to be put there by the next turn: a timer that has a deadline.
+    Bounded,
     /// The backend.
     Backend,
     /// The last use of its handle to end, so that it can be closed.
@@ -74,6 +79,21 @@ pub(super) enum Veto {
     Rearm,
     /// The same, unless the outcome says so: it was asked to end, and may still end with its real result.
     UnlessCanceled,
+}
+
+/// How the deadline of a completion stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Bound {
+    /// There is none, or it has nothing to say any more.
+    None,
+    /// It is to be counted from the arming, which the next turn makes.
+    After,
+    /// It is a point in time, not looked at yet.
+    At,
+    /// It is in the timers.
+    Armed,
+    /// It has passed, and the operation was asked to end.
+    Passed,
 }
 
 impl Completion {
@@ -94,6 +114,7 @@ impl Completion {
             is_refused: false,
             background: false,
             is_relative: false,
+            bound: Bound::None,
         }
     }
 

@@ -5,6 +5,9 @@ use std::io;
 
 use proptest::prelude::*;
 
+mod deadline;
+mod mended;
+
 use super::{Driver, Next};
 use crate::backend::{Backend, OwnedDescriptor, Token, Until, Wake};
 use crate::done::Done;
@@ -144,6 +147,8 @@ enum Step {
     ReadAt(usize),
     Nop,
     Timer(u64),
+    /// One of the others with a deadline, so much later.
+    Bounded(usize, u64),
     Turn,
     Complete(usize),
     Pop,
@@ -163,6 +168,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..4_usize).prop_map(Step::ReadAt),
         1 => Just(Step::Nop),
         2 => (0..50_u64).prop_map(Step::Timer),
+        4 => ((0..6_usize), (0..50_u64)).prop_map(|(which, after)| Step::Bounded(which, after)),
         6 => Just(Step::Turn),
         6 => (0..8_usize).prop_map(Step::Complete),
         4 => Just(Step::Pop),
@@ -182,6 +188,8 @@ struct Submitted {
     queue: Option<(Handle, Direction)>,
     deleted: bool,
     canceled_alone: bool,
+    /// The earliest moment at which it may end for want of time.
+    deadline: Option<u64>,
     outcomes: u32,
 }
 
@@ -200,7 +208,8 @@ impl Program {
     }
 
     fn note(&mut self, key: Key, queue: Option<(Handle, Direction)>) {
-        let fresh = Submitted { key, queue, deleted: false, canceled_alone: false, outcomes: 0 };
+        let fresh =
+            Submitted { key, queue, deleted: false, canceled_alone: false, deadline: None, outcomes: 0 };
         self.submitted.push(fresh);
     }
 
@@ -230,6 +239,7 @@ impl Program {
                 let key = self.driver.submit(Timer::after(std::time::Duration::from_nanos(after)));
                 self.note(key, None);
             }
+            Step::Bounded(which, after) => self.submit_bounded(which, after),
             Step::Turn => self.driver.turn(Until::Now).expect("turns"),
             Step::Complete(which) => self.complete(which),
             Step::Pop => self.pop_all(),
@@ -265,6 +275,26 @@ impl Program {
         };
         assert_eq!(self.driver.state(key), State::Adding);
         self.note(key, Some((handle, direction)));
+    }
+
+    fn submit_bounded(&mut self, which: usize, after: u64) {
+        let timeout = std::time::Duration::from_nanos(after);
+        let (key, queue) = match (which, self.handles.get(which)) {
+            (_, Some(&handle)) => {
+                let recv = Recv { handle, buffer: self.numbered() };
+                (self.driver.submit(recv.with_timeout(timeout)), Some((handle, Direction::Read)))
+            }
+            (4, None) => (self.driver.submit(Nop.with_timeout(timeout)), None),
+            (5, None) => {
+                let timer = Timer::after(std::time::Duration::from_nanos(25));
+                (self.driver.submit(timer.with_timeout(timeout)), None)
+            }
+            _ => return,
+        };
+        self.note(key, queue);
+        if let Some(submitted) = self.submitted.last_mut() {
+            submitted.deadline = Some(self.driver.backend.clock + after);
+        }
     }
 
     fn complete(&mut self, which: usize) {
@@ -305,6 +335,7 @@ impl Program {
 
     fn pop_all(&mut self) {
         while let Some((key, outcome)) = self.driver.pop() {
+            let timed_out = outcome.error() == Some(Error::TimedOut);
             let position = self.submitted.iter().position(|submitted| submitted.key == key);
             let number = position.expect("an outcome has a submission");
             match outcome {
@@ -320,6 +351,11 @@ impl Program {
             submitted.outcomes += 1;
             assert_eq!(submitted.outcomes, 1, "one outcome each");
             assert_eq!(self.driver.state(key), State::Dead);
+            if timed_out {
+                let deadline = submitted.deadline.expect("what times out has a deadline");
+                assert!(self.driver.backend.clock >= deadline, "never early");
+                continue;
+            }
             let Some((handle, direction)) = submitted.queue else { continue };
             if submitted.canceled_alone {
                 continue;

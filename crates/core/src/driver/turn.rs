@@ -4,7 +4,7 @@ use super::completion::{Place, TIMER};
 use super::{Driver, deadline};
 use crate::backend::{Backend, Token, Until};
 use crate::notifier::Registration;
-use crate::operation::{Due, Kind};
+use crate::operation::Due;
 use crate::outcome::{Expired, Outcome};
 use crate::state::{Call, Effect, Phase, step};
 use crate::{Error, Time};
@@ -41,41 +41,35 @@ impl<B: Backend> Driver<B> {
         if self.starting.is_empty() {
             return;
         }
-        let mut starting = std::mem::take(&mut self.starting);
+        let list = std::mem::take(&mut self.starting);
+        let mut rest = Rest { driver: self, list, position: 0 };
         // One reading for all that is armed here, and after all of it was submitted: never early.
         let mut clock = None;
-        for &token in &starting {
-            if token.index & TIMER != 0 {
-                self.start_timer(token, &mut clock);
-                continue;
-            }
-            // What was taken back since has left its cell, or is no longer to be added.
-            let Some(cell) = self.done.cells.get(token) else { continue };
-            let index = cell.owner;
-            let completion = self.completions.get(index);
-            if completion.phase != Phase::Adding {
-                continue;
-            }
-            debug_assert_eq!(step(completion.phase, Call::Start), (Phase::Active, Effect::HandOver));
-            completion.phase = Phase::Active;
-            if matches!(completion.kind, Kind::Nop | Kind::NotifierWait | Kind::RecvMany) {
-                self.start_local(token, index);
-                continue;
-            }
-            completion.place = Place::Backend;
-            let slot = completion.slot;
-            self.backend.start(token, slot, &mut self.done);
+        while let Some(&token) = rest.list.get(rest.position) {
+            rest.position += 1;
+            rest.driver.start(token, &mut clock);
         }
-        starting.clear();
-        if self.starting.is_empty() {
-            // It is only kept for its memory.
-            self.starting = starting;
+    }
+
+    #[inline(always)]
+    fn start(&mut self, token: Token, clock: &mut Option<Time>) {
+        if token.index & TIMER != 0 {
+            return self.start_timer(token, clock);
+        }
+        // What was taken back since has left its cell, or is no longer to be added.
+        let Some(cell) = self.done.cells.get(token) else { return };
+        let index = cell.owner;
+        let Some(completion) = self.completions.owner(index) else {
+            return self.start_marked(token, index, clock);
+        };
+        if completion.phase == Phase::Adding {
+            self.hand_over(token, index);
         }
     }
 
     /// Starts what core does itself, or has to look at first.
     #[inline(never)]
-    fn start_local(&mut self, token: Token, index: u32) {
+    pub(super) fn start_local(&mut self, token: Token, index: u32) {
         match self.done.undecided(token) {
             Some(Outcome::NotifierWait(_)) => self.start_notifier_wait(token, index),
             Some(Outcome::Nop(done)) => {
@@ -98,7 +92,9 @@ impl<B: Backend> Driver<B> {
 
     /// Arms a timer, unless it was taken back.
     fn start_timer(&mut self, token: Token, clock: &mut Option<Time>) {
-        let Some((index, completion)) = self.completions.timer(token) else { return };
+        let Some((index, completion)) = self.completions.timer(token) else {
+            return self.start_deadline(token, clock);
+        };
         debug_assert_eq!(step(completion.phase, Call::Start), (Phase::Active, Effect::HandOver));
         (completion.phase, completion.place) = (Phase::Active, Place::Timers);
         let backend = &self.backend;
@@ -126,23 +122,18 @@ impl<B: Backend> Driver<B> {
         }
         let now = self.update_now().as_nanos();
         while let Some(index) = self.timers.pop_expired(now) {
-            let completion = self.completions.get(index);
-            match completion.place {
-                Place::Delayed => self.delay_over(index),
-                Place::HeldBack => self.end(index),
-                _ => self.end_with(index, expired(Ok(()))),
+            if self.completions.get(index).place == Place::Timers {
+                self.end_with(index, expired(Ok(())));
+            } else {
+                self.expire(index);
             }
         }
     }
 
-    /// The delay of a rearm is over: it is started by the next turn, unless others of its handle go before it.
-    fn delay_over(&mut self, index: u32) {
-        let completion = self.completions.get(index);
-        if completion.is_behind() {
-            completion.place = Place::Waiting;
-            return;
-        }
-        self.start_next_turn(index);
+    /// Only that of a turn; for tests.
+    #[cfg(test)]
+    pub(super) fn expire_timers_now(&mut self) {
+        self.expire_timers();
     }
 
     fn take_notifications(&mut self) {
@@ -228,11 +219,35 @@ impl<B: Backend> Driver<B> {
     /// Whether nobody outside the loop is left who could end a wait that has no deadline, so that all timers are those
     /// which never expire: nothing that is under way is the system's, or the system is a simulation, which has no outside.
     /// What waits for a buffer of a pool may always get one, since another thread may hold it.
-    fn nobody_can_end_it(&self) -> bool {
+    fn nobody_can_end_it(&mut self) -> bool {
         let waits = self.notifier_waits;
         let is_local = self.completions.active() as usize == waits as usize + self.timers.len();
+        // Those that wait behind what is delayed for ever are not counted by that.
+        let is_local =
+            is_local || (self.delays_forever && self.timers.len() > 0 && self.nothing_is_outside());
         let is_closed = is_local || self.has_no_outside;
         is_closed && !self.backend.awaits_buffers() && !self.inbox.can_be_woken(waits as usize)
+    }
+
+    /// Whether nothing that is under way is the system's.
+    #[cold]
+    fn nothing_is_outside(&mut self) -> bool {
+        (0..self.completions.len()).all(|index| {
+            let completion = self.completions.get(index);
+            let is_local = match completion.place {
+                Place::Backend => false,
+                Place::Starting
+                | Place::Waiting
+                | Place::Delayed
+                | Place::HeldBack
+                | Place::Notifier
+                | Place::Timers
+                | Place::Bounded
+                | Place::Closer
+                | Place::Nothing => true,
+            };
+            is_local || completion.phase == Phase::Dead
+        })
     }
 
     /// Takes what is ready; if nothing is, nothing ever will be.
@@ -246,6 +261,26 @@ impl<B: Backend> Driver<B> {
     /// Whether the callback of the completion at `index` runs for the last time, unless it re-arms.
     pub(crate) fn is_running(&self, index: u32) -> bool {
         matches!(self.completions.phase(index), Phase::Running | Phase::Leaving)
+    }
+}
+
+/// The list of what a turn starts, of which nothing is lost when a backend panics: the rest goes first in the next turn.
+struct Rest<'a, B: Backend> {
+    driver: &'a mut Driver<B>,
+    list: Vec<Token>,
+    /// So many were started.
+    position: usize,
+}
+
+impl<B: Backend> Drop for Rest<'_, B> {
+    fn drop(&mut self) {
+        let mut list = std::mem::take(&mut self.list);
+        list.drain(..self.position);
+        // Where all of it was started, it is only kept for its memory.
+        if !list.is_empty() || self.driver.starting.is_empty() {
+            list.append(&mut self.driver.starting);
+            self.driver.starting = list;
+        }
     }
 }
 
