@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use proactor_core::{
     AcceptManyEnded, Backend, Capabilities, Config, Connection, Control, Done, Error, Family, Handle,
-    NopDone, Outcome, OwnedDescriptor, Received, Reply, Slot, Time, Token, Until,
+    NopDone, Outcome, OwnedDescriptor, Received, Reply, Slot, SocketKind, Time, Token, Until,
 };
 
 /// One breach of the rules of [`Backend`].
@@ -144,8 +144,8 @@ impl<B: Backend> Backend for Unruly<B> {
         self.inner.detach(slot)
     }
 
-    fn socket(&mut self, slot: Slot, family: Family) -> Result<(), Error> {
-        self.inner.socket(slot, family)
+    fn socket(&mut self, slot: Slot, family: Family, kind: SocketKind) -> Result<(), Error> {
+        self.inner.socket(slot, family, kind)
     }
 
     fn control(&mut self, slot: Slot, control: Control) -> Result<Reply, Error> {

@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::done::Done;
-use crate::socket::{Control, Family, Reply};
+use crate::socket::{Control, Family, Reply, SocketKind};
 use crate::{Capabilities, Config, Error, Slot, Time};
 
 /// The system's descriptor, owned. An alias of core's, so that a system with another type stays possible.
@@ -97,11 +97,11 @@ pub trait Backend: Sized {
     /// [`Error::StaleHandle`] if the slot is empty; [`Error::Unsupported`] if there is no descriptor behind it.
     fn detach(&mut self, slot: Slot) -> Result<OwnedDescriptor, Error>;
 
-    /// Opens a stream socket of `family` into `slot`.
+    /// Opens a socket of `family` and `kind` into `slot`.
     ///
     /// # Errors
     /// Why not: [`Error::Unsupported`] where the capability is missing, [`Error::Busy`] if the slot is taken.
-    fn socket(&mut self, slot: Slot, family: Family) -> Result<(), Error>;
+    fn socket(&mut self, slot: Slot, family: Family, kind: SocketKind) -> Result<(), Error>;
 
     /// Does a call that never waits.
     ///

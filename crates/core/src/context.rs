@@ -354,12 +354,20 @@ impl<'a, B: Backend, S> Context<'a, B, S> {
         self.inner.driver.close(handle);
     }
 
-    /// Opens a stream socket.
+    /// Opens a stream socket (TCP).
     ///
     /// # Errors
     /// [`Error::Unsupported`] where the family is, or the system's reason.
     pub fn socket(&mut self, family: Family) -> Result<Handle, Error> {
         self.inner.driver.socket(family)
+    }
+
+    /// Opens a datagram socket (UDP), bound to nothing yet: [`bind`](Self::bind) does that, or sending.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where the family is, or the system's reason.
+    pub fn datagram_socket(&mut self, family: Family) -> Result<Handle, Error> {
+        self.inner.driver.datagram_socket(family)
     }
 
     /// Opens a socket that listens at `address`; port 0 lets the system choose.

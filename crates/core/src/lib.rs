@@ -42,9 +42,9 @@
 //! - **[`Loop`]** runs; **[`Context`]** does everything else, in callbacks and before a run: submit, cancel, close, open
 //!   sockets, stop.
 //! - **Operations** are structs that own what they need: [`Nop`], [`Timer`], [`NotifierWait`], [`Accept`],
-//!   [`AcceptMany`], [`Connect`], [`Recv`], [`RecvMany`], [`Send`], [`SendAll`], [`Shutdown`], [`Close`]; on descriptors of
-//!   any kind [`Read`], [`ReadExact`], [`Write`], [`WriteAll`]; on files [`OpenAt`],
-//!   [`ReadAt`], [`WriteAt`], [`Fsync`], [`Fdatasync`], [`Truncate`], [`Allocate`], [`Statx`], and on their names
+//!   [`AcceptMany`], [`Connect`], [`Recv`], [`RecvMany`], [`Send`], [`SendAll`], [`Shutdown`], [`RecvFrom`],
+//!   [`SendTo`], [`Close`]; on descriptors of any kind [`Read`], [`ReadExact`], [`Write`], [`WriteAll`]; on files
+//!   [`OpenAt`], [`ReadAt`], [`WriteAt`], [`Fsync`], [`Fdatasync`], [`Truncate`], [`Allocate`], [`Statx`], and on their names
 //!   [`Rename`], [`Link`], [`Symlink`], [`Unlink`], [`MakeDir`], [`RemoveDir`]. The callback gets the matching outcome,
 //!   for [`Recv`] a [`Received`], with all of it and the result.
 //! - **Deadlines**: `with_timeout` and `with_deadline` of each operation make a [`WithDeadline`] of it, which ends with
@@ -77,6 +77,7 @@ mod callback;
 mod cells;
 mod config;
 mod context;
+mod datagram;
 mod deadline;
 mod done;
 mod driver;
@@ -105,6 +106,7 @@ pub use buffer::Buffer;
 pub use bytes::{BytesRead, ExactRead, Read, ReadExact, Write, WriteAll, Written, WrittenAll};
 pub use config::{Capabilities, Config};
 pub use context::{Action, Again, Context, Event, Flow, Last};
+pub use datagram::{Datagram, Peer, ReceivedFrom, RecvFrom, SendTo, SentTo};
 pub use deadline::WithDeadline;
 pub use done::Done;
 pub use driver::{AttachError, Cancel, Driver};
@@ -129,7 +131,7 @@ pub use pool::BufferPool;
 #[doc(hidden)]
 pub use pool::Dry;
 pub use recv_many::{RecvMany, RecvManyEnded};
-pub use socket::{Address, Control, Family, ListenOptions, Reply, SocketOption};
+pub use socket::{Address, Control, Family, ListenOptions, Membership, Reply, SocketKind, SocketOption};
 pub use state::State;
 pub use stream::{
     Accept, AcceptMany, AcceptManyEnded, Accepted, Connect, Connected, Connection, Received, Recv, Send,

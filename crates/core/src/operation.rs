@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::bytes::{Read, ReadExact, Write, WriteAll};
+use crate::datagram::{RecvFrom, SendTo};
 use crate::file::{Allocate, Fdatasync, Fsync, OpenAt, ReadAt, Truncate, WriteAt};
 use crate::names::{Link, MakeDir, RemoveDir, Rename, Statx, Symlink, Unlink};
 use crate::outcome::{Closed, Expired, NopDone, Notified, Outcome};
@@ -121,6 +122,10 @@ pub enum Operation {
     SendAll(SendAll),
     /// See [`Shutdown`].
     Shutdown(Shutdown),
+    /// See [`RecvFrom`].
+    RecvFrom(RecvFrom),
+    /// See [`SendTo`].
+    SendTo(SendTo),
     /// See [`Close`].
     Close(Close),
     /// See [`OpenAt`].
@@ -186,6 +191,8 @@ impl Operation {
             Self::Send(operation) => operation.undecided(),
             Self::SendAll(operation) => operation.undecided(),
             Self::Shutdown(operation) => operation.undecided(),
+            Self::RecvFrom(operation) => operation.undecided(),
+            Self::SendTo(operation) => operation.undecided(),
             Self::Close(operation) => operation.undecided(),
             Self::OpenAt(operation) => operation.undecided(),
             Self::ReadAt(operation) => operation.undecided(),
@@ -238,6 +245,10 @@ pub enum Kind {
     SendAll,
     /// [`Shutdown`]
     Shutdown,
+    /// [`RecvFrom`]
+    RecvFrom,
+    /// [`SendTo`]
+    SendTo,
     /// [`Close`]
     Close,
     /// [`OpenAt`]
@@ -471,6 +482,8 @@ impl Operation {
             Self::Send(operation) => operation.target(),
             Self::SendAll(operation) => operation.target(),
             Self::Shutdown(operation) => operation.target(),
+            Self::RecvFrom(operation) => operation.target(),
+            Self::SendTo(operation) => operation.target(),
             Self::Close(operation) => operation.target(),
             Self::OpenAt(operation) => operation.target(),
             Self::ReadAt(operation) => operation.target(),

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::bytes::{BytesRead, ExactRead, Read, ReadExact, Write, WriteAll, Written, WrittenAll};
+use crate::datagram::{Peer, ReceivedFrom, RecvFrom, SendTo, SentTo};
 use crate::file::{self, Allocated, Fdatasynced, Fsynced, Opened, ReadAtDone, Truncated, WriteAtDone};
 use crate::names::{DirMade, DirRemoved, Linked, Renamed, StatxDone, Symlinked, Unlinked};
 use crate::operation::{Close, Due, Kind, Nop, NotifierWait, Operation, Timer};
@@ -70,6 +71,10 @@ pub enum Outcome {
     SendAll(SentAll),
     /// See [`ShutDown`].
     Shutdown(ShutDown),
+    /// See [`ReceivedFrom`].
+    RecvFrom(ReceivedFrom),
+    /// See [`SentTo`].
+    SendTo(SentTo),
     /// See [`Closed`].
     Close(Closed),
     /// See [`Opened`].
@@ -142,6 +147,8 @@ impl Outcome {
             Self::Send(_) => Kind::Send,
             Self::SendAll(_) => Kind::SendAll,
             Self::Shutdown(_) => Kind::Shutdown,
+            Self::RecvFrom(_) => Kind::RecvFrom,
+            Self::SendTo(_) => Kind::SendTo,
             Self::Close(_) => Kind::Close,
             Self::OpenAt(_) => Kind::OpenAt,
             Self::ReadAt(_) => Kind::ReadAt,
@@ -183,6 +190,11 @@ impl Outcome {
             Kind::Send => Self::Send(Sent { handle, buffer, result: Err(error) }),
             Kind::SendAll => Self::SendAll(SentAll { handle, buffer, transferred: 0, result }),
             Kind::Shutdown => Self::Shutdown(ShutDown { handle, how: ShutdownHow::Both, result }),
+            Kind::RecvFrom => {
+                let (peer, result) = (Peer::default(), Err(error));
+                Self::RecvFrom(ReceivedFrom { handle, buffer, peer, result })
+            }
+            Kind::SendTo => Self::SendTo(SentTo { handle, buffer, peer: Peer::default(), result }),
             Kind::OpenAt
             | Kind::ReadAt
             | Kind::WriteAt
@@ -228,6 +240,12 @@ impl Outcome {
             Self::Send(Sent { handle, buffer, .. }) => Operation::Send(Send { handle, buffer }),
             Self::SendAll(SentAll { handle, buffer, .. }) => Operation::SendAll(SendAll { handle, buffer }),
             Self::Shutdown(ShutDown { handle, how, .. }) => Operation::Shutdown(Shutdown { handle, how }),
+            Self::RecvFrom(ReceivedFrom { handle, buffer, peer, .. }) => {
+                Operation::RecvFrom(RecvFrom { handle, buffer, peer })
+            }
+            Self::SendTo(SentTo { handle, buffer, peer, .. }) => {
+                Operation::SendTo(SendTo { handle, buffer, peer })
+            }
             Self::Close(Closed { handle, .. }) => Operation::Close(Close { handle }),
             Self::Read(BytesRead { handle, buffer, .. }) => Operation::Read(Read { handle, buffer }),
             Self::ReadExact(ExactRead { handle, buffer, .. }) => {
@@ -253,6 +271,7 @@ impl Outcome {
             | Self::SendAll(SentAll { result, .. })
             | Self::RecvManyEnded(RecvManyEnded { result, .. })
             | Self::Shutdown(ShutDown { result, .. })
+            | Self::SendTo(SentTo { result, .. })
             | Self::Close(Closed { result, .. })
             | Self::Fsync(Fsynced { result, .. })
             | Self::Fdatasync(Fdatasynced { result, .. })
@@ -277,6 +296,7 @@ impl Outcome {
                 *result = Err(error);
             }
             Self::Accept(Accepted { result, .. }) => *result = Err(error),
+            Self::RecvFrom(ReceivedFrom { result, .. }) => *result = Err(error),
             Self::AcceptManyEnded(ended) => ended.error = error,
             Self::AcceptManyItem(_) | Self::RecvManyItem(_) => {}
         }
@@ -295,6 +315,8 @@ impl Outcome {
             Self::Send(outcome) => outcome.error(),
             Self::SendAll(outcome) => outcome.error(),
             Self::Shutdown(outcome) => outcome.error(),
+            Self::RecvFrom(outcome) => outcome.error(),
+            Self::SendTo(outcome) => outcome.error(),
             Self::Close(outcome) => outcome.error(),
             Self::OpenAt(outcome) => outcome.error(),
             Self::ReadAt(outcome) => outcome.error(),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{AddrParseError, SocketAddr, ToSocketAddrs};
+use std::net::{AddrParseError, IpAddr, SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -81,6 +81,16 @@ pub enum Family {
     Ipv6,
 }
 
+/// What a socket carries.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum SocketKind {
+    /// Bytes in a row, between two sockets that are connected: TCP.
+    Stream,
+    /// Messages, each by itself: UDP.
+    Datagram,
+}
+
 /// One option of a socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -100,6 +110,42 @@ pub enum SocketOption {
     /// What closing does with unsent data (SO_LINGER): `None` leaves it to the system, `Some(zero)` resets the
     /// connection. Rounded up to seconds.
     Linger(Option<Duration>),
+    /// Ask a silent peer now and then whether it is still there, and reset the connection if it is not (SO_KEEPALIVE).
+    KeepAlive(bool),
+    /// For how long a connection is silent before the peer is asked first (TCP_KEEPIDLE), a second to nine hours.
+    /// Rounded up to seconds.
+    KeepAliveIdle(Duration),
+    /// How long a peer that did not answer is left alone before it is asked again (TCP_KEEPINTVL), a second to nine
+    /// hours. Rounded up to seconds.
+    KeepAliveInterval(Duration),
+    /// How often a peer is asked without an answer until it counts as gone (TCP_KEEPCNT), 1 to 127.
+    KeepAliveCount(u32),
+    /// Over how many routers what is sent to one machine may go (IP_TTL, IPV6_UNICAST_HOPS), 1 to 255.
+    HopLimit(u8),
+    /// Send datagrams to broadcast addresses (SO_BROADCAST).
+    Broadcast(bool),
+    /// Receive the datagrams of a multicast group.
+    JoinMulticast(Membership),
+    /// Receive them no longer.
+    LeaveMulticast(Membership),
+    /// Over how many routers what is sent to a multicast group may go (IP_MULTICAST_TTL, IPV6_MULTICAST_HOPS): 1 unless
+    /// set, 0 for this machine alone.
+    MulticastHops(u8),
+    /// Whether what is sent to a multicast group comes to this machine too (IP_MULTICAST_LOOP, IPV6_MULTICAST_LOOP), on
+    /// unless set.
+    MulticastLoop(bool),
+    /// Over which interface, by its number, datagrams leave for multicast groups (IP_MULTICAST_IF, IPV6_MULTICAST_IF);
+    /// 0 lets the system choose.
+    MulticastInterface(u32),
+}
+
+/// A multicast group, as an interface of this machine is a member of it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Membership {
+    /// The group's address.
+    pub group: IpAddr,
+    /// The interface by its number; 0 lets the system choose.
+    pub interface: u32,
 }
 
 /// How a listening socket is opened.

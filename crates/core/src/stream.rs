@@ -18,21 +18,27 @@ pub struct AcceptMany {
     pub listener: Handle,
 }
 
-/// Connects a stream socket. Sends may be queued behind it at once.
+/// Connects a socket. Sends may be queued behind it at once.
+///
+/// A datagram socket sends to that address from then on and hears nobody else; it can be connected again, elsewhere.
 #[derive(Debug)]
 pub struct Connect {
-    /// An unconnected stream socket of the address's family.
+    /// An unconnected stream socket, or a datagram socket, of the address's family.
     pub handle: Handle,
     /// Where to.
     pub address: Address,
 }
 
 /// Receives what has arrived, at least one byte, into the buffer's range. FIFO with the handle's other receives.
+///
+/// On a datagram socket it receives one datagram, empty ones too: zero is no end there (contract R1). What does not fit
+/// is lost without a word; [`RecvFrom`](crate::RecvFrom) tells.
 #[derive(Debug)]
 pub struct Recv {
     /// A connected socket.
     pub handle: Handle,
-    /// Filled from its range's start; an empty range completes with zero in its place in the queue (contract R1).
+    /// Filled from its range's start; on a stream an empty range completes with zero in its place in the queue (contract
+    /// R1).
     pub buffer: Buffer,
 }
 
@@ -119,7 +125,7 @@ pub struct Received {
     pub handle: Handle,
     /// The buffer, its range as it was given.
     pub buffer: Buffer,
-    /// How many bytes were written from its range's start on; zero at the end of the stream.
+    /// How many bytes were written from its range's start on; zero at the end of a stream, or for an empty datagram.
     pub result: Result<usize, Error>,
 }
 

@@ -170,6 +170,8 @@ fn error(outcome: &Outcome) -> Option<Error> {
         Outcome::Send(sent) => sent.error(),
         Outcome::SendAll(sent) => sent.error(),
         Outcome::Shutdown(shut) => shut.error(),
+        Outcome::RecvFrom(received) => received.error(),
+        Outcome::SendTo(sent) => sent.error(),
         Outcome::Close(closed) => closed.error(),
         _ => None,
     }

@@ -6,9 +6,9 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use proactor_core::{
     Backend, Capabilities, Config, Control, Done, Dry, Error, Family, Outcome, OwnedDescriptor, Reply, Slot,
-    Time, Token, Until,
+    SocketKind, Time, Token, Until,
 };
-use proactor_system::{self as system, DescriptorKind, Mode, Transport};
+use proactor_system::{self as system, DescriptorKind, Mode};
 
 use crate::poller::{Event, Poller, Registration, Watch};
 use crate::read::fail;
@@ -188,9 +188,9 @@ impl<P: Poller> Backend for Readiness<P> {
         Ok(descriptor)
     }
 
-    fn socket(&mut self, slot: Slot, family: Family) -> Result<(), Error> {
-        let socket = system::open_stream(family, Mode::Nonblocking)?;
-        let kind = DescriptorKind::Socket(Transport::Tcp);
+    fn socket(&mut self, slot: Slot, family: Family, kind: SocketKind) -> Result<(), Error> {
+        let (socket, transport) = system::open_socket(family, kind, Mode::Nonblocking)?;
+        let kind = DescriptorKind::Socket(transport);
         self.adopt(slot, socket, kind, Mode::Nonblocking, Restore::OnDetach).map_err(|(error, _)| error)
     }
 
@@ -209,6 +209,8 @@ impl<P: Poller> Backend for Readiness<P> {
                 true
             }
             Some(Outcome::Send(sent)) => self.table.send(token, slot, sent),
+            Some(Outcome::RecvFrom(received)) => self.table.recv_from(token, slot, received),
+            Some(Outcome::SendTo(sent)) => self.table.send_to(token, slot, sent),
             Some(Outcome::Accept(_) | Outcome::AcceptManyEnded(_)) => return self.accept(token, slot, done),
             Some(Outcome::RecvManyEnded(_)) => return self.recv_many(token, slot, done),
             Some(Outcome::Connect(_)) => return self.connect(token, slot, done),

@@ -16,6 +16,7 @@
 
 mod backend;
 mod bytes;
+mod datagram;
 mod poller;
 mod read;
 mod recv_many;

@@ -63,6 +63,9 @@ impl<P: Poller> Readiness<P> {
     /// Tries again what waits to read and is no receive, after an edge.
     #[inline(never)]
     pub(crate) fn resume_reader(&mut self, slot: Slot, token: Token, done: &mut Done) {
+        if self.table.get(slot).is_ok_and(|entry| entry.resume_recv_from(token, done)) {
+            return;
+        }
         match done.undecided(token) {
             Some(Outcome::Accept(_)) => self.resume_accept(token, slot, done),
             Some(Outcome::AcceptManyEnded(_)) => self.resume_accept_many(token, slot, done),

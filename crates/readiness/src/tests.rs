@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use proactor_core::{
     Accept, AcceptMany, Address, Backend, Buffer, Config, Connect, Control, Done, Error, Family, Handle,
-    Operation, Outcome, Recv, Reply, Slot, Token, Until, Wake,
+    Operation, Outcome, Recv, Reply, Slot, SocketKind, Token, Until, Wake,
 };
 use rustix::io::Errno;
 use rustix::net::sockopt;
@@ -290,7 +290,7 @@ fn a_connect_outlasts_spurious_wakes_and_receives_wait_for_it() {
     let mut rig = Rig::new();
     let (_listener, address, _sockets) = full_listener();
     let handle = rig.done.new_handle();
-    rig.backend.socket(handle.slot(), Family::Ipv4).unwrap();
+    rig.backend.socket(handle.slot(), Family::Ipv4, SocketKind::Stream).unwrap();
     let registration = *rig.script.borrow().added.last().unwrap();
     let connect = rig.start(handle, Connect { handle, address: address.into() });
     let recv = rig.recv(handle);
@@ -326,7 +326,7 @@ fn a_cancelled_connect_that_is_decided_tells_its_real_result() {
     let mut rig = Rig::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let handle = rig.done.new_handle();
-    rig.backend.socket(handle.slot(), Family::Ipv4).unwrap();
+    rig.backend.socket(handle.slot(), Family::Ipv4, SocketKind::Stream).unwrap();
     let address = listener.local_addr().unwrap().into();
     let connect = rig.start(handle, Connect { handle, address });
     let _accepted = listener.accept().unwrap();
@@ -417,13 +417,16 @@ fn a_descriptor_that_is_refused_comes_back() {
     let (error, descriptor) = rig.backend.attach(Slot(0), near.into()).unwrap_err();
     assert_eq!(error, Errno::NOMEM.into());
     assert!(TcpStream::from(descriptor).peer_addr().is_ok());
-    assert_eq!(rig.backend.socket(Slot(0), Family::Ipv4), Err(Errno::NOMEM.into()));
+    assert_eq!(rig.backend.socket(Slot(0), Family::Ipv4, SocketKind::Stream), Err(Errno::NOMEM.into()));
     assert_eq!(rig.backend.control(Slot(0), Control::LocalAddress), Err(Error::StaleHandle));
     // A slot far beyond all others is no reason to fill the memory.
     rig.script.borrow_mut().refuse = None;
-    assert_eq!(rig.backend.socket(Slot(u32::MAX), Family::Ipv4), Err(Error::InvalidInput));
-    assert_eq!(rig.backend.socket(Slot(10), Family::Ipv4), Ok(()));
-    assert_eq!(rig.backend.socket(Slot(10), Family::Ipv4), Err(Error::Busy));
+    assert_eq!(
+        rig.backend.socket(Slot(u32::MAX), Family::Ipv4, SocketKind::Stream),
+        Err(Error::InvalidInput)
+    );
+    assert_eq!(rig.backend.socket(Slot(10), Family::Ipv4, SocketKind::Stream), Ok(()));
+    assert_eq!(rig.backend.socket(Slot(10), Family::Ipv4, SocketKind::Stream), Err(Error::Busy));
     let bound = Control::Bind("127.0.0.1:0".parse().unwrap());
     assert_eq!(rig.backend.control(Slot(10), bound), Ok(Reply::Done));
     assert_eq!(rig.backend.close(Slot(10)), Ok(()));

@@ -106,6 +106,9 @@ impl<P: Poller> Readiness<P> {
             Some(Outcome::Send(sent)) => source.send_first(&sent.buffer).map(|result| sent.result = result),
             Some(Outcome::Write(written)) => source.write(written),
             Some(Outcome::WriteAll(written)) => source.write_all(written),
+            Some(Outcome::SendTo(sent)) => {
+                source.send_to_first(&sent.buffer, &sent.peer).map(|result| sent.result = result)
+            }
             // Its operation was taken away from it.
             _ => Poll::Ready(()),
         };

@@ -4,7 +4,8 @@ use std::task::Poll;
 
 use proactor_core::{
     Accept, AcceptMany, Accepted, Address, Connect, Connected, Connection, Done, Error, Handle, Operation,
-    Outcome, Received, Recv, Send, SendAll, Sent, SentAll, ShutDown, Shutdown, Token,
+    Outcome, Received, ReceivedFrom, Recv, RecvFrom, Send, SendAll, SendTo, Sent, SentAll, SentTo, ShutDown,
+    Shutdown, Token,
 };
 
 use crate::Sim;
@@ -32,10 +33,12 @@ impl Sim {
             Operation::Accept(operation) => Ok(Work::Accept(operation)),
             Operation::AcceptMany(operation) => Ok(Work::AcceptMany(operation)),
             Operation::Connect(operation) => self.begin_connect(socket, operation),
-            Operation::Recv(operation) => begin_recv(operation),
+            Operation::Recv(operation) => begin_recv(operation, !self.network.is_datagram(socket)),
             Operation::RecvMany(operation) => Ok(Work::RecvMany(operation)),
-            Operation::Send(operation) => begin_send(operation),
-            Operation::SendAll(operation) => begin_send_all(operation),
+            Operation::Send(operation) => begin_send(operation, !self.network.is_datagram(socket)),
+            Operation::SendAll(operation) => begin_send_all(operation, !self.network.is_datagram(socket)),
+            Operation::RecvFrom(operation) => begin_recv_from(operation),
+            Operation::SendTo(operation) => Ok(Work::SendTo(operation)),
             Operation::Shutdown(operation) => Err(self.shutdown(socket, operation)),
             Operation::Read(operation) => bytes::begin_read(operation),
             Operation::ReadExact(operation) => bytes::begin_read_exact(operation),
@@ -67,6 +70,8 @@ impl Sim {
             Work::Recv(operation) => self.recv(socket, operation),
             Work::RecvMany(operation) => self.recv_many(socket, token, operation, done),
             Work::Send(operation) => self.send(socket, operation),
+            Work::RecvFrom(operation) => self.recv_from(socket, operation),
+            Work::SendTo(operation) => self.send_to(socket, operation),
             Work::SendAll { operation, transferred } => self.send_all(socket, operation, transferred),
             Work::Read(operation) => self.read(socket, operation),
             Work::ReadExact { operation, transferred } => self.read_exact(socket, operation, transferred),
@@ -149,6 +154,30 @@ impl Sim {
         }
     }
 
+    fn recv_from(&mut self, socket: Id, operation: RecvFrom) -> Attempt {
+        let RecvFrom { handle, mut buffer, mut peer } = operation;
+        let received = match buffer.as_mut_slice() {
+            Ok(bytes) => self.network.recv_from(socket, bytes).map_err(Error::from),
+            Err(error) => Poll::Ready(Err(error)),
+        };
+        let result = match received {
+            Poll::Pending => return Attempt::Blocked(Work::RecvFrom(RecvFrom { handle, buffer, peer })),
+            Poll::Ready(Ok((datagram, address))) => {
+                peer.set(Some(address));
+                Ok(datagram)
+            }
+            Poll::Ready(Err(error)) => Err(error),
+        };
+        Attempt::Complete(Outcome::RecvFrom(ReceivedFrom { handle, buffer, peer, result }))
+    }
+
+    fn send_to(&mut self, socket: Id, operation: SendTo) -> Attempt {
+        let SendTo { handle, buffer, peer } = operation;
+        let sent = self.network.send_to(socket, &buffer, peer.address(), &mut self.choices);
+        let result = sent.map_err(Error::from);
+        Attempt::Complete(Outcome::SendTo(SentTo { handle, buffer, peer, result }))
+    }
+
     fn send(&mut self, socket: Id, operation: Send) -> Attempt {
         match self.network.send(socket, &operation.buffer, &mut self.choices) {
             Poll::Pending => Attempt::Blocked(Work::Send(operation)),
@@ -175,27 +204,35 @@ impl Sim {
     }
 }
 
-fn begin_recv(operation: Recv) -> Result<Work, Outcome> {
+fn begin_recv_from(operation: RecvFrom) -> Result<Work, Outcome> {
+    if operation.buffer.is_writable() {
+        return Ok(Work::RecvFrom(operation));
+    }
+    Err(Operation::RecvFrom(operation).fail(Error::ReadOnlyBuffer))
+}
+
+/// Of a stream, nothing is at once; of datagrams, there is an empty one to wait for.
+fn begin_recv(operation: Recv, is_stream: bool) -> Result<Work, Outcome> {
     let Recv { handle, buffer } = operation;
     let result = match buffer.len() {
         _ if !buffer.is_writable() => Err(Error::ReadOnlyBuffer),
-        0 => Ok(0),
+        0 if is_stream => Ok(0),
         _ => return Ok(Work::Recv(Recv { handle, buffer })),
     };
     Err(Outcome::Recv(Received { handle, buffer, result }))
 }
 
-fn begin_send(operation: Send) -> Result<Work, Outcome> {
+fn begin_send(operation: Send, is_stream: bool) -> Result<Work, Outcome> {
     let Send { handle, buffer } = operation;
-    if buffer.is_empty() {
+    if buffer.is_empty() && is_stream {
         return Err(Outcome::Send(Sent { handle, buffer, result: Ok(0) }));
     }
     Ok(Work::Send(Send { handle, buffer }))
 }
 
-fn begin_send_all(operation: SendAll) -> Result<Work, Outcome> {
+fn begin_send_all(operation: SendAll, is_stream: bool) -> Result<Work, Outcome> {
     let SendAll { handle, buffer } = operation;
-    if buffer.is_empty() {
+    if buffer.is_empty() && is_stream {
         return Err(Outcome::SendAll(SentAll { handle, buffer, transferred: 0, result: Ok(()) }));
     }
     Ok(Work::SendAll { operation: SendAll { handle, buffer }, transferred: 0 })

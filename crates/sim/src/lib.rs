@@ -2,12 +2,14 @@
 //! virtual clock.
 //!
 //! Nothing here makes a system call: a [`Sim`] has a network of its own, with a loopback interface for IPv4 and IPv6
-//! and TCP over it, files of its own, among them an empty directory `/tmp`, and a clock that only waiting moves. The same seed and the same calls give the same outcomes in
-//! the same order, so a failure found once is found again, and a timer of an hour takes no time to test.
+//! and TCP and UDP over it, files of its own, among them an empty directory `/tmp`, and a clock that only waiting moves.
+//! The same seed and the same calls give the same outcomes in the same order, so a failure found once is found again,
+//! and a timer of an hour takes no time to test.
 //!
 //! What the seed decides is what TCP leaves open: in which order the ready operations of different sockets complete,
-//! how many bytes a transfer of more than a segment moves, and which of several listeners on one port gets a
-//! connection, and in which order operations on files are done. Everything else, faults with their error numbers above all, is as on Linux.
+//! how many bytes a transfer of more than a segment moves, which of several listeners on one port gets a
+//! connection and which of several sockets a datagram, and in which order operations on files are done. Everything else,
+//! faults with their error numbers above all, is as on Linux.
 //!
 //! ```
 //! use std::time::Duration;
@@ -28,9 +30,9 @@
 //! ```
 //!
 //! # What it is not
-//! It has no descriptors of the system to attach or detach, no network beyond itself, no TIME_WAIT and no loss: a
-//! connecting socket waits for ever where a real one would time out. Its files have permissions, but nobody is refused
-//! for them.
+//! It has no descriptors of the system to attach or detach, no network beyond itself, no TIME_WAIT and no loss but
+//! of datagrams that come to a full receive buffer: a connecting socket waits for ever where a real one would time out.
+//! Its files have permissions, but nobody is refused for them.
 #![warn(missing_docs)]
 
 mod address;
@@ -38,6 +40,7 @@ mod attempt;
 mod bytes;
 mod choices;
 mod clock;
+mod datagram;
 mod file;
 mod files;
 mod network;
@@ -190,14 +193,15 @@ impl Backend for Sim {
         Err(if self.is_taken(slot) { Error::Unsupported } else { Error::StaleHandle })
     }
 
-    fn socket(&mut self, slot: Slot, family: Family) -> Result<(), Error> {
+    fn socket(&mut self, slot: Slot, family: Family, kind: SocketKind) -> Result<(), Error> {
         if self.is_taken(slot) {
             return Err(Error::Busy);
         }
-        if !matches!(family, Family::Ipv4 | Family::Ipv6) {
+        if !matches!((family, kind), (Family::Ipv4 | Family::Ipv6, SocketKind::Stream | SocketKind::Datagram))
+        {
             return Err(Error::Unsupported);
         }
-        let socket = self.network.open(family, slot);
+        let socket = self.network.open(family, kind, slot);
         self.table.insert(slot, socket);
         Ok(())
     }

@@ -7,20 +7,23 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::task::Poll;
 
-use proactor_core::{Address, Control, Direction, Error, Family, Reply, Slot, SocketOption};
+use proactor_core::{Address, Control, Direction, Error, Family, Reply, Slot, SocketKind, SocketOption};
 use rustix::io::Errno;
 use slab::Slab;
 
 use crate::address::{self, Hears};
 use crate::choices::Choices;
+use crate::datagram::Datagrams;
 use crate::socket::{BoundBy, Id, Listener, Local, Socket, State, Stream};
 
 /// All sockets of one simulation.
 #[derive(Debug)]
 pub(crate) struct Network {
     pub(crate) sockets: Slab<Socket>,
-    /// Every bound socket, by port.
+    /// Every bound stream socket, by port.
     bound: BTreeSet<(u16, Id)>,
+    /// Every bound datagram socket, whose ports are others.
+    bound_datagrams: BTreeSet<(u16, Id)>,
     /// Those of them that listen.
     listening: BTreeSet<(u16, Id)>,
     /// Where the search for a free port goes on.
@@ -40,6 +43,7 @@ impl Network {
         Self {
             sockets: Slab::new(),
             bound: BTreeSet::new(),
+            bound_datagrams: BTreeSet::new(),
             listening: BTreeSet::new(),
             next_port: Self::FIRST_PORT,
             touched: Vec::new(),
@@ -47,8 +51,26 @@ impl Network {
     }
 
     /// Opens a socket for the loop's `owner`.
-    pub(crate) fn open(&mut self, family: Family, owner: Slot) -> Id {
-        self.sockets.insert(Socket { owner: Some(owner), ..Socket::new(family) })
+    pub(crate) fn open(&mut self, family: Family, kind: SocketKind, owner: Slot) -> Id {
+        let state = match kind {
+            SocketKind::Datagram => State::Datagram(Datagrams::default()),
+            _ => State::Idle,
+        };
+        self.sockets.insert(Socket { owner: Some(owner), state, ..Socket::new(family) })
+    }
+
+    /// The bound sockets whose ports are of the same kind as those of `id`.
+    fn bound(&self, id: Id) -> &BTreeSet<(u16, Id)> {
+        if self.is_datagram(id) { &self.bound_datagrams } else { &self.bound }
+    }
+
+    fn bound_mut(&mut self, id: Id) -> &mut BTreeSet<(u16, Id)> {
+        if self.is_datagram(id) { &mut self.bound_datagrams } else { &mut self.bound }
+    }
+
+    /// The datagram sockets on `port`.
+    pub(crate) fn datagram_sockets(&self, port: u16) -> impl Iterator<Item = Id> + '_ {
+        on_port(&self.bound_datagrams, port)
     }
 
     /// Notes that an operation of the socket may go on.
@@ -72,7 +94,11 @@ impl Network {
     }
 
     fn set(&mut self, id: Id, option: SocketOption) -> Result<(), Errno> {
-        self.sockets[id].set(option)?;
+        match option {
+            SocketOption::JoinMulticast(membership) => return self.set_membership(id, membership, true),
+            SocketOption::LeaveMulticast(membership) => return self.set_membership(id, membership, false),
+            option => self.sockets[id].set(option)?,
+        }
         // A larger buffer may be what a send at either end waits for.
         self.touch(id, Direction::Write);
         if let State::Connected(Stream { peer: Some(peer), .. }) = self.sockets[id].state {
@@ -84,7 +110,7 @@ impl Network {
     fn bind(&mut self, id: Id, address: &Address) -> Result<(), Errno> {
         let socket = &self.sockets[id];
         let address = address::canonical(socket.family, address)?;
-        let unbound = socket.local.is_none() && matches!(socket.state, State::Idle);
+        let unbound = socket.local.is_none() && matches!(socket.state, State::Idle | State::Datagram(_));
         if !unbound || !socket.speaks(address.ip()) {
             return Err(Errno::INVAL);
         }
@@ -92,7 +118,7 @@ impl Network {
             return Err(Errno::ADDRNOTAVAIL);
         }
         let port = match address.port() {
-            0 => self.free_port().ok_or(Errno::ADDRINUSE)?,
+            0 => self.free_port(id).ok_or(Errno::ADDRINUSE)?,
             port => port,
         };
         let address = SocketAddr::new(address.ip(), port);
@@ -103,8 +129,8 @@ impl Network {
         Ok(())
     }
 
-    fn bind_to(&mut self, id: Id, local: Local) {
-        self.bound.insert((local.address.port(), id));
+    pub(crate) fn bind_to(&mut self, id: Id, local: Local) {
+        self.bound_mut(id).insert((local.address.port(), id));
         self.sockets[id].local = Some(local);
     }
 
@@ -112,7 +138,7 @@ impl Network {
     fn conflicts(&self, id: Id, address: SocketAddr) -> bool {
         let socket = &self.sockets[id];
         let reach = socket.reach(address.ip());
-        on_port(&self.bound, address.port()).filter(|&other| other != id).any(|other| {
+        on_port(self.bound(id), address.port()).filter(|&other| other != id).any(|other| {
             let other = &self.sockets[other];
             let (ours, theirs) = (socket.options, other.options);
             let reused = ours.reuse_address && theirs.reuse_address && !other.is_listening();
@@ -121,12 +147,12 @@ impl Network {
         })
     }
 
-    /// A port to which nothing is bound, if there is one.
-    fn free_port(&mut self) -> Option<u16> {
+    /// A port to which nothing of the socket's kind is bound, if there is one.
+    pub(crate) fn free_port(&mut self, id: Id) -> Option<u16> {
         for _ in Self::FIRST_PORT..=Self::LAST_PORT {
             let port = self.next_port;
             self.next_port = if port == Self::LAST_PORT { Self::FIRST_PORT } else { port + 1 };
-            if on_port(&self.bound, port).next().is_none() {
+            if on_port(self.bound(id), port).next().is_none() {
                 return Some(port);
             }
         }
@@ -144,13 +170,14 @@ impl Network {
                 return Ok(());
             }
             State::Idle if !socket.connecting => {}
+            State::Datagram(_) => return Err(Errno::OPNOTSUPP),
             _ => return Err(Errno::INVAL),
         }
         let address = match socket.local {
             Some(local) => local.address,
             None => {
                 let ip = socket.local_ip();
-                SocketAddr::new(ip, self.free_port().ok_or(Errno::ADDRINUSE)?)
+                SocketAddr::new(ip, self.free_port(id).ok_or(Errno::ADDRINUSE)?)
             }
         };
         self.sockets[id].state =
@@ -178,6 +205,9 @@ impl Network {
             State::Connected(stream) if !stream.is_closed() => {
                 Ok(address::shown(socket.family, stream.remote))
             }
+            State::Datagram(Datagrams { remote: Some(remote), .. }) => {
+                Ok(address::shown(socket.family, *remote))
+            }
             _ => Err(Errno::NOTCONN),
         }
     }
@@ -189,6 +219,9 @@ impl Network {
         address: &Address,
         choices: &mut Choices,
     ) -> Result<(), Errno> {
+        if self.is_datagram(id) {
+            return self.connect_datagrams(id, address);
+        }
         let socket = &self.sockets[id];
         let remote = address::canonical(socket.family, address)?;
         match socket.state {
@@ -196,7 +229,7 @@ impl Network {
             // An earlier connect has ended, and nobody was told yet: this one is.
             State::Idle | State::Connected(_) if socket.connecting => return Ok(()),
             State::Listening(_) | State::Connected(_) => return Err(Errno::ISCONN),
-            State::Idle => {}
+            State::Idle | State::Datagram(_) => {}
         }
         let remote = reachable(socket, remote)?;
         self.bind_for(id, remote.ip())?;
@@ -218,10 +251,10 @@ impl Network {
     }
 
     /// Gives a socket that connects to `remote` an address of its own.
-    fn bind_for(&mut self, id: Id, remote: IpAddr) -> Result<(), Errno> {
+    pub(crate) fn bind_for(&mut self, id: Id, remote: IpAddr) -> Result<(), Errno> {
         let (port, by) = match self.sockets[id].local {
             Some(local) => (local.address.port(), local.by),
-            None => (self.free_port().ok_or(Errno::ADDRNOTAVAIL)?, BoundBy::Connect),
+            None => (self.free_port(id).ok_or(Errno::ADDRNOTAVAIL)?, BoundBy::Connect),
         };
         let ip = self.sockets[id].local_ip();
         let ip = if ip.is_unspecified() { address::loopback(remote) } else { ip };
@@ -233,7 +266,7 @@ impl Network {
     fn unbind_connect(&mut self, id: Id) {
         if let Some(Local { address, by: BoundBy::Connect }) = self.sockets[id].local {
             self.sockets[id].local = None;
-            self.bound.remove(&(address.port(), id));
+            self.bound_mut(id).remove(&(address.port(), id));
         }
     }
 
@@ -264,6 +297,7 @@ impl Network {
                 socket.connecting = false;
                 return Poll::Ready(Ok(()));
             }
+            State::Datagram(_) => return Poll::Ready(Ok(())),
             _ => {}
         }
         // Refused, or reset before anyone looked: it can be connected anew.
@@ -315,8 +349,10 @@ impl Network {
 
     /// Takes the oldest connection of a listener's queue, and tells its peer's address.
     pub(crate) fn accept(&mut self, id: Id) -> Poll<Result<(Id, Address), Errno>> {
-        let State::Listening(listener) = &mut self.sockets[id].state else {
-            return Poll::Ready(Err(Errno::INVAL));
+        let listener = match &mut self.sockets[id].state {
+            State::Listening(listener) => listener,
+            State::Datagram(_) => return Poll::Ready(Err(Errno::OPNOTSUPP)),
+            _ => return Poll::Ready(Err(Errno::INVAL)),
         };
         let Some(accepted) = listener.queue.pop_front() else { return Poll::Pending };
         self.admit(id);
@@ -362,7 +398,7 @@ impl Network {
     /// Closes a socket, as `close` does: with data unread or lingering for zero, the connection is reset.
     pub(crate) fn close(&mut self, id: Id) {
         match &self.sockets[id].state {
-            State::Idle => {}
+            State::Idle | State::Datagram(_) => {}
             State::Listening(_) => self.stop_listening(id),
             State::Connecting { .. } => self.give_up_connect(id),
             State::Connected(stream) if !stream.incoming.is_empty() => self.reset_peer(id),
@@ -379,9 +415,10 @@ impl Network {
     }
 
     fn remove(&mut self, id: Id) {
-        if let Some(local) = self.sockets.remove(id).local {
-            self.bound.remove(&(local.address.port(), id));
+        if let Some(local) = self.sockets[id].local {
+            self.bound_mut(id).remove(&(local.address.port(), id));
         }
+        self.sockets.remove(id);
     }
 }
 
@@ -391,7 +428,7 @@ fn on_port(ports: &BTreeSet<(u16, Id)>, port: u16) -> impl Iterator<Item = Id> +
 }
 
 /// Where `socket` gets when it connects to the canonical `remote`.
-fn reachable(socket: &Socket, remote: SocketAddr) -> Result<SocketAddr, Errno> {
+pub(crate) fn reachable(socket: &Socket, remote: SocketAddr) -> Result<SocketAddr, Errno> {
     let ip = remote.ip();
     if !address::is_local(ip) || !socket.speaks(ip) {
         return Err(Errno::NETUNREACH);

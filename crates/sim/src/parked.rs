@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proactor_core::{
     Accept, AcceptMany, Connect, Direction, Error, ExactRead, Operation, Outcome, Read, ReadExact, Recv,
-    RecvMany, Send, SendAll, SentAll, Slot, Token, Write, WriteAll, WrittenAll,
+    RecvFrom, RecvMany, Send, SendAll, SendTo, SentAll, Slot, Token, Write, WriteAll, WrittenAll,
 };
 
 use crate::socket::Id;
@@ -18,6 +18,8 @@ pub(crate) enum Work {
     Recv(Recv),
     RecvMany(RecvMany),
     Send(Send),
+    RecvFrom(RecvFrom),
+    SendTo(SendTo),
     SendAll {
         operation: SendAll,
         /// Bytes that were sent.
@@ -40,8 +42,10 @@ pub(crate) enum Work {
 impl Work {
     pub(crate) fn direction(&self) -> Direction {
         match self {
-            Self::Accept(_) | Self::AcceptMany(_) | Self::Recv(_) | Self::RecvMany(_) => Direction::Read,
-            Self::Connect(_) | Self::Send(_) | Self::SendAll { .. } => Direction::Write,
+            Self::Accept(_) | Self::AcceptMany(_) | Self::Recv(_) | Self::RecvMany(_) | Self::RecvFrom(_) => {
+                Direction::Read
+            }
+            Self::Connect(_) | Self::Send(_) | Self::SendTo(_) | Self::SendAll { .. } => Direction::Write,
             Self::Read(_) | Self::ReadExact { .. } => Direction::Read,
             Self::Write(_) | Self::WriteAll { .. } => Direction::Write,
         }
@@ -56,6 +60,8 @@ impl Work {
             Self::Recv(operation) => Operation::Recv(operation),
             Self::RecvMany(operation) => Operation::RecvMany(operation),
             Self::Send(operation) => Operation::Send(operation),
+            Self::RecvFrom(operation) => Operation::RecvFrom(operation),
+            Self::SendTo(operation) => Operation::SendTo(operation),
             Self::SendAll { operation: SendAll { handle, buffer }, transferred } => {
                 return Outcome::SendAll(SentAll { handle, buffer, transferred, result: Err(error) });
             }

@@ -7,6 +7,7 @@ use proactor_core::{Family, Slot, SocketOption};
 use rustix::io::Errno;
 
 use crate::address::{self, Reach};
+use crate::datagram::Datagrams;
 
 /// Names a socket of the network, also one that nobody has accepted yet.
 pub(crate) type Id = usize;
@@ -51,6 +52,8 @@ pub(crate) enum State {
     Connecting { listener: Id, remote: SocketAddr },
     /// See [`Stream`].
     Connected(Stream),
+    /// See [`Datagrams`].
+    Datagram(Datagrams),
 }
 
 /// The state of a listening socket.
@@ -132,6 +135,10 @@ impl Socket {
         self.reach(self.local_ip()).speaks(ip)
     }
 
+    pub(crate) fn is_datagram(&self) -> bool {
+        matches!(self.state, State::Datagram(_))
+    }
+
     pub(crate) fn is_listening(&self) -> bool {
         matches!(self.state, State::Listening(_))
     }
@@ -149,6 +156,9 @@ pub(crate) struct Options {
     pub(crate) send_buffer: usize,
     /// Closing resets the connection (SO_LINGER of zero).
     pub(crate) reset_on_close: bool,
+    pub(crate) broadcast: bool,
+    /// What is sent to a multicast group comes to this machine too.
+    pub(crate) multicast_loop: bool,
 }
 
 impl Options {
@@ -173,6 +183,8 @@ impl Default for Options {
             receive_buffer: Self::BUFFER,
             send_buffer: Self::BUFFER,
             reset_on_close: false,
+            broadcast: false,
+            multicast_loop: true,
         }
     }
 }
@@ -186,6 +198,7 @@ impl Socket {
         match option {
             SocketOption::ReuseAddress(on) => self.options.reuse_address = on,
             SocketOption::ReusePort(on) => self.options.reuse_port = on,
+            SocketOption::NoDelay(_) if self.is_datagram() => return Err(Errno::NOPROTOOPT),
             // Nothing here ever holds a small segment back.
             SocketOption::NoDelay(_) => {}
             SocketOption::V6Only(_) if self.family == Family::Ipv4 => return Err(Errno::NOPROTOOPT),
@@ -197,6 +210,37 @@ impl Socket {
             SocketOption::Linger(time) => {
                 self.options.reset_on_close = time.is_some_and(|time| time.is_zero());
             }
+            option => return self.set_rest(option),
+        }
+        Ok(())
+    }
+
+    /// Sets an option of datagrams, or one that changes nothing here.
+    fn set_rest(&mut self, option: SocketOption) -> Result<(), Errno> {
+        match option {
+            SocketOption::Broadcast(on) => self.options.broadcast = on,
+            SocketOption::MulticastLoop(on) => self.options.multicast_loop = on,
+            // Nothing here goes over more than one hop, and there is one interface.
+            SocketOption::HopLimit(0) => return Err(Errno::INVAL),
+            SocketOption::HopLimit(_) | SocketOption::MulticastHops(_) => {}
+            SocketOption::MulticastInterface(0 | 1) => {}
+            SocketOption::MulticastInterface(_) => return Err(Errno::ADDRNOTAVAIL),
+            // No peer is ever lost.
+            SocketOption::KeepAlive(_) => {}
+            SocketOption::KeepAliveIdle(_)
+            | SocketOption::KeepAliveInterval(_)
+            | SocketOption::KeepAliveCount(_)
+                if self.is_datagram() =>
+            {
+                return Err(Errno::NOPROTOOPT);
+            }
+            SocketOption::KeepAliveIdle(time) | SocketOption::KeepAliveInterval(time) => {
+                if time.is_zero() {
+                    return Err(Errno::INVAL);
+                }
+            }
+            SocketOption::KeepAliveCount(0) => return Err(Errno::INVAL),
+            SocketOption::KeepAliveCount(_) => {}
             _ => return Err(Errno::NOPROTOOPT),
         }
         Ok(())

@@ -13,6 +13,9 @@ use crate::socket::{Id, State, Stream};
 impl Network {
     /// Sends as much of `bytes` as there is room for, or less if the seed says so.
     pub(crate) fn send(&mut self, id: Id, bytes: &[u8], choices: &mut Choices) -> Poll<Result<usize, Errno>> {
+        if self.is_datagram(id) {
+            return Poll::Ready(self.send_to(id, bytes, None, choices).map(|()| bytes.len()));
+        }
         let socket = &mut self.sockets[id];
         let stream = match &mut socket.state {
             State::Connecting { .. } => return Poll::Pending,
@@ -44,11 +47,14 @@ impl Network {
         bytes: &mut [u8],
         choices: &mut Choices,
     ) -> Poll<Result<usize, Errno>> {
+        if self.is_datagram(id) {
+            return self.recv_from(id, bytes).map_ok(|(datagram, _)| datagram.len());
+        }
         let socket = &mut self.sockets[id];
         let stream = match &mut socket.state {
             State::Connecting { .. } => return Poll::Pending,
             State::Connected(stream) => stream,
-            State::Idle | State::Listening(_) => {
+            State::Idle | State::Listening(_) | State::Datagram(_) => {
                 return Poll::Ready(Err(socket.error.take().unwrap_or(Errno::NOTCONN)));
             }
         };
@@ -78,6 +84,7 @@ impl Network {
         };
         match &mut self.sockets[id].state {
             State::Idle => Err(Errno::NOTCONN),
+            State::Datagram(_) => self.shutdown_datagrams(id, how),
             State::Listening(_) => {
                 if read {
                     self.stop_listening(id);

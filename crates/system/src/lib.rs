@@ -11,7 +11,9 @@ mod bytes;
 mod call;
 mod clock;
 mod close;
+mod datagram;
 mod descriptor;
+mod options;
 mod socket;
 #[cfg(target_os = "linux")]
 mod waker;
@@ -19,10 +21,11 @@ mod waker;
 pub use bytes::{read, write};
 pub use clock::now;
 pub use close::close;
+pub use datagram::{Message, receive_from, send_to};
 pub use descriptor::{DescriptorKind, Mode, Transport, descriptor_kind, set_mode};
 pub use socket::{
     MAX_TRANSFER, accept, address_from_system, address_to_system, connect, connect_result, control,
-    has_family, open_stream, receive, send, shutdown,
+    has_family, open_socket, open_stream, receive, send, shutdown,
 };
 #[cfg(target_os = "linux")]
 pub use waker::EventWaker;

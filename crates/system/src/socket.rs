@@ -5,14 +5,15 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::task::Poll;
 use std::time::Duration;
 
-use proactor_core::{Address, Control, Error, Family, Reply, ShutdownHow, SocketOption};
+use proactor_core::{Address, Control, Error, Family, Reply, ShutdownHow, SocketKind, SocketOption};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrAny, SocketFlags, SocketType, ipproto, sockopt,
+    AddressFamily, Protocol, RecvFlags, SendFlags, Shutdown, SocketAddrAny, SocketFlags, SocketType, ipproto,
+    sockopt,
 };
 
-use crate::Mode;
 use crate::call::{attempt, call};
+use crate::{Mode, Transport};
 
 /// The largest number of bytes that one system call takes on every system (contract R4): 2 GiB less a page. Lengths
 /// above are clamped to it.
@@ -39,6 +40,24 @@ pub fn address_from_system(address: SocketAddrAny) -> Result<Address, Error> {
 /// # Errors
 /// [`Error::Unsupported`] where the system has no such family; otherwise what it said.
 pub fn open_stream(family: Family, mode: Mode) -> Result<OwnedFd, Error> {
+    open(family, (SocketType::STREAM, ipproto::TCP), mode)
+}
+
+/// Opens a socket of `family` and `kind`, TCP or UDP, that is not inherited by programs that this one starts.
+///
+/// # Errors
+/// [`Error::Unsupported`] where the system has no such family, or this crate no such kind; otherwise what it said.
+pub fn open_socket(family: Family, kind: SocketKind, mode: Mode) -> Result<(OwnedFd, Transport), Error> {
+    let (kind, transport) = match kind {
+        SocketKind::Stream => ((SocketType::STREAM, ipproto::TCP), Transport::Tcp),
+        SocketKind::Datagram => ((SocketType::DGRAM, ipproto::UDP), Transport::Messages),
+        _ => return Err(Error::Unsupported),
+    };
+    Ok((open(family, kind, mode)?, transport))
+}
+
+/// Opens a socket of `family` that is not inherited.
+fn open(family: Family, (kind, protocol): (SocketType, Protocol), mode: Mode) -> Result<OwnedFd, Error> {
     let domain = match family {
         Family::Ipv4 => AddressFamily::INET,
         Family::Ipv6 => AddressFamily::INET6,
@@ -48,7 +67,7 @@ pub fn open_stream(family: Family, mode: Mode) -> Result<OwnedFd, Error> {
         Mode::Blocking => SocketFlags::CLOEXEC,
         Mode::Nonblocking => SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
     };
-    let opened = call(|| rustix::net::socket_with(domain, SocketType::STREAM, flags, Some(ipproto::TCP)));
+    let opened = call(|| rustix::net::socket_with(domain, kind, flags, Some(protocol)));
     opened.map_err(|error| match error {
         error if error == Errno::AFNOSUPPORT.into() => Error::Unsupported,
         error => error,
@@ -109,12 +128,12 @@ fn set_option(socket: BorrowedFd<'_>, option: SocketOption) -> Result<(), Error>
             let longest = Duration::from_secs(i32::MAX as u64);
             sockopt::set_socket_linger(socket, time.map(|time| time.min(longest)))
         }
-        _ => Err(Errno::NOPROTOOPT),
+        option => crate::options::set(socket, option),
     })
 }
 
 /// The system's integer nearest to `number`.
-fn clamp(number: u32) -> i32 {
+pub(crate) fn clamp(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
 

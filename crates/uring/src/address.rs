@@ -124,7 +124,7 @@ impl Drop for Blocks {
 }
 
 /// The address in initialised `storage`, as the kernel has written it with this length.
-fn address(storage: MaybeUninit<SocketAddrStorage>, len: SocketAddrLen) -> Result<Address, Error> {
+pub(crate) fn address(storage: MaybeUninit<SocketAddrStorage>, len: SocketAddrLen) -> Result<Address, Error> {
     let shortest = size_of::<libc::sa_family_t>() as SocketAddrLen;
     if !(shortest..=STORAGE_LEN).contains(&len) {
         return Err(Error::Unsupported);

@@ -7,9 +7,9 @@ use std::os::fd::AsFd;
 
 use proactor_core::{
     Backend, Buffer, Capabilities, Config, Control, Done, Error, Family, Kind, NopDone, Outcome,
-    OwnedDescriptor, Received, Reply, Sent, SentAll, ShutDown, Slot, Time, Token, Until,
+    OwnedDescriptor, Received, Reply, Sent, SentAll, ShutDown, Slot, SocketKind, Time, Token, Until,
 };
-use proactor_system::{self as system, DescriptorKind, EventWaker, Mode, Transport};
+use proactor_system::{self as system, DescriptorKind, EventWaker, Mode};
 use rustix::io::Errno;
 
 use crate::bytes;
@@ -116,6 +116,8 @@ impl Uring {
             Some(Outcome::RecvManyEnded(ended)) => self.recv_many(token, slot, ended),
             Some(Outcome::Connect(connected)) => self.connect(token, slot, connected),
             Some(Outcome::Shutdown(shut_down)) => self.shutdown(slot, shut_down),
+            Some(Outcome::RecvFrom(received)) => self.recv_from(token, slot, received),
+            Some(Outcome::SendTo(sent)) => self.send_to(token, slot, sent),
             Some(Outcome::Nop(_)) => Ok(Started::Done),
             Some(
                 outcome @ (Outcome::Read(_)
@@ -257,6 +259,8 @@ impl Uring {
             (Kind::ReadExact, result) => self.moved_some(place, result, Error::EndOfStream, done),
             // A system that takes none of some bytes, without a reason, will not take them the next time.
             (Kind::WriteAll, result) => self.moved_some(place, result, Errno::IO.into(), done),
+            (Kind::RecvFrom, result) => self.received_from(place, result, done),
+            (Kind::SendTo, result) => self.sent_to(place, result, done),
             // Nothing else is ever begun.
             _ => {}
         }
@@ -314,9 +318,9 @@ impl Backend for Uring {
         self.release(slot)
     }
 
-    fn socket(&mut self, slot: Slot, family: Family) -> Result<(), Error> {
-        let socket = system::open_stream(family, Mode::Blocking)?;
-        let kind = DescriptorKind::Socket(Transport::Tcp);
+    fn socket(&mut self, slot: Slot, family: Family, kind: SocketKind) -> Result<(), Error> {
+        let (socket, transport) = system::open_socket(family, kind, Mode::Blocking)?;
+        let kind = DescriptorKind::Socket(transport);
         self.adopt(slot, Descriptor::new(socket, kind)).map_err(|(error, _)| error)
     }
 

@@ -11,7 +11,9 @@
 mod address;
 mod backend;
 mod bytes;
+mod datagram;
 mod descriptors;
+mod message;
 mod open;
 mod pools;
 mod read;

@@ -1,7 +1,7 @@
 //! What the kernel is doing for us, and the memory that it does it on.
 //!
-//! The kernel works on the bytes of an operation's buffer, and on the block of an accept's or connect's address, from
-//! the moment when an entry is queued until the entry's last completion was popped. That memory is safe from everyone
+//! The kernel works on the bytes of an operation's buffer, and on the block of an accept's or connect's address or of a
+//! message, from the moment when an entry is queued until the entry's last completion was popped. That memory is safe from everyone
 //! else because of what this file does, whatever its callers do:
 //!
 //! - A request is submitted from its place in the table, into which its buffer was taken out of core's reach, and
@@ -13,7 +13,7 @@
 //! - What the kernel still has when all this is dropped is forgotten, not freed.
 //! - Buffers that the kernel takes by itself, as bytes arrive, are owned by [`Pools`], which says more of them.
 //!
-//! A buffer's bytes are on the heap and do not move with it, so the table may grow. Address blocks do not move at all.
+//! A buffer's bytes are on the heap and do not move with it, so the table may grow. Blocks do not move at all.
 #![allow(unsafe_code)]
 
 use std::mem;
@@ -29,6 +29,7 @@ use rustix::io::Errno;
 
 use crate::address::Blocks;
 use crate::bytes;
+use crate::message::Messages;
 use crate::open::Setup;
 use crate::pools::Pools;
 use crate::ring::Ring;
@@ -81,7 +82,7 @@ impl Place {
 #[derive(Debug)]
 struct Task {
     token: Token,
-    /// The number of the address block of an accept or a connect; the bytes that a `SendAll`, a `ReadExact` or a
+    /// The number of the block of an accept, a connect or a message; the bytes that a `SendAll`, a `ReadExact` or a
     /// `WriteAll` has moved so far; the group of a `RecvMany`'s buffers; whether an `AcceptMany` ends because its
     /// connections cannot be named.
     extra: u32,
@@ -253,6 +254,7 @@ pub(crate) struct Requests {
     table: Vec<Request>,
     blocks: Blocks,
     pools: Pools,
+    messages: Messages,
     pub(crate) manner: Manner,
     /// Whether one accept can go on for ever.
     pub(crate) accepts_many: bool,
@@ -275,6 +277,7 @@ impl Requests {
             table: Vec::new(),
             blocks: Blocks::default(),
             pools: Pools::default(),
+            messages: Messages::default(),
             manner: Manner::with(setup),
             accepts_many: false,
             receives_many: false,
@@ -443,6 +446,32 @@ impl Requests {
         Ok(())
     }
 
+    /// Hands a message of `kind` to the kernel, taking its buffer away: to `address`, or to nobody by name.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if something is on its way at `place` already, [`Error::Unsupported`] for an address that has no
+    /// form in the kernel, [`Error::ReadOnlyBuffer`].
+    pub(crate) fn begin_message(
+        &mut self,
+        place: Place,
+        descriptor: BorrowedFd<'_>,
+        (token, kind): (Token, Kind),
+        buffer: &mut Buffer,
+        address: Option<&Address>,
+    ) -> Result<(), Error> {
+        self.idle(place).ok_or(Error::Busy)?;
+        // A buffer that is received into has its bytes to itself.
+        if kind == Kind::RecvFrom && !buffer.is_writable() {
+            return Err(Error::ReadOnlyBuffer);
+        }
+        let block = self.messages.take(address)?;
+        let request = &mut self.table[place.index()];
+        request.buffer = Some(mem::take(buffer));
+        request.task = Some(Task::new(token, kind, block));
+        self.submit(place, descriptor);
+        Ok(())
+    }
+
     /// Hands what is held at `place` to the kernel, to be done on `descriptor`. Does nothing if nothing is.
     pub(crate) fn submit(&mut self, place: Place, descriptor: BorrowedFd<'_>) {
         let Some(request) = self.table.get_mut(place.index()) else { return };
@@ -479,6 +508,12 @@ impl Requests {
                 opcode::Recv::new(fd, buffer.as_mut_ptr(), len).flags(libc::MSG_DONTWAIT).build()
             }
             kind => match &mut request.buffer {
+                Some(buffer) if kind == Kind::RecvFrom => {
+                    self.messages.receive(task.extra, descriptor, buffer, self.manner.recv)
+                }
+                Some(buffer) if kind == Kind::SendTo => {
+                    self.messages.send(task.extra, descriptor, buffer, self.manner.send)
+                }
                 Some(buffer) => {
                     let rest = Rest { kind, transferred: task.extra, options: 0, is_socket: task.is_socket };
                     transfer(buffer, descriptor, &self.manner, rest)
@@ -645,6 +680,14 @@ impl Requests {
         }
     }
 
+    /// Where the message came from that is held at `place`, if that has a name, and whether it was cut. None if the
+    /// kernel has it, or if it is no received message.
+    pub(crate) fn message(&self, place: Place) -> Option<(Option<Address>, bool)> {
+        let request = self.table.get(place.index()).filter(|request| !request.is_in_kernel())?;
+        let task = request.task.as_ref().filter(|task| task.kind == Kind::RecvFrom)?;
+        Some(self.messages.received(task.extra))
+    }
+
     /// Ends what is held at `place`, which is idle then: its operation gets its buffer back, and `decide` tells it how it
     /// went. Does nothing if the kernel has it.
     pub(crate) fn end(&mut self, place: Place, done: &mut Done, decide: impl FnOnce(&mut Outcome)) {
@@ -655,6 +698,8 @@ impl Requests {
         let Some(task) = request.task.take() else { return };
         if has_block(task.kind) {
             self.blocks.give_back(task.extra);
+        } else if is_message(task.kind) {
+            self.messages.give_back(task.extra);
         }
         if task.kind == Kind::RecvMany {
             self.pools.leave(task.extra);
@@ -664,6 +709,8 @@ impl Requests {
         match outcome {
             Outcome::Recv(received) => give_back(buffer, &mut received.buffer),
             Outcome::Send(sent) => give_back(buffer, &mut sent.buffer),
+            Outcome::RecvFrom(received) => give_back(buffer, &mut received.buffer),
+            Outcome::SendTo(sent) => give_back(buffer, &mut sent.buffer),
             Outcome::SendAll(sent) => {
                 give_back(buffer, &mut sent.buffer);
                 sent.transferred = task.extra as usize;
@@ -704,6 +751,12 @@ impl Requests {
             }
         }
         in_kernel
+    }
+
+    /// How many blocks of messages there are, used and free.
+    #[cfg(test)]
+    pub(crate) fn message_blocks(&self) -> usize {
+        self.messages.len()
     }
 
     /// How many address blocks there are, used and free.
@@ -788,6 +841,12 @@ const fn has_block(kind: Kind) -> bool {
     matches!(kind, Kind::Accept | Kind::Connect)
 }
 
+/// Whether the kernel reads or writes the header of a message for it.
+#[inline(always)]
+const fn is_message(kind: Kind) -> bool {
+    matches!(kind, Kind::RecvFrom | Kind::SendTo)
+}
+
 impl Drop for Requests {
     fn drop(&mut self) {
         if self.end_all(PATIENCE) > 0 {
@@ -796,6 +855,7 @@ impl Drop for Requests {
             mem::forget(mem::take(&mut self.table));
             mem::forget(mem::take(&mut self.blocks));
             mem::forget(mem::take(&mut self.pools));
+            mem::forget(mem::take(&mut self.messages));
         }
     }
 }

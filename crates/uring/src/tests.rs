@@ -18,6 +18,7 @@ use crate::requests::{Answer, Place};
 mod accept;
 mod cancel;
 mod connect;
+mod datagram;
 mod ending;
 mod forbidden;
 mod hostile;
@@ -189,6 +190,8 @@ fn error(outcome: &Outcome) -> Option<Error> {
         Outcome::Send(sent) => sent.error(),
         Outcome::SendAll(sent) => sent.error(),
         Outcome::Shutdown(shut) => shut.error(),
+        Outcome::RecvFrom(received) => received.error(),
+        Outcome::SendTo(sent) => sent.error(),
         Outcome::Close(closed) => closed.error(),
         _ => None,
     }

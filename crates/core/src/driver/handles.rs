@@ -8,7 +8,7 @@ use crate::handle::{Handle, Slot};
 use crate::handles::{HandleState, NONE, Queue};
 use crate::operation::Direction;
 use crate::outcome::Outcome;
-use crate::socket::{Address, Control, Family, ListenOptions, Reply, SocketOption};
+use crate::socket::{Address, Control, Family, ListenOptions, Reply, SocketKind, SocketOption};
 use crate::state::{Call, Phase, step};
 
 /// A descriptor that could not be attached, and why.
@@ -65,13 +65,25 @@ impl<B: Backend> Driver<B> {
         Ok(descriptor)
     }
 
-    /// Opens a stream socket.
+    /// Opens a stream socket (TCP).
     ///
     /// # Errors
     /// [`Error::Unsupported`] where the family is, or the system's reason.
     pub fn socket(&mut self, family: Family) -> Result<Handle, Error> {
+        self.open_socket(family, SocketKind::Stream)
+    }
+
+    /// Opens a datagram socket (UDP), bound to nothing yet: [`bind`](Self::bind) does that, or sending.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where the family is, or the system's reason.
+    pub fn datagram_socket(&mut self, family: Family) -> Result<Handle, Error> {
+        self.open_socket(family, SocketKind::Datagram)
+    }
+
+    fn open_socket(&mut self, family: Family, kind: SocketKind) -> Result<Handle, Error> {
         let handle = self.done.handles.open();
-        match self.backend.socket(handle.slot(), family) {
+        match self.backend.socket(handle.slot(), family, kind) {
             Ok(()) => Ok(handle),
             Err(error) => {
                 self.done.handles.release(handle.slot());

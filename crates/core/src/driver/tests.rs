@@ -14,7 +14,7 @@ use crate::done::Done;
 use crate::file::ReadAt;
 use crate::operation::{Direction, Nop, Operation, Target, Timer};
 use crate::outcome::Outcome;
-use crate::socket::{Control, Family, Reply};
+use crate::socket::{Control, Family, Reply, SocketKind};
 use crate::state::State;
 use crate::stream::{Received, Recv, Send};
 use crate::{Buffer, Cancel, Capabilities, Close, Config, Error, Handle, Key, Slot, Time};
@@ -89,7 +89,7 @@ impl Backend for Manual {
         Err(Error::Unsupported)
     }
 
-    fn socket(&mut self, slot: Slot, _: Family) -> Result<(), Error> {
+    fn socket(&mut self, slot: Slot, _: Family, _: SocketKind) -> Result<(), Error> {
         assert!(!self.open.contains(&slot.0), "a slot is free when it is given out");
         self.open.push(slot.0);
         Ok(())

@@ -6,7 +6,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 
 use proactor_core::{
-    Accept, AcceptMany, Address, Backend, Connection, Control, Error, Family, Handle, Outcome, Reply, Until,
+    Accept, AcceptMany, Address, Backend, Connection, Control, Error, Family, Handle, Outcome, Reply,
+    SocketKind, Until,
 };
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -149,7 +150,7 @@ fn a_listener_goes_as_it_came() {
 fn a_socket_opened_here_listens_and_is_detached_blocking() {
     let mut rig = Rig::new();
     let listener = rig.done.new_handle();
-    rig.backend.socket(listener.slot(), Family::Ipv4).unwrap();
+    rig.backend.socket(listener.slot(), Family::Ipv4, SocketKind::Stream).unwrap();
     let mut control = |control| rig.backend.control(listener.slot(), control);
     control(Control::Bind("127.0.0.1:0".parse().unwrap())).unwrap();
     control(Control::Listen(16)).unwrap();

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use proactor_core::{
-    Backend, Buffer, Connect, Control, Error, Family, Handle, Outcome, Reply, SendAll, SocketOption,
+    Backend, Buffer, Connect, Control, Error, Family, Handle, Outcome, Reply, SendAll, SocketKind,
+    SocketOption,
 };
 use rustix::io::Errno;
 
@@ -13,7 +14,7 @@ use super::Rig;
 impl Rig {
     fn socket(&mut self, family: Family) -> Handle {
         let handle = self.done.new_handle();
-        self.backend.socket(handle.slot(), family).unwrap();
+        self.backend.socket(handle.slot(), family, SocketKind::Stream).unwrap();
         handle
     }
 

@@ -7,7 +7,8 @@ use std::os::fd::OwnedFd;
 
 use proactor_core::{
     Accept, AcceptMany, Address, Backend, Buffer, Close, Connect, Control, Error, Family, Handle, Nop,
-    Operation, Recv, Reply, Send, SendAll, Shutdown, ShutdownHow, Slot, SocketOption, Timer, Token,
+    Operation, Peer, Recv, RecvFrom, Reply, Send, SendAll, SendTo, Shutdown, ShutdownHow, Slot, SocketKind,
+    SocketOption, Timer, Token,
 };
 use proptest::prelude::*;
 
@@ -77,7 +78,7 @@ fn what_is_not_the_backends_is_unsupported() {
 }
 
 /// How many operations [`operation`] knows; the last needs no slot.
-const OPERATIONS: u8 = 10;
+const OPERATIONS: u8 = 13;
 
 fn operation(number: u8, handle: Handle) -> Operation {
     match number {
@@ -90,6 +91,14 @@ fn operation(number: u8, handle: Handle) -> Operation {
         6 => Send { handle, buffer: Buffer::from(b"") }.into(),
         7 => SendAll { handle, buffer: Buffer::zeroed(1 << 20) }.into(),
         8 => Shutdown { handle, how: ShutdownHow::Write }.into(),
+        9 => RecvFrom { handle, buffer: Buffer::zeroed(16), peer: Peer::default() }.into(),
+        10 => SendTo {
+            handle,
+            buffer: Buffer::zeroed(16),
+            peer: "127.0.0.1:1".parse::<Address>().unwrap().into(),
+        }
+        .into(),
+        11 => SendTo { handle, buffer: Buffer::from(b""), peer: Peer::default() }.into(),
         _ => Nop.into(),
     }
 }
@@ -175,7 +184,7 @@ impl World {
             }
             Call::Detach(slot) => drop(self.rig.backend.detach(Slot(slot))),
             Call::Close(slot) => drop(self.rig.backend.close(Slot(slot))),
-            Call::Socket(slot) => drop(self.rig.backend.socket(Slot(slot), Family::Ipv4)),
+            Call::Socket(slot) => drop(self.rig.backend.socket(Slot(slot), Family::Ipv4, SocketKind::Stream)),
             Call::Control(slot, number) => {
                 let control = [
                     Control::Bind("127.0.0.1:0".parse().unwrap()),

@@ -1,7 +1,7 @@
 use std::net::TcpListener;
 
 use super::*;
-use crate::{AcceptMany, Close, Nop, Slot, Timer};
+use crate::{AcceptMany, Close, Nop, Peer, RecvFrom, SendTo, Slot, Timer};
 
 #[test]
 fn slots_that_hold_nothing() {
@@ -13,7 +13,7 @@ fn slots_that_hold_nothing() {
         assert_eq!(bed.sim.detach(slot).unwrap_err(), Error::StaleHandle);
         assert!(!bed.sim.cancel(Token { index: 0, arming: 0 }, slot, &mut bed.done));
     }
-    let operations: [Operation; 7] = [
+    let operations: [Operation; 9] = [
         Accept { listener: empty }.into(),
         AcceptMany { listener: empty }.into(),
         Connect { handle: empty, address: "127.0.0.1:7".parse().unwrap() }.into(),
@@ -21,6 +21,8 @@ fn slots_that_hold_nothing() {
         Send { handle: empty, buffer: Buffer::default() }.into(),
         SendAll { handle: empty, buffer: Buffer::default() }.into(),
         Shutdown { handle: empty, how: ShutdownHow::Read }.into(),
+        RecvFrom { handle: empty, buffer: Buffer::default(), peer: Peer::default() }.into(),
+        SendTo { handle: empty, buffer: Buffer::default(), peer: Peer::default() }.into(),
     ];
     for operation in operations {
         let expected = format!("{operation:?}");
@@ -34,7 +36,7 @@ fn slots_that_hold_nothing() {
 fn slots_that_are_taken() {
     let mut bed = Bed::new();
     let handle = bed.socket(Family::Ipv4);
-    assert_eq!(bed.sim.socket(handle.slot(), Family::Ipv6), Err(Error::Busy));
+    assert_eq!(bed.sim.socket(handle.slot(), Family::Ipv6, SocketKind::Stream), Err(Error::Busy));
     let descriptor = || TcpListener::bind("127.0.0.1:0").unwrap().into();
     assert_eq!(bed.sim.attach(handle.slot(), descriptor()).unwrap_err().0, Error::Busy);
     assert_eq!(bed.sim.attach(Slot(77), descriptor()).unwrap_err().0, Error::Unsupported);
@@ -50,7 +52,7 @@ fn an_accept_into_a_slot_that_is_taken() {
     assert_eq!(bed.connected(token), Ok(()));
     let next = bed.done.new_handle();
     bed.done.discard_handle(next);
-    bed.sim.socket(next.slot(), Family::Ipv4).unwrap();
+    bed.sim.socket(next.slot(), Family::Ipv4, SocketKind::Stream).unwrap();
     let token = bed.start(Accept { listener });
     assert_eq!(bed.accepted(token), Err(Error::Busy));
     assert_eq!(bed.recv(client, 1), fault(Errno::CONNRESET));
@@ -133,7 +135,7 @@ fn a_close_with_operations_pending_ends_each_once() {
     assert_eq!(bed.sent_all(send), (128 << 10, Err(Error::Canceled)));
     assert!(bed.poll(recv).is_none() && bed.poll(send).is_none());
     // A new socket in the slot hears nothing of the old one.
-    bed.sim.socket(client.slot(), Family::Ipv4).unwrap();
+    bed.sim.socket(client.slot(), Family::Ipv4, SocketKind::Stream).unwrap();
     assert_eq!(bed.recv(client, 1), fault(Errno::NOTCONN));
     assert_eq!(bed.recv(server, 1 << 20).map(|bytes| bytes.is_empty()), Ok(false));
 }

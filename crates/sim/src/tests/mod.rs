@@ -3,6 +3,7 @@
 mod cancel;
 mod connect;
 mod control;
+mod datagram;
 mod event_loop;
 mod hostile;
 mod random;
@@ -17,7 +18,7 @@ use rustix::io::Errno;
 use crate::{
     Accept, Accepted, Address, Backend, Buffer, Config, Connect, Connected, Control, Done, Error, Family,
     Handle, Operation, Outcome, Received, Recv, Reply, Send, SendAll, Sent, SentAll, ShutDown, Shutdown,
-    ShutdownHow, Sim, SocketOption, Token, Until,
+    ShutdownHow, Sim, SocketKind, SocketOption, Token, Until,
 };
 
 /// A simulation, and what came out of it.
@@ -87,7 +88,7 @@ impl Bed {
 
     fn socket(&mut self, family: Family) -> Handle {
         let handle = self.done.new_handle();
-        self.sim.socket(handle.slot(), family).unwrap();
+        self.sim.socket(handle.slot(), family, SocketKind::Stream).unwrap();
         handle
     }
 

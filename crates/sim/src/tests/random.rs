@@ -3,14 +3,14 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{AcceptMany, Slot};
+use crate::{AcceptMany, Membership, Peer, RecvFrom, SendTo, Slot};
 
 /// How many slots the calls are about; few, so that they meet.
 const SLOTS: u32 = 6;
 
 #[derive(Clone, Debug)]
 enum Call {
-    Open(Family),
+    Open(Family, SocketKind),
     Close,
     Control(Control),
     Accept,
@@ -19,6 +19,8 @@ enum Call {
     Recv(usize),
     Send(usize),
     SendAll(usize),
+    RecvFrom(usize),
+    SendTo(usize, Peer),
     Shutdown(ShutdownHow),
     Cancel(u32),
     Wait,
@@ -26,12 +28,15 @@ enum Call {
 
 /// Few ports, so that they meet too; 0 among them.
 fn address() -> impl Strategy<Value = Address> {
-    (prop_oneof![Just("127.0.0.1"), Just("[::1]"), Just("[::]")], 0..3_u8)
+    (prop_oneof![Just("127.0.0.1"), Just("[::1]"), Just("[::]"), Just("239.1.2.3")], 0..3_u8)
         .prop_map(|(ip, port)| format!("{ip}:{port}").parse().unwrap())
 }
 
 fn option() -> impl Strategy<Value = SocketOption> {
+    let membership = Membership { group: "239.1.2.3".parse().unwrap(), interface: 0 };
     prop_oneof![
+        Just(SocketOption::JoinMulticast(membership)),
+        Just(SocketOption::LeaveMulticast(membership)),
         any::<bool>().prop_map(SocketOption::ReuseAddress),
         any::<bool>().prop_map(SocketOption::ReusePort),
         any::<bool>().prop_map(SocketOption::V6Only),
@@ -43,10 +48,12 @@ fn option() -> impl Strategy<Value = SocketOption> {
 
 fn call() -> impl Strategy<Value = Call> {
     let family = prop_oneof![Just(Family::Ipv4), Just(Family::Ipv6)];
+    let kind = prop_oneof![Just(SocketKind::Stream), Just(SocketKind::Datagram)];
+    let peer = prop_oneof![Just(Peer::default()), address().prop_map(Peer::from)];
     let how = prop_oneof![Just(ShutdownHow::Read), Just(ShutdownHow::Write), Just(ShutdownHow::Both)];
     let len = 0..20_000_usize;
     prop_oneof![
-        3 => family.prop_map(Call::Open),
+        3 => (family, kind).prop_map(|(family, kind)| Call::Open(family, kind)),
         1 => Just(Call::Close),
         2 => address().prop_map(|address| Call::Control(Control::Bind(address))),
         2 => (0..3_u32).prop_map(|backlog| Call::Control(Control::Listen(backlog))),
@@ -56,7 +63,9 @@ fn call() -> impl Strategy<Value = Call> {
         4 => address().prop_map(Call::Connect),
         3 => len.clone().prop_map(Call::Recv),
         2 => len.clone().prop_map(Call::Send),
-        2 => len.prop_map(Call::SendAll),
+        2 => len.clone().prop_map(Call::SendAll),
+        2 => len.clone().prop_map(Call::RecvFrom),
+        3 => (len, peer).prop_map(|(len, peer)| Call::SendTo(len, peer)),
         1 => how.prop_map(Call::Shutdown),
         1 => (0..200_u32).prop_map(Call::Cancel),
         4 => Just(Call::Wait),
@@ -68,8 +77,8 @@ impl Bed {
     fn call(&mut self, slot: Slot, call: Call, handle: Handle) {
         // What those say that answer at once is another test's business.
         let operation: Operation = match call {
-            Call::Open(family) => {
-                _ = self.sim.socket(slot, family);
+            Call::Open(family, kind) => {
+                _ = self.sim.socket(slot, family, kind);
                 return;
             }
             Call::Close => {
@@ -86,6 +95,10 @@ impl Bed {
             Call::Recv(len) => Recv { handle, buffer: Buffer::zeroed(len) }.into(),
             Call::Send(len) => Send { handle, buffer: Buffer::zeroed(len) }.into(),
             Call::SendAll(len) => SendAll { handle, buffer: Buffer::zeroed(len) }.into(),
+            Call::RecvFrom(len) => {
+                RecvFrom { handle, buffer: Buffer::zeroed(len), peer: Peer::default() }.into()
+            }
+            Call::SendTo(len, peer) => SendTo { handle, buffer: Buffer::zeroed(len), peer }.into(),
             Call::Shutdown(how) => Shutdown { handle, how }.into(),
             Call::Cancel(index) => {
                 let unknown = Token { index, arming: 7 };

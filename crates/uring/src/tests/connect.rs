@@ -3,7 +3,7 @@
 use std::net::{TcpListener, TcpStream};
 
 use proactor_core::{
-    Address, Backend, Connect, Connected, Control, Error, Family, Handle, Outcome, Reply, Token,
+    Address, Backend, Connect, Connected, Control, Error, Family, Handle, Outcome, Reply, SocketKind, Token,
 };
 use rustix::io::Errno;
 
@@ -13,7 +13,7 @@ use crate::requests::Place;
 impl Rig {
     fn socket(&mut self, family: Family) -> Handle {
         let handle = self.done.new_handle();
-        self.backend.socket(handle.slot(), family).unwrap();
+        self.backend.socket(handle.slot(), family, SocketKind::Stream).unwrap();
         handle
     }
 

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use proactor_core::{Accept, Backend, Buffer, Config, Connect, Done, Family, Token, Wake};
+use proactor_core::{Accept, Backend, Buffer, Config, Connect, Done, Family, SocketKind, Token, Wake};
 
 use super::{Rig, SETUPS, in_a_child_with, is_child, tcp_pair};
 
@@ -62,7 +62,7 @@ fn a_connect_in_flight_is_ended() {
     let address = listener.local_addr().unwrap();
     let _client = TcpStream::connect(address).unwrap();
     let handle = rig.done.new_handle();
-    rig.backend.socket(handle.slot(), Family::Ipv4).unwrap();
+    rig.backend.socket(handle.slot(), Family::Ipv4, SocketKind::Stream).unwrap();
     rig.start(handle, Connect { handle, address: address.into() });
     rig.look();
     assert!(rig.done.is_empty());

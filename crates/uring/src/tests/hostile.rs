@@ -6,8 +6,9 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 
 use proactor_core::{
-    Accept, AcceptMany, Backend, Buffer, Close, Connect, Control, Error, Family, Handle, Nop, Operation,
-    Outcome, Recv, Send, SendAll, Shutdown, ShutdownHow, Slot, Timer, Token,
+    Accept, AcceptMany, Address, Backend, Buffer, Close, Connect, Control, Error, Family, Handle, Nop,
+    Operation, Outcome, Peer, Recv, RecvFrom, Send, SendAll, SendTo, Shutdown, ShutdownHow, Slot, SocketKind,
+    Timer, Token,
 };
 use proptest::prelude::*;
 
@@ -77,7 +78,7 @@ fn a_slot_that_is_taken_takes_no_other_descriptor() {
     let (near, _far) = tcp_pair();
     let (refused, near) = rig.backend.attach(handle.slot(), near.into()).unwrap_err();
     assert_eq!(refused, Error::Busy);
-    assert_eq!(rig.backend.socket(handle.slot(), Family::Ipv4), Err(Error::Busy));
+    assert_eq!(rig.backend.socket(handle.slot(), Family::Ipv4, SocketKind::Stream), Err(Error::Busy));
     let (refused, _near) = rig.backend.attach(Slot(u32::MAX), near).unwrap_err();
     assert_eq!(refused, Error::InvalidInput);
 }
@@ -160,7 +161,7 @@ fn outcomes_that_their_queue_has_forgotten_are_dropped() {
 }
 
 /// How many operations [`operation`] knows; the last needs no slot.
-const OPERATIONS: u8 = 10;
+const OPERATIONS: u8 = 13;
 
 fn operation(number: u8, handle: Handle) -> Operation {
     match number {
@@ -173,6 +174,14 @@ fn operation(number: u8, handle: Handle) -> Operation {
         6 => Send { handle, buffer: Buffer::from(b"") }.into(),
         7 => SendAll { handle, buffer: Buffer::zeroed(1 << 20) }.into(),
         8 => Shutdown { handle, how: ShutdownHow::Write }.into(),
+        9 => RecvFrom { handle, buffer: Buffer::zeroed(16), peer: Peer::default() }.into(),
+        10 => SendTo {
+            handle,
+            buffer: Buffer::zeroed(16),
+            peer: "127.0.0.1:1".parse::<Address>().unwrap().into(),
+        }
+        .into(),
+        11 => SendTo { handle, buffer: Buffer::from(b""), peer: Peer::default() }.into(),
         _ => Nop.into(),
     }
 }
@@ -265,7 +274,7 @@ proptest! {
                 }
                 Call::Detach(slot) => drop(rig.backend.detach(Slot(slot))),
                 Call::Close(slot) => drop(rig.backend.close(Slot(slot))),
-                Call::Socket(slot) => drop(rig.backend.socket(Slot(slot), Family::Ipv4)),
+                Call::Socket(slot) => drop(rig.backend.socket(Slot(slot), Family::Ipv4, SocketKind::Stream)),
                 Call::Start(slot, index, number) => {
                     let token = rig.done.submit(operation(number, handle));
                     prop_assert!(open.insert(token));

@@ -1,0 +1,98 @@
+//! Operations on datagrams: each is one call, which takes a whole datagram or would block.
+
+use std::task::Poll;
+
+use proactor_core::{Buffer, Datagram, Done, Error, Outcome, Peer, ReceivedFrom, SentTo, Slot, Token};
+use proactor_system::{self as system, DescriptorKind};
+use rustix::io::Errno;
+
+use crate::source::Source;
+use crate::table::{Entry, Table, Waiter};
+
+impl Table {
+    /// Receives a datagram, or waits to; whether it is decided.
+    pub(crate) fn recv_from(&mut self, token: Token, slot: Slot, received: &mut ReceivedFrom) -> bool {
+        let attempt = match self.reader(slot) {
+            Ok(entry) => {
+                let attempt = entry.source.receive_from_first(&mut received.buffer, &mut received.peer);
+                if attempt.is_pending() {
+                    entry.reader = Waiter::new(token);
+                }
+                attempt
+            }
+            Err(error) => Poll::Ready(Err(error)),
+        };
+        attempt.map(|result| received.result = result).is_ready()
+    }
+
+    /// Sends a datagram, or waits to; whether it is decided.
+    pub(crate) fn send_to(&mut self, token: Token, slot: Slot, sent: &mut SentTo) -> bool {
+        let attempt = match self.writer(slot) {
+            Ok(entry) => {
+                let attempt = entry.source.send_to_first(&sent.buffer, &sent.peer);
+                if attempt.is_pending() {
+                    entry.writer = Waiter::new(token);
+                }
+                attempt
+            }
+            Err(error) => Poll::Ready(Err(error)),
+        };
+        attempt.map(|result| sent.result = result).is_ready()
+    }
+}
+
+impl Entry {
+    /// Tries again what waits to receive a datagram, after an edge. False if it waits for something else.
+    pub(crate) fn resume_recv_from(&mut self, token: Token, done: &mut Done) -> bool {
+        let Some(Outcome::RecvFrom(received)) = done.undecided(token) else { return false };
+        if let Poll::Ready(result) = self.source.receive_from(&mut received.buffer, &mut received.peer) {
+            received.result = result;
+            self.reader = Waiter::NOBODY;
+            done.decided(token);
+        }
+        true
+    }
+}
+
+impl Source {
+    /// Before a call that on a stream would mean something else.
+    fn check_carries_messages(&self) -> Result<(), Error> {
+        match self.kind() {
+            DescriptorKind::Socket(transport) if transport.is_stream() => Err(Errno::OPNOTSUPP.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Receives a datagram, and where it came from.
+    fn receive_from(&mut self, buffer: &mut Buffer, peer: &mut Peer) -> Poll<Result<Datagram, Error>> {
+        let received = system::receive_from(self.descriptor()?, buffer.as_mut_slice()?);
+        self.read_drained = received.is_pending();
+        received.map_ok(|message| {
+            peer.set(message.address);
+            message.datagram
+        })
+    }
+
+    /// Receives a datagram, if an answer can be expected.
+    fn receive_from_first(&mut self, buffer: &mut Buffer, peer: &mut Peer) -> Poll<Result<Datagram, Error>> {
+        if !buffer.is_writable() {
+            return Poll::Ready(Err(Error::ReadOnlyBuffer));
+        }
+        self.check_carries_messages()?;
+        if self.read_drained {
+            return Poll::Pending;
+        }
+        self.receive_from(buffer, peer)
+    }
+
+    /// Sends a datagram, if an answer can be expected.
+    pub(crate) fn send_to_first(&mut self, bytes: &[u8], peer: &Peer) -> Poll<Result<(), Error>> {
+        self.check_carries_messages()?;
+        if self.write_drained {
+            return Poll::Pending;
+        }
+        let sent = system::send_to(self.descriptor()?, bytes, peer.address());
+        self.write_drained = sent.is_pending();
+        sent
+    }
+}

@@ -1,0 +1,74 @@
+//! Operations on datagrams.
+
+use std::os::fd::AsFd;
+
+use proactor_core::{Datagram, Done, Error, Kind, Outcome, ReceivedFrom, SentTo, Slot, Token};
+use proactor_system::DescriptorKind;
+use rustix::io::Errno;
+
+use crate::Uring;
+use crate::backend::Started;
+use crate::descriptors::Descriptor;
+use crate::requests::Place;
+
+impl Uring {
+    /// Starts to receive a datagram.
+    pub(crate) fn recv_from(
+        &mut self,
+        token: Token,
+        slot: Slot,
+        received: &mut ReceivedFrom,
+    ) -> Result<Started, Error> {
+        if !received.buffer.is_writable() {
+            return Err(Error::ReadOnlyBuffer);
+        }
+        let socket = self.descriptors.get(slot)?;
+        check_carries_messages(socket)?;
+        let (place, task) = (Place::reading(slot), (token, Kind::RecvFrom));
+        self.requests.begin_message(place, socket.as_fd(), task, &mut received.buffer, None)?;
+        Ok(Started::Submitted)
+    }
+
+    /// Starts to send a datagram.
+    pub(crate) fn send_to(&mut self, token: Token, slot: Slot, sent: &mut SentTo) -> Result<Started, Error> {
+        let socket = self.descriptors.get(slot)?;
+        check_carries_messages(socket)?;
+        let (place, task) = (Place::writing(slot), (token, Kind::SendTo));
+        let address = sent.peer.address();
+        self.requests.begin_message(place, socket.as_fd(), task, &mut sent.buffer, address)?;
+        Ok(Started::Submitted)
+    }
+
+    pub(crate) fn received_from(&mut self, place: Place, result: Result<u32, Errno>, done: &mut Done) {
+        let bytes = match result {
+            Ok(bytes) => bytes as usize,
+            Err(errno) => return self.refused(place, errno, done),
+        };
+        let Some((address, is_truncated)) = self.requests.message(place) else { return };
+        self.requests.end(place, done, |outcome| {
+            if let Outcome::RecvFrom(received) = outcome {
+                received.peer.set(address);
+                received.result = Ok(Datagram::new(bytes, is_truncated));
+            }
+        });
+    }
+
+    pub(crate) fn sent_to(&mut self, place: Place, result: Result<u32, Errno>, done: &mut Done) {
+        match result {
+            Ok(_) => self.requests.end(place, done, |outcome| {
+                if let Outcome::SendTo(sent) = outcome {
+                    sent.result = Ok(());
+                }
+            }),
+            Err(errno) => self.refused(place, errno, done),
+        }
+    }
+}
+
+/// Before a call that on a stream would mean something else.
+fn check_carries_messages(descriptor: &Descriptor) -> Result<(), Error> {
+    match descriptor.kind {
+        DescriptorKind::Socket(transport) if transport.is_stream() => Err(Errno::OPNOTSUPP.into()),
+        _ => Ok(()),
+    }
+}
