@@ -3,7 +3,7 @@
 use proactor_core::Backend;
 
 use crate::cases::{
-    bad_input, bytes, cancel_all, cancellation, completions, deadlines, deletion, descriptors,
+    bad_input, bytes, cancel_all, cancellation, completions, datagrams, deadlines, deletion, descriptors,
     file_descriptors, file_ends, files, handles, multishot, names, overflow, panics, pipes, random,
     recv_many, results, running, sockets, steady, streams, time, waking,
 };
@@ -251,6 +251,26 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         pipes::data_and_its_end_in_one_edge: ["R1", "X1"] needs ["descriptors", "ipv4"];
         pipes::what_splits_a_stream_holds_up_nothing: ["R1"] needs ["descriptors", "ipv4"];
 
+        datagrams::messages_and_addresses_go_there_and_back: ["R1", "H3", "C2"] needs ["ipv4"];
+        datagrams::ipv6_works_the_same: ["R1", "R4"] needs ["ipv6"];
+        datagrams::empty_datagrams_are_data: ["R1"] needs ["ipv4"];
+        datagrams::truncation_is_told: ["R1", "C2"] needs ["ipv4"];
+        datagrams::too_big_fails_alone: ["R1", "C2"] needs ["ipv4"];
+        datagrams::a_connected_socket_speaks_with_its_peer: ["R1", "H3"] needs ["ipv4"];
+        datagrams::a_refusal_is_told_to_a_connected_socket: ["R1", "R2"] needs ["ipv4"];
+        datagrams::many_in_a_row_keep_order: ["H3"] needs ["ipv4"];
+        datagrams::a_waiting_receive_can_be_cancelled: ["X1", "X2", "C2"] needs ["ipv4"];
+        datagrams::a_queued_send_can_be_cancelled: ["X1", "C4", "C2"] needs ["ipv4"];
+        datagrams::deleted_they_are_silent: ["C5", "C4"] needs ["ipv4"];
+        datagrams::closing_the_socket_ends_them: ["H1", "H2", "C2"] needs ["ipv4"];
+        datagrams::dropping_the_loop_lets_go_of_them: ["X5"] needs ["ipv4"];
+        datagrams::what_is_wrong_fails_alone: ["E1", "C2"] needs ["ipv4"];
+        datagrams::their_ports_are_their_own: ["R2", "E1"] needs ["ipv4"];
+        datagrams::options_are_taken: ["E1"] needs ["ipv4"];
+        datagrams::a_multicast_group_hears_its_messages: ["R1", "E1"] needs ["ipv4"];
+        datagrams::std_sockets_are_spoken_to: ["R1", "H5"] needs ["descriptors", "ipv4"];
+        datagrams::a_send_waits_for_room: ["X2", "R1", "R3"] needs ["descriptors"];
+
         sockets::the_column_has_its_capabilities: ["E2"] needs [];
         sockets::detach_is_unsupported_where_there_are_no_descriptors: ["H5", "E2"] needs ["ipv4"];
         sockets::a_listener_in_single_steps: ["E1"] needs ["ipv4"];
@@ -364,6 +384,7 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         steady::an_echo_does_not_allocate: ["B1"] needs ["ipv4"] patience 4;
         steady::an_echo_from_a_pool_does_not_allocate: ["B1"] needs ["ipv4"];
         steady::a_dry_pool_does_not_allocate: ["B1", "B2"] needs ["ipv4"];
+        steady::an_echo_of_datagrams_does_not_allocate: ["B1"] needs ["ipv4"] patience 4;
         steady::notifications_do_not_allocate: ["B1", "W1"] needs ["threads"];
         steady::reads_and_writes_of_a_file_do_not_allocate: ["B1"] needs ["files"];
 

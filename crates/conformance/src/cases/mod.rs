@@ -5,6 +5,7 @@ pub(crate) mod bytes;
 pub(crate) mod cancel_all;
 pub(crate) mod cancellation;
 pub(crate) mod completions;
+pub(crate) mod datagrams;
 pub(crate) mod deadlines;
 pub(crate) mod deletion;
 pub(crate) mod descriptors;

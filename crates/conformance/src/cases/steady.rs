@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use proactor_core::{
     Action, Backend, Buffer, Context, Create, Event, Flow, Handle, Loop, Nop, NotifierWait, OpenAt,
-    OpenOptions, ReadAt, Recv, RecvMany, RunMode, SendAll, SocketOption, Timer, WriteAt,
+    OpenOptions, Peer, ReadAt, Recv, RecvFrom, RecvMany, RunMode, SendAll, SendTo, SocketOption, Timer,
+    WriteAt,
 };
 
 use crate::Fixture;
 use crate::allocator;
 use crate::scratch::Scratch;
-use crate::steps::{IPV4, pair_on};
+use crate::steps::{IPV4, address, pair_on};
 
 const FEW: u64 = 100_000;
 const MANY: u64 = 200_000;
@@ -212,6 +213,42 @@ pub(crate) fn a_dry_pool_does_not_allocate<B: Backend>(fixture: &Fixture<B>) {
             Flow::Continue
         });
         send(&mut cx, server);
+    });
+}
+
+/// Receives a datagram and sends it back to where it came from, as often as there is left.
+fn echo_datagrams<B: Backend>(cx: &mut Context<'_, B, Count>, handle: Handle, buffer: Buffer, peer: Peer) {
+    cx.submit(RecvFrom { handle, buffer, peer }, move |count: &mut Count, cx, received| {
+        let len = received.result.unwrap().len();
+        if count.left == 0 || len == 0 {
+            return cx.close(handle);
+        }
+        count.left -= 1;
+        // The last one tells the other end.
+        let buffer = received.buffer.slice(..if count.left == 0 { 0 } else { len });
+        cx.submit(SendTo { handle, buffer, peer: received.peer }, move |count: &mut Count, cx, sent| {
+            assert_eq!(sent.result, Ok(()));
+            if count.left == 0 {
+                return cx.close(handle);
+            }
+            echo_datagrams(cx, handle, sent.buffer.unslice(), sent.peer);
+        });
+    });
+}
+
+/// An echo over UDP, both ends on this loop; the addresses go round like the buffers.
+pub(crate) fn an_echo_of_datagrams_does_not_allocate<B: Backend>(fixture: &Fixture<B>) {
+    allocates_the_same(fixture, |ev, _| {
+        let mut cx = ev.context();
+        let ends = [(); 2].map(|()| {
+            let handle = cx.datagram_socket(address(IPV4).family()).unwrap();
+            cx.bind(handle, address(IPV4)).unwrap();
+            echo_datagrams(&mut cx, handle, Buffer::zeroed(64), Peer::default());
+            handle
+        });
+        let peer = cx.local_address(ends[1]).unwrap().into();
+        let first = SendTo { handle: ends[0], buffer: vec![0; 64].into(), peer };
+        cx.submit(first, |_, _, sent| assert_eq!(sent.result, Ok(())));
     });
 }
 
