@@ -11,7 +11,8 @@ use rustix::io::Errno;
 
 use crate::Uring;
 use crate::backend::Started;
-use crate::requests::{Manner, Place, give_back};
+use crate::requests::{Place, give_back};
+use crate::transfer::Manner;
 
 /// At the descriptor's own position, where it has one.
 const OWN_POSITION: u64 = u64::MAX;

@@ -22,6 +22,7 @@ mod requests;
 mod ring;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod write;
 
 pub use backend::Uring;

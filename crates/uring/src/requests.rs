@@ -1,8 +1,8 @@
 //! What the kernel is doing for us, and the memory that it does it on.
 //!
 //! The kernel works on the bytes of an operation's buffer, and on the block of an accept's or connect's address or of a
-//! message, from the moment when an entry is queued until the entry's last completion was popped. That memory is safe from everyone
-//! else because of what this file does, whatever its callers do:
+//! message, from the moment when an entry is queued until the entry's last completion was popped. That memory is safe
+//! from everyone else because of what this file does, whatever its callers do:
 //!
 //! - A request is submitted from its place in the table, into which its buffer was taken out of core's reach, and
 //!   [`end`](Requests::end) is the only way out of there, shut while the kernel has it. Nothing else gives access to a
@@ -33,6 +33,7 @@ use crate::message::Messages;
 use crate::open::Setup;
 use crate::pools::Pools;
 use crate::ring::Ring;
+use crate::transfer::{Manner, Rest, transfer};
 
 mod recv_many;
 
@@ -97,33 +98,6 @@ struct Task {
 impl Task {
     const fn new(token: Token, kind: Kind, extra: u32) -> Self {
         Self { token, extra, kind, is_poll: false, is_canceled: false, is_socket: false }
-    }
-}
-
-/// How transfers are done.
-#[derive(Debug)]
-pub(crate) struct Manner {
-    /// MSG flags.
-    pub(crate) recv: i32,
-    pub(crate) send: i32,
-    pub(crate) send_all: i32,
-    /// What has a receive wait before it tries, where the kernel knows that.
-    pub(crate) wait_first: u16,
-}
-
-impl Manner {
-    /// With a ring that was set up like this.
-    fn with(setup: Setup) -> Self {
-        /// IORING_RECVSEND_POLL_FIRST, which came together with cooperative task work.
-        const POLL_FIRST: u16 = 1;
-        // Kernels before 6.1 lose count of what a send has sent when they are asked to wait for all and then cancelled.
-        let wait_all = if setup >= Setup::DeferTaskrun { libc::MSG_WAITALL } else { 0 };
-        Self {
-            recv: 0,
-            send: libc::MSG_NOSIGNAL,
-            send_all: libc::MSG_NOSIGNAL | wait_all,
-            wait_first: if setup >= Setup::CooperativeTaskrun { POLL_FIRST } else { 0 },
-        }
     }
 }
 
@@ -798,35 +772,6 @@ fn receive_one(task: &Task, entry: &cqueue::Entry, pools: &mut Pools, done: &mut
     let Some(buffer) = pools.received(task.extra, entry) else { return false };
     done.push(task.token, Outcome::RecvManyItem(buffer));
     true
-}
-
-/// What is left of a transfer.
-struct Rest {
-    kind: Kind,
-    transferred: u32,
-    /// Of a receive.
-    options: u16,
-    /// Of a read or a write.
-    is_socket: bool,
-}
-
-/// The entry for the rest of a transfer.
-#[inline(always)]
-fn transfer(
-    buffer: &mut Buffer,
-    descriptor: BorrowedFd<'_>,
-    manner: &Manner,
-    Rest { kind, transferred, options, is_socket }: Rest,
-) -> squeue::Entry {
-    let descriptor = Fd(descriptor.as_raw_fd());
-    let left = buffer.len().saturating_sub(transferred as usize).min(MAX_TRANSFER) as u32;
-    let first = buffer.as_mut_ptr().wrapping_add(transferred as usize);
-    match kind {
-        Kind::Recv => opcode::Recv::new(descriptor, first, left).ioprio(options).flags(manner.recv).build(),
-        Kind::SendAll => opcode::Send::new(descriptor, first, left).flags(manner.send_all).build(),
-        Kind::Send => opcode::Send::new(descriptor, first, left).flags(manner.send).build(),
-        kind => bytes::entry(kind, is_socket, descriptor, (first, left), manner),
-    }
 }
 
 /// Puts a buffer back into its operation, where an empty one is, of which nothing has to be dropped.
