@@ -2,7 +2,7 @@
 //! server, by a client that shares no code with it.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -27,7 +27,8 @@ struct Example {
     steps: &'static [Step],
 }
 
-/// What is done with an example's programs. `ADDRESS` in arguments stands for the server's address.
+/// What is done with an example's programs. `ADDRESS` in arguments stands for the server's address, `TARGET` for that of a
+/// server of ours, which waits for the end of what comes before it sends it back.
 enum Step {
     /// Runs it to its end, which is a success, and compares what it printed, line by line.
     Prints { arguments: &'static [&'static str], lines: &'static [&'static str] },
@@ -41,7 +42,7 @@ enum Step {
     Fails { arguments: &'static [&'static str] },
 }
 
-const EXAMPLES: [Example; 3] = [
+const EXAMPLES: [Example; 4] = [
     Example {
         name: "echo",
         steps: &[
@@ -57,6 +58,22 @@ const EXAMPLES: [Example; 3] = [
             // Nobody listens there any more.
             Step::Fails { arguments: &["client", "ADDRESS"] },
             Step::Fails { arguments: &["server", "nowhere"] },
+        ],
+    },
+    Example {
+        name: "proxy",
+        steps: &[
+            // Our server answers only after the end of what it is sent: an end has to be passed on, and no more than it.
+            Step::Serves { arguments: &["127.0.0.1:0", "TARGET", "3"] },
+            Step::Echoes { bytes: 0 },
+            Step::Echoes { bytes: 1_000_003 },
+            Step::Echoes { bytes: 1 },
+            Step::Ends { lines: &["passed on 2000008 bytes, gave up 0 connections"] },
+            // Nobody listens there: the client's connection ends.
+            Step::Serves { arguments: &["127.0.0.1:0", "127.0.0.1:1"] },
+            Step::Echoes { bytes: 0 },
+            Step::Ends { lines: &["passed on 0 bytes, gave up 1 connections"] },
+            Step::Fails { arguments: &["127.0.0.1:0", "nowhere"] },
         ],
     },
     Example {
@@ -93,8 +110,13 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
                 .find(|program| program.target == name)
                 .with_context(|| format!("{folder} has no program `{name}`"))?;
             let started = Instant::now();
-            let play =
-                Play { program: &program.path, server: None, address: None, deadline: started + LIMIT };
+            let play = Play {
+                program: &program.path,
+                server: None,
+                address: None,
+                target: None,
+                deadline: started + LIMIT,
+            };
             play.steps(example.steps).with_context(|| name.clone())?;
             println!("{name}: ok, {:.2} s", started.elapsed().as_secs_f64());
         }
@@ -106,6 +128,8 @@ struct Play<'a> {
     program: &'a Path,
     server: Option<Running>,
     address: Option<SocketAddr>,
+    /// Where our own server listens, once a step has needed it.
+    target: Option<SocketAddr>,
     deadline: Instant,
 }
 
@@ -124,26 +148,31 @@ impl Play<'_> {
         Ok(())
     }
 
-    fn start(&self, arguments: &[&str]) -> Result<Running> {
+    fn start(&mut self, arguments: &[&str]) -> Result<Running> {
         let mut command = Command::new(self.program);
         for argument in arguments {
             match (*argument, self.address) {
                 ("ADDRESS", Some(address)) => command.arg(address.to_string()),
                 ("ADDRESS", None) => bail!("no server said where it listens"),
+                ("TARGET", _) => {
+                    let target = self.target.map_or_else(late_echo, Ok)?;
+                    self.target = Some(target);
+                    command.arg(target.to_string())
+                }
                 _ => command.arg(argument),
             };
         }
         Running::start(&mut command)
     }
 
-    fn prints(&self, arguments: &[&str], expected: &[&str]) -> Result<()> {
+    fn prints(&mut self, arguments: &[&str], expected: &[&str]) -> Result<()> {
         let (lines, end) = rest(self.start(arguments)?, self.deadline)?;
         ensure!(end.success(), "{arguments:?}: {end}, having printed {lines:?}");
         ensure!(lines == expected, "{arguments:?} printed {lines:?}, not {expected:?}");
         Ok(())
     }
 
-    fn fails(&self, arguments: &[&str]) -> Result<()> {
+    fn fails(&mut self, arguments: &[&str]) -> Result<()> {
         let (lines, end) = rest(self.start(arguments)?, self.deadline)?;
         let failed = matches!(end, End::Exited(status) if status.code().is_some_and(|code| code != 0));
         ensure!(failed && lines.is_empty(), "{arguments:?} was to fail: {end}, having printed {lines:?}");
@@ -195,6 +224,20 @@ fn pattern(bytes: usize) -> Vec<u8> {
     (0..bytes as u64).map(|index| (index.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8).collect()
 }
 
+/// A server that sends back what came once its end has come. It ends with this process.
+fn late_echo() -> Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("cannot listen")?;
+    let address = listener.local_addr()?;
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut received = Vec::new();
+            // Who is interested in what went wrong is the other end, which gets less than it has sent.
+            let _ = stream.read_to_end(&mut received).and_then(|_| stream.write_all(&received));
+        }
+    });
+    Ok(address)
+}
+
 fn rest(mut program: Running, deadline: Instant) -> Result<(Vec<String>, End)> {
     let lines = std::iter::from_fn(|| program.line(deadline)).collect();
     Ok((lines, program.end(deadline)?))
@@ -209,7 +252,7 @@ mod tests {
         let scratch = Scratch::new();
         let program = scratch.program("example", &format!("#!/bin/sh\n{script}\n"));
         let deadline = Instant::now() + Duration::from_secs(20);
-        Play { program: &program, server: None, address: None, deadline }.steps(steps)
+        Play { program: &program, server: None, address: None, target: None, deadline }.steps(steps)
     }
 
     const TICKS: &[Step] = &[Step::Prints { arguments: &["x"], lines: &["tick", "done"] }];
