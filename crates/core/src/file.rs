@@ -152,7 +152,8 @@ pub struct ReadAt {
     pub handle: Handle,
     /// Filled from its range's start; an empty range completes with zero.
     pub buffer: Buffer,
-    /// Where, in bytes from the file's start; up to `i64::MAX`, beyond that [`Error::InvalidInput`].
+    /// Where, in bytes from the file's start. With the length of the buffer's range, up to `i64::MAX`; beyond that
+    /// [`Error::InvalidInput`].
     pub offset: u64,
 }
 
@@ -163,8 +164,8 @@ pub struct WriteAt {
     pub handle: Handle,
     /// Its range is written.
     pub buffer: Buffer,
-    /// Where, in bytes from the file's start; up to `i64::MAX`, beyond that [`Error::InvalidInput`]. A file that was
-    /// opened to [`append`](OpenOptions::append) is written at its end instead.
+    /// Where, in bytes from the file's start. With the length of the buffer's range, up to `i64::MAX`; beyond that
+    /// [`Error::InvalidInput`]. A file that was opened to [`append`](OpenOptions::append) is written at its end instead.
     pub offset: u64,
 }
 
@@ -297,14 +298,14 @@ pub(crate) const fn within(directory: Option<Handle>) -> Target {
 /// The largest position in a file, and the largest length.
 const LAST: u64 = i64::MAX as u64;
 
-/// What is wrong with a position or a length.
-const fn beyond(position: u64) -> Option<Error> {
-    if position > LAST { Some(Error::InvalidInput) } else { None }
+/// What is wrong with a range.
+const fn beyond(offset: u64, len: u64) -> Option<Error> {
+    if offset > LAST || len > LAST - offset { Some(Error::InvalidInput) } else { None }
 }
 
-/// What is wrong with a range.
+/// What is wrong with a range that has to be one.
 const fn empty_or_beyond(offset: u64, len: u64) -> Option<Error> {
-    if len == 0 || offset > LAST || len > LAST - offset { Some(Error::InvalidInput) } else { None }
+    if len == 0 { Some(Error::InvalidInput) } else { beyond(offset, len) }
 }
 
 submission!(OpenAt => Opened, OpenAt, |this| within(this.directory), |this| {
@@ -312,10 +313,10 @@ submission!(OpenAt => Opened, OpenAt, |this| within(this.directory), |this| {
 }, |this| this.path.as_c_str().err());
 submission!(ReadAt => ReadAtDone, ReadAt, |this| Target::Unordered(this.handle), |this| {
     ReadAtDone { handle: this.handle, buffer: this.buffer, offset: this.offset, result: Err(UNDECIDED) }
-}, |this| beyond(this.offset));
+}, |this| beyond(this.offset, this.buffer.len() as u64));
 submission!(WriteAt => WriteAtDone, WriteAt, |this| Target::Unordered(this.handle), |this| {
     WriteAtDone { handle: this.handle, buffer: this.buffer, offset: this.offset, result: Err(UNDECIDED) }
-}, |this| beyond(this.offset));
+}, |this| beyond(this.offset, this.buffer.len() as u64));
 submission!(Fsync => Fsynced, Fsync, |this| Target::Unordered(this.handle), |this| {
     Fsynced { handle: this.handle, result: Err(UNDECIDED) }
 });
@@ -324,7 +325,7 @@ submission!(Fdatasync => Fdatasynced, Fdatasync, |this| Target::Unordered(this.h
 });
 submission!(Truncate => Truncated, Truncate, |this| Target::Unordered(this.handle), |this| {
     Truncated { handle: this.handle, len: this.len, result: Err(UNDECIDED) }
-}, |this| beyond(this.len));
+}, |this| beyond(0, this.len));
 submission!(Allocate => Allocated, Allocate, |this| Target::Unordered(this.handle), |this| {
     Allocated { handle: this.handle, offset: this.offset, len: this.len, result: Err(UNDECIDED) }
 }, |this| empty_or_beyond(this.offset, this.len));
@@ -381,13 +382,40 @@ pub(crate) fn back(outcome: Outcome) -> Result<Operation, Outcome> {
     })
 }
 
+impl Outcome {
+    /// What an operation on a file or a name uses: a handle ([`Target::Unordered`]), or none ([`Target::None`]). None if
+    /// it is something else.
+    #[must_use]
+    pub const fn file_target(&self) -> Option<Target> {
+        use crate::names::{DirMade, DirRemoved, Linked, Renamed, StatxDone, Symlinked, Unlinked};
+        Some(match self {
+            Self::ReadAt(ReadAtDone { handle, .. })
+            | Self::WriteAt(WriteAtDone { handle, .. })
+            | Self::Fsync(Fsynced { handle, .. })
+            | Self::Fdatasync(Fdatasynced { handle, .. })
+            | Self::Truncate(Truncated { handle, .. })
+            | Self::Allocate(Allocated { handle, .. }) => Target::Unordered(*handle),
+            Self::OpenAt(Opened { directory, .. })
+            | Self::Statx(StatxDone { handle: directory, .. })
+            | Self::Rename(Renamed { directory, .. })
+            | Self::Link(Linked { directory, .. })
+            | Self::Symlink(Symlinked { directory, .. })
+            | Self::Unlink(Unlinked { directory, .. })
+            | Self::MakeDir(DirMade { directory, .. })
+            | Self::RemoveDir(DirRemoved { directory, .. }) => within(*directory),
+            _ => return None,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn ranges_end_where_a_file_can() {
-        assert_eq!((beyond(LAST), beyond(LAST + 1)), (None, Some(Error::InvalidInput)));
+        assert_eq!((beyond(LAST, 0), beyond(LAST, 1)), (None, Some(Error::InvalidInput)));
+        assert_eq!((beyond(0, LAST), beyond(0, LAST + 1)), (None, Some(Error::InvalidInput)));
         assert_eq!(empty_or_beyond(LAST - 1, 1), None);
         assert_eq!(empty_or_beyond(0, LAST), None);
         for (offset, len) in [(0, 0), (LAST, 1), (LAST + 1, 1), (1, LAST), (u64::MAX, u64::MAX)] {

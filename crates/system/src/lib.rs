@@ -2,7 +2,7 @@
 //! once, so that a call means the same on every one of them.
 //!
 //! Everything takes a borrowed descriptor, answers with core's [`Error`](proactor_core::Error), repeats interrupted
-//! calls in one place, and never blocks; what would block says [`Poll::Pending`](std::task::Poll).
+//! calls in one place, and never blocks, but for [`do_file`]; what would block says [`Poll::Pending`](std::task::Poll).
 //!
 //! This crate is part of the backends. Users of the library have no need of it.
 #![warn(missing_docs)]
@@ -13,6 +13,8 @@ mod clock;
 mod close;
 mod datagram;
 mod descriptor;
+#[cfg(target_os = "linux")]
+mod file;
 mod options;
 mod socket;
 #[cfg(target_os = "linux")]
@@ -23,6 +25,10 @@ pub use clock::now;
 pub use close::close;
 pub use datagram::{Message, receive_from, send_to};
 pub use descriptor::{DescriptorKind, Mode, Transport, descriptor_kind, set_mode};
+#[cfg(target_os = "linux")]
+pub use file::{
+    STATX_MASK, check_positions, directory_mode, do_file, fill_metadata, open_flags, statx_flags,
+};
 pub use socket::{
     MAX_TRANSFER, accept, address_from_system, address_to_system, connect, connect_result, control,
     has_family, open_socket, open_stream, receive, send, shutdown,

@@ -14,6 +14,8 @@ use rustix::io::Errno;
 
 use crate::bytes;
 use crate::descriptors::{Descriptor, Descriptors};
+use crate::file_requests::FileRequests;
+use crate::files;
 use crate::open::{self, Setup};
 use crate::requests::{self, Answer, Place, Requests, Unread};
 use crate::ring::Ring;
@@ -47,6 +49,7 @@ impl Uring {
         capabilities.threads = true;
         capabilities.kernel_completions = true;
         let (ring, setup) = open::open(config.entries, newest)?;
+        capabilities.files = open::knows(&ring, &FileRequests::OPCODES);
         let waker = EventWaker::new()?;
         let requests = match Requests::new(Ring::new(ring), setup, waker.as_fd()) {
             Ok(requests) => requests,
@@ -61,6 +64,17 @@ impl Uring {
             capabilities,
             belongs_to_its_thread: PhantomData,
         })
+    }
+
+    /// Whether this kernel does all that can be asked of files and names.
+    pub(crate) const fn has_files(&self) -> bool {
+        self.capabilities.files
+    }
+
+    /// As on a kernel that does not know all of that.
+    #[cfg(test)]
+    pub(crate) const fn lacks_files(&mut self) {
+        self.capabilities.files = false;
     }
 
     /// Takes a descriptor into a free slot.
@@ -78,7 +92,8 @@ impl Uring {
     fn release(&mut self, slot: Slot) -> Result<OwnedDescriptor, Error> {
         self.descriptors.get(slot)?;
         let is_idle = |place| self.requests.is_idle(place);
-        if !is_idle(Place::reading(slot)) || !is_idle(Place::writing(slot)) {
+        let is_unused = is_idle(Place::reading(slot)) && is_idle(Place::writing(slot));
+        if !is_unused || self.requests.files.uses(slot) {
             return Err(Error::Busy);
         }
         self.descriptors.remove(slot)
@@ -125,8 +140,8 @@ impl Uring {
                 | Outcome::Write(_)
                 | Outcome::WriteAll(_)),
             ) => self.transfer_bytes(slot, token, outcome),
-            // Core's own, and what this backend does not know yet.
-            Some(_) => Err(Error::Unsupported),
+            // Core's own, and what this backend does not know yet, end there too.
+            Some(outcome) => self.begin_file(token, slot, outcome),
             None => return,
         };
         match started {
@@ -230,6 +245,7 @@ impl Uring {
         match self.requests.read(unread) {
             Answer::Request(reply) if reply.is_poll => self.polled(&reply, done),
             Answer::Request(reply) => self.replied(reply, done),
+            Answer::File(reply) => self.file_replied(reply, done),
             Answer::Watched { goes_on } => {
                 self.woken = true;
                 if !goes_on {
@@ -348,11 +364,12 @@ impl Backend for Uring {
     }
 
     fn cancel(&mut self, token: Token, slot: Slot, done: &mut Done) -> bool {
-        let Some(place) = self.requests.find(slot, token) else { return false };
-        if self.requests.has_pools() && self.cancel_dry(place, done) {
-            return true;
+        match self.requests.find(slot, token) {
+            Some(place) if self.requests.has_pools() && self.cancel_dry(place, done) => return true,
+            Some(place) => self.requests.cancel(place),
+            None if self.requests.cancel_file(token) => {}
+            None => return false,
         }
-        self.requests.cancel(place);
         self.reap_if_crowded(done);
         true
     }
@@ -399,6 +416,7 @@ fn set_done(outcome: &mut Outcome) {
         Outcome::SendAll(SentAll { result, .. })
         | Outcome::Shutdown(ShutDown { result, .. })
         | Outcome::Nop(NopDone { result }) => *result = Ok(()),
+        other if other.file_target().is_some() => files::set_done(other, 0),
         other => bytes::set_done(other, 0),
     }
 }

@@ -13,6 +13,8 @@ mod backend;
 mod bytes;
 mod datagram;
 mod descriptors;
+mod file_requests;
+mod files;
 mod message;
 mod open;
 mod pools;
@@ -20,6 +22,7 @@ mod read;
 mod recv_many;
 mod requests;
 mod ring;
+mod statx;
 #[cfg(test)]
 mod tests;
 mod transfer;

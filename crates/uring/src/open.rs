@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 
-use io_uring::IoUring;
+use io_uring::{IoUring, Probe};
 use rustix::io::Errno;
 
 /// How a ring is set up. Each step has all that those before it have, and came with a later kernel.
@@ -81,6 +81,14 @@ pub(crate) fn open(entries: u32, newest: Setup) -> io::Result<(IoUring, Setup)> 
         }
     }
     Err(too_old())
+}
+
+/// Whether the kernel knows these operations.
+pub(crate) fn knows(ring: &IoUring, opcodes: &[u8]) -> bool {
+    let mut probe = Probe::new();
+    // A kernel that cannot be asked knows as little.
+    let is_told = ring.submitter().register_probe(&mut probe).is_ok();
+    is_told && opcodes.iter().all(|&opcode| probe.is_supported(opcode))
 }
 
 /// The error for a kernel whose io_uring lacks what this backend is built on.

@@ -29,12 +29,15 @@ use rustix::io::Errno;
 
 use crate::address::Blocks;
 use crate::bytes;
+use crate::file_requests::{FileReply, FileRequests};
 use crate::message::Messages;
 use crate::open::Setup;
 use crate::pools::Pools;
 use crate::ring::Ring;
 use crate::transfer::{Manner, Rest, transfer};
 
+mod end;
+mod files;
 mod recv_many;
 
 /// How long a drop waits for what it has cancelled, and opening for its probe. None of the operations here can be held
@@ -43,7 +46,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The completions that are of no request.
 const WATCHED: u64 = u64::MAX;
-const CANCELED: u64 = u64::MAX - 1;
+pub(crate) const CANCELED: u64 = u64::MAX - 1;
 const PROBED: u64 = u64::MAX - 2;
 
 /// Where a request is kept: one for each slot and direction.
@@ -196,6 +199,8 @@ pub(crate) struct Unread(cqueue::Entry);
 pub(crate) enum Answer {
     /// To a request.
     Request(Reply),
+    /// To a request on a file or a name.
+    File(FileReply),
     /// The watched descriptor was written to, or is watched no longer.
     Watched {
         /// Whether it still is.
@@ -229,6 +234,8 @@ pub(crate) struct Requests {
     blocks: Blocks,
     pools: Pools,
     messages: Messages,
+    /// Those on files and names.
+    pub(crate) files: FileRequests,
     pub(crate) manner: Manner,
     /// Whether one accept can go on for ever.
     pub(crate) accepts_many: bool,
@@ -252,6 +259,7 @@ impl Requests {
             blocks: Blocks::default(),
             pools: Pools::default(),
             messages: Messages::default(),
+            files: FileRequests::default(),
             manner: Manner::with(setup),
             accepts_many: false,
             receives_many: false,
@@ -613,6 +621,9 @@ impl Requests {
                 _only_made_here: (),
             });
         }
+        if let Some(reply) = self.files.read(&entry) {
+            return Answer::File(reply);
+        }
         match entry.user_data() {
             WATCHED => return Answer::Watched { goes_on: !is_last },
             CANCELED => {}
@@ -698,35 +709,6 @@ impl Requests {
         done.decided(task.token);
     }
 
-    /// Cancels everything and waits, for at most this long, until the kernel has let go of it. Returns how many requests
-    /// it has kept. What completes meanwhile is dropped, sockets that come are closed.
-    fn end_all(&mut self, patience: Duration) -> usize {
-        let mut in_kernel = 0;
-        for index in 0..self.table.len() {
-            if self.table[index].is_in_kernel() {
-                in_kernel += 1;
-                self.cancel(Place(index as u32));
-            }
-        }
-        // It knows none of the operations, so all of them come out here.
-        let mut nobody = Done::new();
-        let deadline = now() + patience;
-        while in_kernel > 0 && now() < deadline {
-            if self.ring.enter(Until::Deadline(deadline)).is_err() {
-                break;
-            }
-            let mut left = usize::MAX;
-            while let Some(unread) = self.reap_transfers(&mut left, &mut nobody) {
-                let Answer::Request(reply) = self.read(unread) else { continue };
-                in_kernel -= usize::from(reply.is_last);
-                let place = reply.place;
-                drop(Self::accepted(reply));
-                self.end(place, &mut nobody, |_| {});
-            }
-        }
-        in_kernel
-    }
-
     /// How many blocks of messages there are, used and free.
     #[cfg(test)]
     pub(crate) fn message_blocks(&self) -> usize {
@@ -790,17 +772,4 @@ const fn has_block(kind: Kind) -> bool {
 #[inline(always)]
 const fn is_message(kind: Kind) -> bool {
     matches!(kind, Kind::RecvFrom | Kind::SendTo)
-}
-
-impl Drop for Requests {
-    fn drop(&mut self) {
-        if self.end_all(PATIENCE) > 0 {
-            // The kernel may still write to buffers and blocks of these. The ring itself can go: the kernel counts its
-            // own references to that memory, and closing is one more reason for it to end what is left.
-            mem::forget(mem::take(&mut self.table));
-            mem::forget(mem::take(&mut self.blocks));
-            mem::forget(mem::take(&mut self.pools));
-            mem::forget(mem::take(&mut self.messages));
-        }
-    }
 }

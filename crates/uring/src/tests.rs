@@ -20,6 +20,7 @@ mod cancel;
 mod connect;
 mod datagram;
 mod ending;
+mod files;
 mod forbidden;
 mod hostile;
 mod queues;
@@ -193,6 +194,20 @@ fn error(outcome: &Outcome) -> Option<Error> {
         Outcome::RecvFrom(received) => received.error(),
         Outcome::SendTo(sent) => sent.error(),
         Outcome::Close(closed) => closed.error(),
+        Outcome::OpenAt(done) => done.error(),
+        Outcome::ReadAt(done) => done.error(),
+        Outcome::WriteAt(done) => done.error(),
+        Outcome::Fsync(done) => done.error(),
+        Outcome::Fdatasync(done) => done.error(),
+        Outcome::Truncate(done) => done.error(),
+        Outcome::Allocate(done) => done.error(),
+        Outcome::Statx(done) => done.error(),
+        Outcome::Rename(done) => done.error(),
+        Outcome::Link(done) => done.error(),
+        Outcome::Symlink(done) => done.error(),
+        Outcome::Unlink(done) => done.error(),
+        Outcome::MakeDir(done) => done.error(),
+        Outcome::RemoveDir(done) => done.error(),
         _ => None,
     }
 }
