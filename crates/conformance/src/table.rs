@@ -5,7 +5,7 @@ use proactor_core::Backend;
 use crate::cases::{
     bad_input, bytes, cancel_all, cancellation, completions, datagrams, deadlines, deletion, descriptors,
     file_descriptors, file_ends, files, handles, multishot, names, overflow, panics, pipes, random,
-    recv_many, results, running, sockets, steady, streams, time, waking,
+    recv_many, results, running, sockets, steady, streams, time, unix, waking,
 };
 use crate::{Case, Fixture};
 
@@ -270,6 +270,14 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         datagrams::a_multicast_group_hears_its_messages: ["R1", "E1"] needs ["ipv4"];
         datagrams::std_sockets_are_spoken_to: ["R1", "H5"] needs ["descriptors", "ipv4"];
         datagrams::a_send_waits_for_room: ["X2", "R1", "R3"] needs ["descriptors"];
+
+        unix::connections_by_abstract_name: ["R4", "H1"] needs ["unix_sockets"];
+        unix::connections_by_path: ["R4", "H3"] needs ["unix_sockets", "descriptors"];
+        unix::many_are_accepted: ["C1", "H3"] needs ["unix_sockets"];
+        unix::streams_keep_their_order: ["H3", "R1"] needs ["unix_sockets"];
+        unix::what_waits_can_be_cancelled: ["X2", "H1"] needs ["unix_sockets"];
+        unix::a_full_queue_holds_up_nobody: ["X2", "R3"] needs ["unix_sockets"];
+        unix::faults_are_told: ["E1", "R2"] needs ["unix_sockets", "descriptors"];
 
         sockets::the_column_has_its_capabilities: ["E2"] needs [];
         sockets::detach_is_unsupported_where_there_are_no_descriptors: ["H5", "E2"] needs ["ipv4"];

@@ -61,6 +61,8 @@ pub struct Capabilities {
     pub ipv4: bool,
     /// TCP over IPv6.
     pub ipv6: bool,
+    /// Unix stream sockets, by the forms of [`UnixAddress`](crate::UnixAddress) that the system has.
+    pub unix_sockets: bool,
     /// Descriptors of the system can be attached and detached (a simulator has none).
     pub descriptors: bool,
     /// Other threads exist, and can wake the loop.
@@ -76,10 +78,11 @@ pub struct Capabilities {
 impl Capabilities {
     /// Every capability by name, for tables and reports.
     #[must_use]
-    pub const fn list(&self) -> [(&'static str, bool); 7] {
+    pub const fn list(&self) -> [(&'static str, bool); 8] {
         [
             ("ipv4", self.ipv4),
             ("ipv6", self.ipv6),
+            ("unix_sockets", self.unix_sockets),
             ("descriptors", self.descriptors),
             ("threads", self.threads),
             ("kernel_completions", self.kernel_completions),

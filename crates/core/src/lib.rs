@@ -100,6 +100,7 @@ mod stream;
 mod sync;
 mod time;
 mod timers;
+mod unix;
 
 pub use backend::{Backend, OwnedDescriptor, Token, Until, Wake};
 pub use buffer::Buffer;
@@ -138,3 +139,4 @@ pub use stream::{
     SendAll, Sent, SentAll, ShutDown, Shutdown, ShutdownHow,
 };
 pub use time::Time;
+pub use unix::UnixAddress;

@@ -6,12 +6,16 @@ use std::net::{AddrParseError, IpAddr, SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::unix::UnixAddress;
+
 /// A socket address (contract R4). IPv6 keeps its scope and flow.
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Address {
     /// IPv4 or IPv6.
     Inet(SocketAddr),
+    /// A Unix socket's.
+    Unix(UnixAddress),
 }
 
 impl Address {
@@ -20,6 +24,16 @@ impl Address {
     pub const fn as_inet(&self) -> Option<SocketAddr> {
         match self {
             Self::Inet(address) => Some(*address),
+            Self::Unix(_) => None,
+        }
+    }
+
+    /// The address of a Unix socket, if it is one.
+    #[must_use]
+    pub const fn as_unix(&self) -> Option<&UnixAddress> {
+        match self {
+            Self::Unix(address) => Some(address),
+            Self::Inet(_) => None,
         }
     }
 
@@ -29,6 +43,7 @@ impl Address {
         match self {
             Self::Inet(SocketAddr::V4(_)) => Family::Ipv4,
             Self::Inet(SocketAddr::V6(_)) => Family::Ipv6,
+            Self::Unix(_) => Family::Unix,
         }
     }
 }
@@ -39,7 +54,13 @@ impl From<SocketAddr> for Address {
     }
 }
 
-/// So that std's sockets connect to it and bind to it. No name is looked up.
+impl From<UnixAddress> for Address {
+    fn from(address: UnixAddress) -> Self {
+        Self::Unix(address)
+    }
+}
+
+/// So that std's sockets connect to it and bind to it, which takes an IP address. No name is looked up.
 impl ToSocketAddrs for Address {
     type Iter = std::option::IntoIter<SocketAddr>;
 
@@ -67,6 +88,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Inet(address) => address.fmt(f),
+            Self::Unix(address) => fmt::Display::fmt(address, f),
         }
     }
 }
@@ -79,6 +101,8 @@ pub enum Family {
     Ipv4,
     /// IPv6 (and IPv4 mapped into it, unless [`SocketOption::V6Only`]).
     Ipv6,
+    /// Sockets within this machine, by path or abstract name.
+    Unix,
 }
 
 /// What a socket carries.
@@ -183,7 +207,7 @@ impl Default for ListenOptions {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Control {
-    /// Bind to an address; port 0 lets the system choose.
+    /// Bind to an address; port 0, or no name of a Unix socket, lets the system choose.
     Bind(Address),
     /// Listen, with this backlog.
     Listen(u32),

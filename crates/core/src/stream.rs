@@ -21,6 +21,9 @@ pub struct AcceptMany {
 /// Connects a socket. Sends may be queued behind it at once.
 ///
 /// A datagram socket sends to that address from then on and hears nobody else; it can be connected again, elsewhere.
+///
+/// A Unix listener whose queue is full is waited for where the kernel completes operations. A system that only tells what
+/// is ready cannot wait for it, and there it is ECONNREFUSED, at once.
 #[derive(Debug)]
 pub struct Connect {
     /// An unconnected stream socket, or a datagram socket, of the address's family.

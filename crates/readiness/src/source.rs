@@ -197,10 +197,6 @@ impl Source {
 
     /// Before the first [`accept`](Self::accept).
     pub(crate) fn prepare_to_accept(&mut self) -> Result<(), Error> {
-        if self.traits.kind == DescriptorKind::Socket(Transport::LocalStream) {
-            // Core has no name for the peer's address.
-            return Err(Error::Unsupported);
-        }
         self.make_nonblocking()
     }
 

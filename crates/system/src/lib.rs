@@ -17,6 +17,7 @@ mod descriptor;
 mod file;
 mod options;
 mod socket;
+mod unix;
 #[cfg(target_os = "linux")]
 mod waker;
 
@@ -31,7 +32,7 @@ pub use file::{
 };
 pub use socket::{
     MAX_TRANSFER, accept, address_from_system, address_to_system, connect, connect_result, control,
-    has_family, open_socket, open_stream, receive, send, shutdown,
+    has_family, open_socket, open_stream, peer_address, receive, send, shutdown,
 };
 #[cfg(target_os = "linux")]
 pub use waker::EventWaker;

@@ -5,7 +5,9 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::task::Poll;
 use std::time::Duration;
 
-use proactor_core::{Address, Control, Error, Family, Reply, ShutdownHow, SocketKind, SocketOption};
+use proactor_core::{
+    Address, Control, Error, Family, Reply, ShutdownHow, SocketKind, SocketOption, UnixAddress,
+};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, Protocol, RecvFlags, SendFlags, Shutdown, SocketAddrAny, SocketFlags, SocketType, ipproto,
@@ -24,7 +26,11 @@ pub const MAX_TRANSFER: usize = 0x7fff_f000;
 /// # Errors
 /// [`Error::Unsupported`] for families that this crate does not know.
 pub fn address_to_system(address: &Address) -> Result<SocketAddrAny, Error> {
-    address.as_inet().map(SocketAddrAny::from).ok_or(Error::Unsupported)
+    match address {
+        Address::Inet(address) => Ok(SocketAddrAny::from(*address)),
+        Address::Unix(address) => crate::unix::to_system(address),
+        _ => Err(Error::Unsupported),
+    }
 }
 
 /// The address that a system call gave.
@@ -32,54 +38,66 @@ pub fn address_to_system(address: &Address) -> Result<SocketAddrAny, Error> {
 /// # Errors
 /// [`Error::Unsupported`] for families that [`Address`] does not have.
 pub fn address_from_system(address: SocketAddrAny) -> Result<Address, Error> {
+    if address.address_family() == AddressFamily::UNIX {
+        return crate::unix::from_system(&address);
+    }
     SocketAddr::try_from(address).map(Address::from).map_err(|_| Error::Unsupported)
 }
 
-/// Opens a TCP socket that is not inherited by programs that this one starts.
+/// Opens a TCP socket, or a Unix stream socket, that is not inherited by programs that this one starts.
 ///
 /// # Errors
 /// [`Error::Unsupported`] where the system has no such family; otherwise what it said.
 pub fn open_stream(family: Family, mode: Mode) -> Result<OwnedFd, Error> {
-    open(family, (SocketType::STREAM, ipproto::TCP), mode)
+    open_socket(family, SocketKind::Stream, mode).map(|(socket, _)| socket)
 }
 
-/// Opens a socket of `family` and `kind`, TCP or UDP, that is not inherited by programs that this one starts.
+/// Opens a socket of `family` and `kind`, TCP, UDP or a Unix stream, that is not inherited by programs that this one starts.
 ///
 /// # Errors
 /// [`Error::Unsupported`] where the system has no such family, or this crate no such kind; otherwise what it said.
 pub fn open_socket(family: Family, kind: SocketKind, mode: Mode) -> Result<(OwnedFd, Transport), Error> {
-    let (kind, transport) = match kind {
-        SocketKind::Stream => ((SocketType::STREAM, ipproto::TCP), Transport::Tcp),
-        SocketKind::Datagram => ((SocketType::DGRAM, ipproto::UDP), Transport::Messages),
-        _ => return Err(Error::Unsupported),
-    };
-    Ok((open(family, kind, mode)?, transport))
-}
-
-/// Opens a socket of `family` that is not inherited.
-fn open(family: Family, (kind, protocol): (SocketType, Protocol), mode: Mode) -> Result<OwnedFd, Error> {
     let domain = match family {
         Family::Ipv4 => AddressFamily::INET,
         Family::Ipv6 => AddressFamily::INET6,
+        Family::Unix => AddressFamily::UNIX,
         _ => return Err(Error::Unsupported),
     };
+    let (how, transport) = match (kind, family) {
+        (SocketKind::Stream, Family::Unix) => ((SocketType::STREAM, None), Transport::LocalStream),
+        (SocketKind::Stream, _) => ((SocketType::STREAM, Some(ipproto::TCP)), Transport::Tcp),
+        (_, Family::Unix) => return Err(Error::Unsupported),
+        (SocketKind::Datagram, _) => ((SocketType::DGRAM, Some(ipproto::UDP)), Transport::Messages),
+        _ => return Err(Error::Unsupported),
+    };
+    Ok((open(domain, how, mode)?, transport))
+}
+
+/// Opens a socket that is not inherited.
+fn open(
+    domain: AddressFamily,
+    (kind, protocol): (SocketType, Option<Protocol>),
+    mode: Mode,
+) -> Result<OwnedFd, Error> {
     let flags = match mode {
         Mode::Blocking => SocketFlags::CLOEXEC,
         Mode::Nonblocking => SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
     };
-    let opened = call(|| rustix::net::socket_with(domain, kind, flags, Some(protocol)));
+    let opened = call(|| rustix::net::socket_with(domain, kind, flags, protocol));
     opened.map_err(|error| match error {
         error if error == Errno::AFNOSUPPORT.into() => Error::Unsupported,
         error => error,
     })
 }
 
-/// Whether TCP sockets of `family` can be opened and bound to this machine's own address.
+/// Whether stream sockets of `family` can be opened and bound to this machine's own address.
 #[must_use]
 pub fn has_family(family: Family) -> bool {
     let loopback: SocketAddr = match family {
         Family::Ipv4 => (Ipv4Addr::LOCALHOST, 0).into(),
         Family::Ipv6 => (Ipv6Addr::LOCALHOST, 0).into(),
+        // Bound to a name, it would leave one behind where names are paths.
+        Family::Unix => return open_stream(family, Mode::Blocking).is_ok(),
         _ => return false,
     };
     open_stream(family, Mode::Blocking)
@@ -104,12 +122,20 @@ pub fn control(socket: BorrowedFd<'_>, control: &Control) -> Result<Reply, Error
             return address_from_system(call(|| rustix::net::getsockname(socket))?).map(Reply::Address);
         }
         Control::PeerAddress => {
-            let peer = call(|| rustix::net::getpeername(socket))?.ok_or(Error::Unsupported)?;
-            return address_from_system(peer).map(Reply::Address);
+            return peer_address(socket).map(Reply::Address);
         }
         _ => return Err(Error::Unsupported),
     }
     Ok(Reply::Done)
+}
+
+/// The address of a connected socket's peer.
+///
+/// # Errors
+/// What the system said; [`Error::Unsupported`] for a family that core has no name for.
+pub fn peer_address(socket: BorrowedFd<'_>) -> Result<Address, Error> {
+    let peer = call(|| rustix::net::getpeername(socket))?;
+    peer.map_or_else(|| Ok(UnixAddress::unnamed().into()), address_from_system)
 }
 
 fn set_option(socket: BorrowedFd<'_>, option: SocketOption) -> Result<(), Error> {
@@ -145,7 +171,8 @@ pub(crate) fn clamp(number: u32) -> i32 {
 pub fn accept(listener: BorrowedFd<'_>) -> Poll<Result<(OwnedFd, Address), Error>> {
     attempt(|| rustix::net::acceptfrom_with(listener, SocketFlags::CLOEXEC)).map(|accepted| {
         let (socket, address) = accepted?;
-        let address = address_from_system(address.ok_or(Error::Unsupported)?)?;
+        // Some systems say nothing about a peer without a name.
+        let address = address.map_or_else(|| Ok(UnixAddress::unnamed().into()), address_from_system)?;
         Ok((socket, address))
     })
 }
@@ -160,6 +187,8 @@ pub fn connect(socket: BorrowedFd<'_>, address: &Address) -> Poll<Result<(), Err
         Ok(()) => Poll::Ready(Ok(())),
         // An interrupted connect goes on, and to start it again would be refused.
         Err(Errno::INPROGRESS | Errno::INTR) => Poll::Pending,
+        // The queue of a Unix listener is full. Nothing tells when there is room; other systems refuse in the first place.
+        Err(Errno::AGAIN) if address.as_unix().is_some() => Poll::Ready(Err(Errno::CONNREFUSED.into())),
         Err(errno) => Poll::Ready(Err(Error::from_errno(errno))),
     }
 }
@@ -221,7 +250,6 @@ pub fn shutdown(socket: BorrowedFd<'_>, how: ShutdownHow) -> Result<(), Error> {
 mod tests {
     use std::net::{SocketAddrV6, TcpListener, TcpStream};
     use std::os::fd::AsFd;
-    use std::os::unix::net::UnixListener;
 
     use super::*;
 
@@ -335,10 +363,9 @@ mod tests {
 
     #[test]
     fn what_has_no_name_in_core_is_unsupported() {
-        let path = std::env::temp_dir().join(format!("proactor-system-{}", std::process::id()));
-        let listener = UnixListener::bind(&path).unwrap();
-        std::fs::remove_file(&path).unwrap();
-        assert_eq!(control(listener.as_fd(), &Control::LocalAddress), Err(Error::Unsupported));
+        let flags = SocketFlags::CLOEXEC;
+        let netlink = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None).unwrap();
+        assert_eq!(control(netlink.as_fd(), &Control::LocalAddress), Err(Error::Unsupported));
     }
 
     #[test]

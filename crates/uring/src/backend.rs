@@ -45,6 +45,7 @@ impl Uring {
         let mut capabilities = Capabilities::default();
         capabilities.ipv4 = system::has_family(Family::Ipv4);
         capabilities.ipv6 = system::has_family(Family::Ipv6);
+        capabilities.unix_sockets = system::has_family(Family::Unix);
         capabilities.descriptors = true;
         capabilities.threads = true;
         capabilities.kernel_completions = true;

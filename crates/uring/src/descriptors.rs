@@ -59,11 +59,6 @@ impl Descriptor {
     pub(crate) const fn takes_bytes(&self) -> bool {
         matches!(self.kind, DescriptorKind::Socket(transport) if transport.is_stream())
     }
-
-    /// Whether what it accepts comes from an address without a name in core.
-    pub(crate) const fn is_local(&self) -> bool {
-        matches!(self.kind, DescriptorKind::Socket(Transport::LocalStream))
-    }
 }
 
 impl AsFd for Descriptor {

@@ -1,8 +1,9 @@
 //! Operations that read: accept. A receive needs nothing of its own.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use proactor_core::{Connection, Done, Error, Handle, Kind, Outcome, Slot, Token};
+use proactor_core::{Address, Connection, Done, Error, Handle, Kind, Outcome, Slot, Token};
+use proactor_system::{DescriptorKind, Transport};
 
 use crate::Uring;
 use crate::address;
@@ -14,10 +15,6 @@ impl Uring {
     /// Starts to accept one connection, or many.
     pub(crate) fn accept(&mut self, token: Token, slot: Slot, kind: Kind) -> Result<Started, Error> {
         let listener = self.descriptors.get(slot)?;
-        if listener.is_local() {
-            // Better than to accept a connection and then to have no name for its peer.
-            return Err(Error::Unsupported);
-        }
         self.requests.begin_accept(Place::reading(slot), listener.as_fd(), (token, kind))?;
         Ok(Started::Submitted)
     }
@@ -45,7 +42,7 @@ impl Uring {
             Ok(socket) => socket,
             Err(errno) => return self.refused(place, errno, done),
         };
-        let connection = address::peer(socket.as_fd()).and_then(|address| {
+        let connection = self.peer(place, socket.as_fd()).and_then(|address| {
             let handle = self.adopt_accepted(place, socket, done)?;
             Ok(Connection { handle, address })
         });
@@ -60,6 +57,15 @@ impl Uring {
             } else {
                 self.resubmit(place, done);
             }
+        }
+    }
+
+    /// The address of the peer of a socket that was accepted by the listener of `place`.
+    fn peer(&self, place: Place, socket: BorrowedFd<'_>) -> Result<Address, Error> {
+        match self.descriptors.get(place.slot())?.kind {
+            // Of those, it is known also where the peer has closed since.
+            DescriptorKind::Socket(Transport::LocalStream) => proactor_system::peer_address(socket),
+            _ => address::peer(socket),
         }
     }
 

@@ -26,4 +26,5 @@ pub(crate) mod sockets;
 pub(crate) mod steady;
 pub(crate) mod streams;
 pub(crate) mod time;
+pub(crate) mod unix;
 pub(crate) mod waking;

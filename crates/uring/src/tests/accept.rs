@@ -2,11 +2,12 @@
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
 use proactor_core::{
     Accept, Address, Backend, Config, Connection, Control, Error, Handle, Outcome, Reply, SocketOption,
+    UnixAddress,
 };
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -190,22 +191,37 @@ fn a_peer_that_has_reset_already_still_has_its_address() {
 }
 
 #[test]
-fn what_does_not_listen_or_has_no_addresses_of_ours_is_an_error() {
+fn what_does_not_listen_is_an_error() {
     let mut rig = Rig::new();
     let (stream, _far) = rig.pair();
     rig.start(stream, Accept { listener: stream });
     assert_eq!(error(&rig.next().1), Some(Errno::INVAL.into()));
     rig.accept_many(stream);
     assert_eq!(rig.ended(), Errno::INVAL.into());
+}
 
-    let path = std::env::temp_dir().join(format!("proactor-uring-{}", std::process::id()));
-    let local = UnixListener::bind(&path).unwrap();
-    std::fs::remove_file(&path).unwrap();
-    let listener = rig.attach(local);
-    rig.start(listener, Accept { listener });
-    assert_eq!(error(&rig.next().1), Some(Error::Unsupported));
-    rig.accept_many(listener);
-    assert_eq!(rig.ended(), Error::Unsupported);
+#[test]
+fn of_a_unix_listener_all_peers_are_known_however_they_are_accepted() {
+    for singly in [false, true] {
+        let mut rig = Rig::new();
+        if singly {
+            rig.accept_singly();
+        }
+        let path = std::env::temp_dir().join(format!("proactor-uring-{}", std::process::id()));
+        let local = UnixListener::bind(&path).unwrap();
+        let clients = [0, 1, 2].map(|_| UnixStream::connect(&path).unwrap());
+        std::fs::remove_file(&path).unwrap();
+        let unnamed = Address::from(UnixAddress::unnamed());
+        let listener = rig.attach(local);
+        // Those that are gone already, too.
+        drop(clients);
+        rig.start(listener, Accept { listener });
+        let (_, Outcome::Accept(accepted)) = rig.next() else { panic!("it was accepted") };
+        assert_eq!(accepted.result.map(|(_, address)| address), Ok(unnamed.clone()));
+        rig.accept_many(listener);
+        assert_eq!(rig.connection().address, unnamed);
+        assert_eq!(rig.connection().address, unnamed);
+    }
 }
 
 #[test]
