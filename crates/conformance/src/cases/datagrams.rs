@@ -316,6 +316,14 @@ pub(crate) fn a_waiting_receive_can_be_cancelled<B: Backend>(fixture: &Fixture<B
     let outcome =
         if outcome.result == Err(Error::Canceled) { ev.complete(recv_from(server, 16)) } else { outcome };
     assert_eq!(message(&outcome).0, b"late");
+    // Nor does a deadline that has passed lose one that is there.
+    assert_eq!(ev.complete(send_to(client, b"in time", &to)).result, Ok(()));
+    let bounded = ev.complete(recv_from(server, 16).with_timeout(Duration::ZERO));
+    let late = bounded.result == Err(Error::TimedOut);
+    let outcome = if late { ev.complete(recv_from(server, 16)) } else { bounded };
+    assert_eq!(message(&outcome).0, b"in time");
+    let bounded = ev.complete(recv_from(server, 16).with_timeout(Duration::from_millis(1)));
+    assert_eq!((bounded.result, bounded.buffer.len()), (Err(Error::TimedOut), 16));
 }
 
 /// A send that is not started yet can be cancelled like others, and the system never saw it.
@@ -426,10 +434,10 @@ pub(crate) fn what_is_wrong_fails_alone<B: Backend>(fixture: &Fixture<B>) {
     // A stream carries no messages, and a socket of messages no connections.
     let (stream, _accepted) = ev.pair();
     let unsupported = Errno::OPNOTSUPP;
-    let received = ev.complete(recv_from(stream, 16));
-    assert_eq!((received.result, received.buffer.len()), (Err(system(unsupported)), 16));
     let unsent = ev.complete(send_to(stream, b"bytes", &to));
     assert_eq!((unsent.result, &unsent.buffer[..]), (Err(system(unsupported)), &b"bytes"[..]));
+    let received = ev.complete(recv_from(stream, 16));
+    assert_eq!((received.result, received.buffer.len()), (Err(system(unsupported)), 16));
     assert_eq!(ev.context().listen_on(client, 1), Err(system(unsupported)));
     assert_eq!(ev.complete(Accept { listener: client }).result.map(drop), Err(system(unsupported)));
     assert_eq!(ev.context().bind(client, to.clone()), Err(system(Errno::INVAL)));

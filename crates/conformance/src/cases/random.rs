@@ -3,7 +3,7 @@
 use proactor_core::{Backend, Config};
 
 use crate::Fixture;
-use crate::random::{check_programs, raced, settled};
+use crate::random::{check_programs, datagrams, raced, settled};
 
 /// Each step takes effect before the next, and every outcome is the one that the model predicts.
 pub(crate) fn settled_programs_match_the_model<B: Backend>(_fixture: &Fixture<B>) {
@@ -23,4 +23,16 @@ pub(crate) fn raced_programs_keep_the_contract<B: Backend>(_fixture: &Fixture<B>
 /// The same with the smallest rings.
 pub(crate) fn raced_programs_keep_the_contract_with_small_rings<B: Backend>(_fixture: &Fixture<B>) {
     check_programs(&raced::program(), |program| raced::run::<B>(program, &Config::default().entries(1)));
+}
+
+/// No datagram is lost, doubled or out of order, whatever is cancelled.
+pub(crate) fn programs_of_datagrams_lose_none<B: Backend>(_fixture: &Fixture<B>) {
+    check_programs(&datagrams::program(), |program| datagrams::run::<B>(program, &Config::default()));
+}
+
+/// The same with the smallest rings.
+pub(crate) fn programs_of_datagrams_lose_none_with_small_rings<B: Backend>(_fixture: &Fixture<B>) {
+    check_programs(&datagrams::program(), |program| {
+        datagrams::run::<B>(program, &Config::default().entries(1))
+    });
 }

@@ -3,11 +3,12 @@
 //!
 //! [`settled`] gives each step the time to take effect; then the contract determines every outcome, a model predicts it,
 //! and backends that agree with the model agree with each other. [`raced`] gives no time at all, and checks what must
-//! hold whatever comes first.
+//! hold whatever comes first; [`datagrams`] does the same with messages.
 
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
+pub(crate) mod datagrams;
 pub(crate) mod raced;
 pub(crate) mod settled;
 

@@ -89,6 +89,17 @@ fn the_memory_of_messages_is_used_again() {
 }
 
 #[test]
+fn what_has_come_when_it_is_cancelled_is_delivered() {
+    let mut rig = Rig::new();
+    let (handle, far, [near_address, _]) = rig.datagrams();
+    far.send_to(b"here", near_address.as_inet().unwrap()).unwrap();
+    let token = rig.recv_from(handle, 8);
+    assert!(rig.cancel(token, handle));
+    let received = rig.received_from();
+    assert_eq!((received.result, &received.buffer[..4]), (Ok(Datagram::new(4, false)), &b"here"[..]));
+}
+
+#[test]
 fn what_would_block_after_all_is_polled_for_and_asked_again() {
     let mut rig = Rig::new();
     let (handle, far, [near_address, far_address]) = rig.datagrams();
