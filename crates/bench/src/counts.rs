@@ -27,10 +27,11 @@ pub(crate) const ALLOCATIONS: &str = "allocations/operation";
 pub(crate) const BYTES: &str = "bytes/timer";
 
 /// What is counted when nothing is named.
-const DEFAULT: [Workload; 9] = [
+const DEFAULT: [Workload; 10] = [
     Workload { family: Family::TcpPingPong, parameter: 1 },
     Workload { family: Family::TcpPingPong, parameter: 64 },
     Workload { family: Family::TcpPingPong, parameter: 1000 },
+    Workload { family: Family::UdpPingPong, parameter: 64 },
     Workload { family: Family::TcpThroughput, parameter: 1 },
     Workload { family: Family::AcceptChurn, parameter: 64 },
     Workload { family: Family::AsyncPummel, parameter: 1 },
@@ -79,7 +80,7 @@ pub(crate) fn run(selection: &Selection, assert: bool) -> Result<()> {
 /// How many operations a short and a long run have: each of them past the first growth of whatever grows.
 fn lengths(workload: Workload) -> [u64; 2] {
     match workload.family {
-        Family::TcpPingPong => {
+        Family::TcpPingPong | Family::UdpPingPong => {
             let trips = 2_000.max(10 * u64::from(workload.parameter));
             [trips, 3 * trips]
         }

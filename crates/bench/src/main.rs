@@ -8,6 +8,7 @@ mod child;
 mod churn;
 mod cores;
 mod counts;
+mod datagrams;
 mod floor;
 mod limits;
 mod machine;

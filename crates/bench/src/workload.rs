@@ -14,6 +14,8 @@ pub(crate) enum Family {
     Async,
     /// Both ends of the parameter's number of connections on one loop, 64 bytes there and back.
     TcpPingPong,
+    /// Both ends of the parameter's number of pairs of datagram sockets on one loop, 64 bytes there and back.
+    UdpPingPong,
     /// Blocks of 64 KiB over one connection, both ends on one loop.
     TcpThroughput,
     /// Connections are made, carry one byte and are closed, the parameter's number at a time.
@@ -26,8 +28,9 @@ pub(crate) enum Family {
 
 impl Family {
     /// Every family, in the order in which reports list them.
-    pub(crate) const ALL: [Family; 7] = [
+    pub(crate) const ALL: [Family; 8] = [
         Family::TcpPingPong,
+        Family::UdpPingPong,
         Family::TcpThroughput,
         Family::AcceptChurn,
         Family::AsyncPummel,
@@ -42,6 +45,7 @@ impl Family {
             Family::AsyncPummel => "async-pummel",
             Family::Async => "async",
             Family::TcpPingPong => "tcp-ping-pong",
+            Family::UdpPingPong => "udp-ping-pong",
             Family::TcpThroughput => "tcp-throughput",
             Family::AcceptChurn => "accept-churn",
             Family::TimersInsertFire => "timers-insert-fire",
@@ -54,7 +58,7 @@ impl Family {
         match self {
             Family::AsyncPummel | Family::Async => &[1, 2, 4, 8],
             Family::TcpPingPong => &[1, 64, 1000],
-            Family::AcceptChurn => &[1, 64],
+            Family::AcceptChurn | Family::UdpPingPong => &[1, 64],
             Family::TcpThroughput | Family::TimersInsertFire | Family::TimersInsertCancel => &[],
         }
     }
@@ -63,7 +67,7 @@ impl Family {
     pub(crate) const fn unit(self) -> &'static str {
         match self {
             Family::AsyncPummel => "callbacks/s",
-            Family::Async | Family::TcpPingPong => "round trips/s",
+            Family::Async | Family::TcpPingPong | Family::UdpPingPong => "round trips/s",
             Family::TcpThroughput => "MiB/s",
             Family::AcceptChurn => "connections/s",
             Family::TimersInsertFire | Family::TimersInsertCancel => "timers/s",
@@ -83,6 +87,7 @@ impl Family {
         match self {
             Family::AsyncPummel | Family::Async => &[1, 2],
             Family::TcpPingPong
+            | Family::UdpPingPong
             | Family::TcpThroughput
             | Family::AcceptChurn
             | Family::TimersInsertFire
@@ -270,7 +275,7 @@ mod tests {
     fn a_family_selects_each_of_its_parameters() {
         assert_eq!(select("tcp-ping-pong").map(|selected| selected.len()), Ok(3));
         assert_eq!(select("timers").map(|selected| selected.len()), Ok(2));
-        assert_eq!(select("all").map(|selected| selected.len()), Ok(16));
+        assert_eq!(select("all").map(|selected| selected.len()), Ok(18));
     }
 
     #[test]

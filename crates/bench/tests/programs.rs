@@ -19,6 +19,8 @@ const PROGRAMS: &[(&str, &str, &[&str])] = &[
 const EVERY_FAMILY: &[&str] = &[
     "tcp-ping-pong-1",
     "tcp-ping-pong-64",
+    "udp-ping-pong-1",
+    "udp-ping-pong-64",
     "tcp-throughput",
     "accept-churn-1",
     "accept-churn-64",

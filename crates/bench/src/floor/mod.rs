@@ -7,6 +7,7 @@ mod async_pummel;
 mod async_turns;
 mod buffer_ring;
 mod churn_ring;
+mod packet_ring;
 mod ring;
 
 mod tcp_ping_pong_epoll;
@@ -15,6 +16,8 @@ mod tcp_ping_pong_uring;
 mod tcp_throughput_epoll;
 mod tcp_throughput_uring;
 mod timers;
+mod udp_ping_pong_epoll;
+mod udp_ping_pong_uring;
 mod wake;
 mod wake_epoll;
 mod wake_uring;
@@ -38,6 +41,8 @@ pub(crate) fn run(program: &Program, workload: Workload, count: u64, cores: &Cor
             tcp_ping_pong_multishot::run(parameter, count)
         }
         (Family::TcpPingPong, Mechanism::Uring, _) => tcp_ping_pong_uring::run(parameter, count),
+        (Family::UdpPingPong, Mechanism::Epoll, _) => udp_ping_pong_epoll::run(parameter, count),
+        (Family::UdpPingPong, Mechanism::Uring, _) => udp_ping_pong_uring::run(parameter, count),
         (Family::TcpThroughput, Mechanism::Epoll, _) => tcp_throughput_epoll::run(count),
         (Family::TcpThroughput, Mechanism::Uring, _) => tcp_throughput_uring::run(count),
         (Family::AcceptChurn, Mechanism::Epoll, _) => accept_churn_epoll::run(parameter, count),

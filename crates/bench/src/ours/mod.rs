@@ -6,6 +6,7 @@ mod async_turns;
 mod tcp_ping_pong;
 mod tcp_throughput;
 mod timers;
+mod udp_ping_pong;
 
 use proactor_core::Backend;
 
@@ -21,6 +22,7 @@ pub(crate) fn run<B: Backend + 'static>(workload: Workload, count: u64, cores: &
     let parameter = workload.parameter as usize;
     match workload.family {
         Family::TcpPingPong => tcp_ping_pong::run::<B>(parameter, count),
+        Family::UdpPingPong => udp_ping_pong::run::<B>(parameter, count),
         Family::TcpThroughput => tcp_throughput::run::<B>(count),
         Family::AcceptChurn => accept_churn::run::<B>(parameter, count),
         Family::AsyncPummel => async_pummel::run::<B>(parameter, count, cores),
