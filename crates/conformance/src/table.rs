@@ -4,8 +4,8 @@ use proactor_core::Backend;
 
 use crate::cases::{
     bad_input, bytes, cancel_all, cancellation, completions, datagrams, deadlines, deletion, descriptors,
-    file_descriptors, file_ends, files, handles, multishot, names, overflow, panics, pipes, random,
-    recv_many, results, running, sockets, steady, streams, time, unix, waking,
+    file_descriptors, file_ends, files, handles, mailboxes, multishot, names, overflow, panics, pipes,
+    random, recv_many, results, running, sockets, steady, streams, time, unix, waking,
 };
 use crate::{Case, Fixture};
 
@@ -320,6 +320,17 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         deadlines::dropping_the_loop_with_deadlines_armed: ["X4", "X5"] needs ["ipv4"];
         deadlines::a_multishot_operation_times_out_as_a_whole: ["X4", "C1"] needs ["ipv4"];
 
+        mailboxes::every_message_arrives_once_in_order: ["W2", "C1"] needs ["threads"];
+        mailboxes::a_bounded_mailbox_pushes_back: ["W2", "E1"] needs [];
+        mailboxes::a_message_wakes_the_loop: ["W2", "W1"] needs ["threads"];
+        mailboxes::dropping_the_loop_closes_it: ["W2", "X5"] needs [];
+        mailboxes::dropping_the_mailbox_closes_it: ["W2"] needs [];
+        mailboxes::a_panic_loses_no_message: ["W2", "C6"] needs [];
+        mailboxes::what_is_not_delivered_stays: ["W2", "C5", "L2"] needs [];
+        mailboxes::a_second_receiver_is_refused: ["W2", "E1"] needs [];
+        mailboxes::a_busy_sender_holds_up_nobody: ["W2"] needs [];
+        mailboxes::an_empty_look_is_no_progress: ["W2", "L1"] needs [];
+
         time::ten_timers_fire_once_each: ["C1", "T2"] needs [];
         time::a_short_timer_fires_before_a_long_one: ["T2", "C4"] needs [];
         time::timers_fire_by_deadline: ["T2"] needs [];
@@ -393,6 +404,7 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         steady::an_echo_from_a_pool_does_not_allocate: ["B1"] needs ["ipv4"];
         steady::a_dry_pool_does_not_allocate: ["B1", "B2"] needs ["ipv4"];
         steady::an_echo_of_datagrams_does_not_allocate: ["B1"] needs ["ipv4"] patience 4;
+        steady::messages_do_not_allocate: ["B1", "W2"] needs ["threads"];
         steady::notifications_do_not_allocate: ["B1", "W1"] needs ["threads"];
         steady::reads_and_writes_of_a_file_do_not_allocate: ["B1"] needs ["files"];
 

@@ -23,7 +23,7 @@ const TRANSIENT_DELAY: Duration = Duration::from_millis(5);
 /// Everything that can be done with a loop but running it. Callbacks get one; [`Loop::context`](crate::Loop::context)
 /// gives one for setting up.
 pub struct Context<'a, B: Backend, S> {
-    inner: &'a mut Inner<B, S>,
+    pub(crate) inner: &'a mut Inner<B, S>,
 }
 
 /// What a callback of [`Context::submit_rearm`] answers.

@@ -71,6 +71,8 @@ pub(crate) struct Inner<B: Backend, S> {
     pub(crate) driver: Driver<B>,
     pub(crate) failure: Option<io::Error>,
     pub(crate) stopped: bool,
+    /// How many deliveries have called nobody: looks into a mailbox that found it empty.
+    pub(crate) silent: usize,
     /// Whether the present turn ends after the present callback: it has stopped or failed the loop.
     pub(crate) interrupted: bool,
 }
@@ -92,8 +94,14 @@ impl<B: Backend, S> Loop<B, S> {
     }
 
     fn with_driver(driver: Driver<B>) -> Self {
-        let inner =
-            Inner { callbacks: Callbacks::new(), driver, failure: None, stopped: false, interrupted: false };
+        let inner = Inner {
+            callbacks: Callbacks::new(),
+            driver,
+            failure: None,
+            stopped: false,
+            silent: 0,
+            interrupted: false,
+        };
         Self { inner, not_send: PhantomData }
     }
 
@@ -155,7 +163,9 @@ impl<B: Backend, S> Loop<B, S> {
 
     fn run_once(&mut self, state: &mut S) -> io::Result<()> {
         while self.goes_on()? && self.inner.driver.active() > 0 {
-            if self.turn(state, Until::Forever)? > 0 || self.inner.driver.take_wake() {
+            let silent = self.inner.silent;
+            let called = self.turn(state, Until::Forever)?;
+            if called > self.inner.silent - silent || self.inner.driver.take_wake() {
                 break;
             }
         }

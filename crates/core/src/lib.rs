@@ -52,7 +52,8 @@
 //! - **[`Handle`]** names a descriptor that the loop owns, **[`Key`]** a submitted operation. Both are `Copy`, and go
 //!   stale rather than name something else; [`State`] says what a completion goes through.
 //! - **[`Buffer`]** is the one type of owned bytes, **[`BufferPool`]** where a [`RecvMany`] takes its own from, **[`Error`]** the one type of errors.
-//! - **[`Notifier`]** and **[`Waker`]** are what other threads may hold of a loop; everything else stays on its thread.
+//! - **[`Mailbox`]** takes messages from any thread to a callback; its [`MailboxSender`]s,
+//!   **[`Notifier`]** and **[`Waker`]** are what other threads may hold of a loop; everything else stays on its thread.
 //!
 //! What all backends promise alike stands, numbered, in the project's `CONTRACT.md`; "contract C4" refers to it.
 //!
@@ -87,6 +88,7 @@ mod fifo;
 mod file;
 mod handle;
 mod handles;
+mod mailbox;
 mod names;
 mod notifier;
 mod operation;
@@ -118,6 +120,7 @@ pub use file::{
     ReadAt, ReadAtDone, Truncate, Truncated, WriteAt, WriteAtDone,
 };
 pub use handle::{Handle, Key, Slot};
+pub use mailbox::{Delivery, Mailbox, MailboxSender, TrySendError};
 pub use names::{
     DirMade, DirRemoved, FileType, Link, Linked, Links, MakeDir, Metadata, RemoveDir, Rename, Renamed, Statx,
     StatxDone, Symlink, Symlinked, Unlink, Unlinked,

@@ -46,7 +46,7 @@ use crate::sync::{Arc, AtomicU64, AtomicUsize, Mutex, Ordering, fence};
 
 mod look;
 #[cfg(all(test, loom))]
-mod loom_tests;
+pub(crate) mod loom_tests;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
@@ -218,6 +218,13 @@ impl Notifier {
         if node.word.bits.load(Ordering::Relaxed) & node.bit == 0 {
             node.raise();
         }
+    }
+}
+
+impl Notifier {
+    /// Whether its loop is there.
+    pub(crate) fn has_loop(&self) -> bool {
+        self.0.hub.bell.strong_count() > 0
     }
 }
 

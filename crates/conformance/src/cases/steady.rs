@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use proactor_core::{
-    Action, Backend, Buffer, Context, Create, Event, Flow, Handle, Loop, Nop, NotifierWait, OpenAt,
+    Action, Backend, Buffer, Context, Create, Delivery, Event, Flow, Handle, Loop, Nop, NotifierWait, OpenAt,
     OpenOptions, Peer, ReadAt, Recv, RecvFrom, RecvMany, RunMode, SendAll, SendTo, SocketOption, Timer,
     WriteAt,
 };
@@ -250,6 +250,43 @@ pub(crate) fn an_echo_of_datagrams_does_not_allocate<B: Backend>(fixture: &Fixtu
         let first = SendTo { handle: ends[0], buffer: vec![0; 64].into(), peer };
         cx.submit(first, |_, _, sent| assert_eq!(sent.result, Ok(())));
     });
+}
+
+/// Messages from this thread and another, through a bounded mailbox.
+pub(crate) fn messages_do_not_allocate<B: Backend>(fixture: &Fixture<B>) {
+    let end = Arc::new(AtomicBool::new(false));
+    let mut ev = fixture.open_state::<Count>();
+    let (sender, mailbox) = ev.context().mailbox::<u64>(64).unwrap();
+    let other = {
+        let (sender, ended) = (sender.clone(), Arc::clone(&end));
+        thread::spawn(move || {
+            while !ended.load(Ordering::Acquire) {
+                let _ = sender.try_send(1);
+                thread::yield_now();
+            }
+        })
+    };
+    ev.context().receive(&mailbox, move |count: &mut Count, cx, delivery| {
+        let Delivery::Message(_) = delivery else { return };
+        let _ = sender.try_send(2);
+        count.left = count.left.saturating_sub(1);
+        if count.left == 0 {
+            cx.stop();
+        }
+    });
+    let mut run = |operations| {
+        let mut count = Count { left: operations };
+        let before = allocator::allocations();
+        ev.context().resume();
+        ev.run(&mut count, RunMode::UntilDone).unwrap();
+        assert_eq!(count.left, 0);
+        allocator::allocations() - before
+    };
+    run(1000);
+    let (few, many) = (run(FEW), run(MANY));
+    end.store(true, Ordering::Release);
+    other.join().unwrap();
+    assert_eq!(few, many, "{FEW} and {MANY} messages");
 }
 
 /// Notifications from this thread and another; what that thread would allocate is counted too.

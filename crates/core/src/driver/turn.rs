@@ -258,6 +258,11 @@ impl<B: Backend> Driver<B> {
         if is_over { Err(Error::Deadlock) } else { Ok(()) }
     }
 
+    /// Whether the callback of the completion at `index` has deleted it.
+    pub(crate) fn is_leaving(&self, index: u32) -> bool {
+        self.completions.phase(index) == Phase::Leaving
+    }
+
     /// Whether the callback of the completion at `index` runs for the last time, unless it re-arms.
     pub(crate) fn is_running(&self, index: u32) -> bool {
         matches!(self.completions.phase(index), Phase::Running | Phase::Leaving)

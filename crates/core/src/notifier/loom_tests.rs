@@ -11,7 +11,7 @@ use super::*;
 
 /// What ends the wait of a backend: sticky, like an eventfd.
 #[derive(Clone)]
-struct Bell(Arc<(Mutex<bool>, Condvar, AtomicUsize)>);
+pub(crate) struct Bell(Arc<(Mutex<bool>, Condvar, AtomicUsize)>);
 
 impl Bell {
     fn new() -> Self {
@@ -37,25 +37,25 @@ impl Wake for Bell {
 
 /// Why a wait ended.
 #[derive(PartialEq, Eq, Debug)]
-enum Ended {
+pub(crate) enum Ended {
     Mail(Vec<u32>),
     Wake,
     Deadlock,
 }
 
 /// A loop reduced to its turns, in the order that `Inbox` asks for.
-struct Sleeper {
-    inbox: Inbox,
+pub(crate) struct Sleeper {
+    pub(crate) inbox: Inbox,
     bell: Bell,
 }
 
 impl Sleeper {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let bell = Bell::new();
         Self { inbox: Inbox::new(bell.clone()), bell }
     }
 
-    fn wait(&mut self, held: usize) -> Ended {
+    pub(crate) fn wait(&mut self, held: usize) -> Ended {
         loop {
             let mut mail = Vec::new();
             self.inbox.drain(|waiter| mail.push(waiter));
@@ -85,7 +85,7 @@ impl Sleeper {
     }
 }
 
-fn model(preemptions: Option<usize>, test: impl Fn() + Sync + Send + 'static) {
+pub(crate) fn model(preemptions: Option<usize>, test: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = preemptions;
     builder.check(test);

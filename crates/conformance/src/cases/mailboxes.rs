@@ -1,0 +1,292 @@
+//! Mailboxes: messages from any thread to a callback (contract W2).
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use proactor_core::{
+    Backend, Cancel, Context, Delivery, Error, Loop, MailboxSender, Nop, RunMode, Timer, TrySendError,
+};
+
+use crate::Fixture;
+use crate::steps::{Log, Steps};
+
+const SENDERS: usize = 4;
+const MESSAGES: usize = 5000;
+
+/// Sends in spite of a mailbox that pushes back; whether it ever did.
+fn send_all(sender: &MailboxSender<(usize, usize)>, of: usize) -> bool {
+    let mut pushed_back = false;
+    for number in 0..MESSAGES {
+        let mut message = (of, number);
+        while let Err(error) = sender.try_send(message) {
+            let TrySendError::Full(again) = error else { panic!("the loop lives") };
+            assert_eq!(again, (of, number), "what was not sent comes back");
+            (message, pushed_back) = (again, true);
+            thread::yield_now();
+        }
+    }
+    pushed_back
+}
+
+/// Several threads send at once, into mailboxes of all sizes, while the loop sleeps and while it does not.
+pub(crate) fn every_message_arrives_once_in_order<B: Backend>(fixture: &Fixture<B>) {
+    for capacity in [Some(1), Some(64), None] {
+        let mut ev = fixture.open_state::<Vec<(usize, usize)>>();
+        let mut cx = ev.context();
+        let (sender, mailbox) = match capacity {
+            Some(capacity) => cx.mailbox(capacity).unwrap(),
+            None => cx.unbounded_mailbox(),
+        };
+        let ended = Log::new();
+        let end = ended.clone();
+        cx.receive(&mailbox, move |received: &mut Vec<_>, _, delivery| match delivery {
+            Delivery::Message(message) => received.push(message),
+            Delivery::End(result) => end.push(result),
+        });
+        let threads: Vec<_> = (0..SENDERS)
+            .map(|of| {
+                let sender = sender.clone();
+                thread::spawn(move || send_all(&sender, of))
+            })
+            .collect();
+        drop(sender);
+        let mut received = Vec::new();
+        ev.run(&mut received, RunMode::UntilDone).unwrap();
+        assert_eq!(ended.take(), [Ok(())], "one end, when all senders are gone");
+        for of in 0..SENDERS {
+            let own = received.iter().filter(|message| message.0 == of).map(|message| message.1);
+            assert!(own.eq(0..MESSAGES), "each once, in order");
+        }
+        assert_eq!(received.len(), SENDERS * MESSAGES);
+        for thread in threads {
+            assert!(!thread.join().unwrap() || capacity.is_some(), "only a bounded one pushes back");
+        }
+    }
+}
+
+/// So many fit and no more, until some were delivered.
+pub(crate) fn a_bounded_mailbox_pushes_back<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open();
+    assert_eq!(ev.context().mailbox::<u32>(0).map(drop), Err(Error::InvalidInput));
+    let (sender, mailbox) = ev.context().mailbox(3).unwrap();
+    let log = Log::new();
+    let seen = log.clone();
+    ev.context().receive(&mailbox, move |(), _, delivery| seen.push(delivery));
+    for round in 0..3 {
+        for message in 0..3 {
+            assert_eq!(sender.try_send(round * 10 + message), Ok(()));
+        }
+        assert_eq!(sender.try_send(99), Err(TrySendError::Full(99)));
+        assert_eq!(mailbox.len(), 3);
+        ev.no_wait();
+        assert_eq!(log.take(), [0, 1, 2].map(|message| Delivery::Message(round * 10 + message)));
+    }
+    drop(sender);
+    ev.until_done();
+    assert_eq!(log.take(), [Delivery::End(Ok(()))]);
+}
+
+/// The loop sleeps, and each message alone wakes it.
+pub(crate) fn a_message_wakes_the_loop<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open_state::<u32>();
+    let (there, mailbox) = ev.context().mailbox::<u32>(1).unwrap();
+    let (back, answers) = std::sync::mpsc::channel();
+    ev.context().receive(&mailbox, move |count: &mut u32, _, delivery| {
+        if let Delivery::Message(number) = delivery {
+            *count += 1;
+            let _ = back.send(number);
+        }
+    });
+    let thread = thread::spawn(move || {
+        for number in 0..200 {
+            assert_eq!(there.try_send(number), Ok(()));
+            assert_eq!(answers.recv(), Ok(number));
+        }
+    });
+    let mut count = 0;
+    ev.run(&mut count, RunMode::UntilDone).unwrap();
+    assert_eq!(count, 200);
+    thread.join().unwrap();
+}
+
+/// Senders hear that the loop is gone, and what it was not delivered is dropped, once.
+pub(crate) fn dropping_the_loop_closes_it<B: Backend>(fixture: &Fixture<B>) {
+    for keeps_mailbox in [false, true] {
+        let mut ev = fixture.open();
+        let (sender, mailbox) = ev.context().unbounded_mailbox();
+        ev.context().receive(&mailbox, |(), _, _| ());
+        let kept = keeps_mailbox.then(|| mailbox.clone());
+        drop(mailbox);
+        let message = Arc::new(());
+        assert!(!sender.is_closed());
+        for _ in 0..3 {
+            assert_eq!(sender.try_send(Arc::clone(&message)), Ok(()));
+        }
+        drop(ev);
+        assert!(sender.is_closed());
+        assert!(matches!(sender.try_send(Arc::clone(&message)), Err(TrySendError::Closed(_))));
+        assert_eq!(Arc::strong_count(&message), if keeps_mailbox { 4 } else { 1 });
+        drop(kept);
+        assert_eq!(Arc::strong_count(&message), 1, "no message outlives its mailbox");
+    }
+}
+
+/// With its last clone the mailbox goes, and the loop goes on.
+pub(crate) fn dropping_the_mailbox_closes_it<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open();
+    let (sender, mailbox) = ev.context().mailbox::<Arc<()>>(8).unwrap();
+    let key = ev.context().receive(&mailbox, |(), _, _| ());
+    drop(mailbox);
+    let message = Arc::new(());
+    assert_eq!(sender.try_send(Arc::clone(&message)), Ok(()));
+    ev.no_wait();
+    assert_eq!(Arc::strong_count(&message), 1, "it was delivered");
+    assert_eq!(sender.try_send(Arc::clone(&message)), Ok(()));
+    assert_eq!(ev.context().delete(key), Ok(()));
+    ev.until_done();
+    assert_eq!(Arc::strong_count(&message), 1);
+    assert!(matches!(sender.try_send(Arc::clone(&message)), Err(TrySendError::Closed(_))));
+}
+
+/// A callback that panics has had its message; the others stay in the mailbox, for the next one.
+pub(crate) fn a_panic_loses_no_message<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open_state::<Vec<u32>>();
+    let (sender, mailbox) = ev.context().unbounded_mailbox();
+    for message in 0..10 {
+        assert_eq!(sender.try_send(message), Ok(()));
+    }
+    let mut received = Vec::new();
+    for fatal in [2, 5] {
+        ev.context().receive(&mailbox, move |received: &mut Vec<u32>, _, delivery| {
+            let Delivery::Message(message) = delivery else { panic!("it goes on") };
+            received.push(message);
+            assert_ne!(message, fatal, "on purpose");
+        });
+        let run = catch_unwind(AssertUnwindSafe(|| ev.run(&mut received, RunMode::UntilDone)));
+        assert!(run.is_err());
+        assert_eq!(ev.context().active(), 0, "who panics is dead");
+    }
+    assert_eq!((received.len(), mailbox.len()), (6, 4));
+    drop(sender);
+    ev.context().receive(&mailbox, |received: &mut Vec<u32>, _, delivery| {
+        if let Delivery::Message(message) = delivery {
+            received.push(message);
+        }
+    });
+    ev.run(&mut received, RunMode::UntilDone).unwrap();
+    assert!(received.into_iter().eq(0..10));
+}
+
+/// Cancelled, deleted from inside and from outside, stopped: what was not delivered stays, in its order.
+pub(crate) fn what_is_not_delivered_stays<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open();
+    let (sender, mailbox) = ev.context().mailbox::<u32>(8).unwrap();
+    let log = Log::new();
+    let seen = log.clone();
+    let key = ev.context().receive(&mailbox, move |(), _, delivery| seen.push(delivery));
+    ev.no_wait();
+    assert_eq!(sender.try_send(1), Ok(()));
+    assert_eq!(ev.cancel(key), Cancel::Requested);
+    ev.until_done();
+    assert_eq!(log.take(), [Delivery::End(Err(Error::Canceled))]);
+
+    let own = Log::new();
+    let (key_of, seen) = (own.clone(), log.clone());
+    let key = ev.context().receive(&mailbox, move |(), cx, delivery| {
+        seen.push(delivery);
+        if delivery == Delivery::Message(2) {
+            let keys = key_of.take();
+            assert_eq!(cx.delete(keys[0]), Ok(()));
+        }
+    });
+    own.push(key);
+    (2..6).for_each(|message| assert_eq!(sender.try_send(message), Ok(())));
+    ev.until_done();
+    assert_eq!(log.take(), [Delivery::Message(1), Delivery::Message(2)], "it has deleted itself");
+
+    let seen = log.clone();
+    ev.context().receive(&mailbox, move |(), cx, delivery| {
+        seen.push(delivery);
+        if delivery == Delivery::Message(3) {
+            cx.stop();
+        }
+    });
+    ev.run(&mut (), RunMode::UntilDone).unwrap();
+    assert_eq!(log.take(), [Delivery::Message(3)], "a stop ends the turn");
+    assert_eq!(mailbox.len(), 2);
+    ev.context().resume();
+    drop(sender);
+    ev.until_done();
+    assert_eq!(log.take(), [Delivery::Message(4), Delivery::Message(5), Delivery::End(Ok(()))]);
+}
+
+/// One receives at a time, and of its own loop.
+pub(crate) fn a_second_receiver_is_refused<B: Backend>(fixture: &Fixture<B>) {
+    let (mut ev, mut other) = (fixture.open(), fixture.open());
+    let (sender, mailbox) = ev.context().unbounded_mailbox::<u32>();
+    let log = Log::new();
+    let seen = log.clone();
+    ev.context().receive(&mailbox, move |(), _, delivery| seen.push(delivery));
+    let seen = log.clone();
+    ev.context().receive(&mailbox, move |(), _, delivery| {
+        assert_eq!(delivery, Delivery::End(Err(Error::Busy)));
+        seen.push(delivery);
+    });
+    ev.no_wait();
+    ev.no_wait();
+    assert_eq!(log.take(), [Delivery::End(Err(Error::Busy))]);
+    let seen = log.clone();
+    other.context().receive(&mailbox, move |(), _, delivery| seen.push(delivery));
+    other.until_done();
+    assert_eq!(log.take(), [Delivery::End(Err(Error::InvalidInput))]);
+    assert_eq!(sender.try_send(7), Ok(()));
+    drop(sender);
+    ev.until_done();
+    assert_eq!(log.take(), [Delivery::Message(7), Delivery::End(Ok(()))]);
+}
+
+/// A callback that sends to its own mailbox goes on without end, and holds up nobody: each turn delivers what was there.
+pub(crate) fn a_busy_sender_holds_up_nobody<B: Backend>(fixture: &Fixture<B>) {
+    fn next<B: Backend>(cx: &mut Context<'_, B, u32>, left: u32) {
+        cx.submit(Nop, move |_, cx, _| {
+            if left > 0 {
+                next(cx, left - 1);
+            } else {
+                cx.stop();
+            }
+        });
+    }
+    let mut ev: Loop<B, u32> = fixture.open_state();
+    let (sender, mailbox) = ev.context().mailbox(4).unwrap();
+    assert_eq!(sender.try_send(()), Ok(()));
+    ev.context().receive(&mailbox, move |count: &mut u32, _, delivery| {
+        if delivery == Delivery::Message(()) {
+            *count += 1;
+            assert_eq!(sender.try_send(()), Ok(()));
+        }
+    });
+    next(&mut ev.context(), 100);
+    let mut count = 0;
+    ev.run(&mut count, RunMode::UntilDone).unwrap();
+    assert!((90..=110).contains(&count), "about one a turn: {count}");
+}
+
+/// A notification that brings no message ends no run: `Once` returns when a callback has run.
+pub(crate) fn an_empty_look_is_no_progress<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open_state::<u32>();
+    let (sender, mailbox) = ev.context().unbounded_mailbox::<u32>();
+    // Receiving begins with a look, which finds nothing.
+    ev.context().receive(&mailbox, |count: &mut u32, _, _| *count += 1);
+    ev.context().timer_after(Duration::from_millis(2), move |_, _| {
+        assert_eq!(sender.try_send(1), Ok(()));
+    });
+    ev.context().submit(Timer::after(Duration::from_secs(1000)), |_, _, _| ());
+    let mut count = 0;
+    ev.run(&mut count, RunMode::Once).unwrap();
+    assert_eq!(count, 0, "the timer ended this one");
+    assert_eq!(mailbox.len(), 1);
+    ev.run(&mut count, RunMode::Once).unwrap();
+    assert!(count > 0);
+}

@@ -1,0 +1,99 @@
+//! Receiving from a mailbox, on the loop.
+
+use std::marker::PhantomData;
+
+use super::{Delivery, Mailbox, MailboxSender, mailbox};
+use crate::callback::Deliver;
+use crate::event_loop::Inner;
+use crate::operation::NotifierWait;
+use crate::outcome::Outcome;
+use crate::{Backend, Context, Error, Key};
+
+impl<B: Backend, S> Context<'_, B, S> {
+    /// A new mailbox of this loop for up to `capacity` messages, which pushes back when it is full, and its first sender.
+    /// All of its memory is allocated here.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for a capacity of zero.
+    pub fn mailbox<T>(&mut self, capacity: usize) -> Result<(MailboxSender<T>, Mailbox<T>), Error> {
+        if capacity == 0 {
+            return Err(Error::InvalidInput);
+        }
+        Ok(mailbox(self.notifier(), Some(capacity)))
+    }
+
+    /// A new mailbox of this loop that takes as many messages as memory does, and its first sender.
+    #[must_use]
+    pub fn unbounded_mailbox<T>(&mut self) -> (MailboxSender<T>, Mailbox<T>) {
+        mailbox(self.notifier(), None)
+    }
+
+    /// Delivers the messages of `mailbox` to `callback`, each once, those of one sender in the order in which it sent them,
+    /// until all senders are gone or the completion ends (contract W2).
+    ///
+    /// A turn delivers what is there when it comes to it, and leaves what is sent meanwhile to the next, so that no sender
+    /// holds up the rest of the loop. When the completion ends otherwise (it is cancelled, deleted, or its callback panics)
+    /// what was not delivered stays in the mailbox, as long as a clone of that exists, and another `receive` delivers it.
+    /// One at a time receives from a mailbox. Captures of up to three words are kept without allocating.
+    pub fn receive<T, F>(&mut self, mailbox: &Mailbox<T>, callback: F) -> Key
+    where
+        T: 'static,
+        F: FnMut(&mut S, &mut Context<'_, B, S>, Delivery<T>) + 'static,
+    {
+        // What was sent before may have been notified to one who is gone.
+        mailbox.notify();
+        let notifier = mailbox.0.notifier.clone();
+        let key = self.inner.driver.submit(NotifierWait { notifier });
+        self.inner.callbacks.put::<Receiver<T, F>>(key.name.index, (mailbox.clone(), callback));
+        key
+    }
+}
+
+/// Callbacks of `receive`.
+struct Receiver<T, F>(PhantomData<(T, F)>);
+
+impl<B, S, T, F> Deliver<B, S> for Receiver<T, F>
+where
+    B: Backend,
+    F: FnMut(&mut S, &mut Context<'_, B, S>, Delivery<T>),
+{
+    type Callback = (Mailbox<T>, F);
+
+    fn deliver(
+        inner: &mut Inner<B, S>,
+        state: &mut S,
+        index: u32,
+        cell: u32,
+        (mailbox, mut callback): Self::Callback,
+    ) {
+        let Some(Outcome::NotifierWait(notified)) = inner.driver.done.cells.remove(cell) else {
+            return inner.driver.finish(index);
+        };
+        if notified.result.is_err() {
+            callback(state, &mut Context::new(inner), Delivery::End(notified.result));
+            return inner.driver.finish(index);
+        }
+        let mut is_silent = true;
+        for _ in 0..mailbox.len() {
+            let Some(message) = mailbox.try_receive() else { break };
+            is_silent = false;
+            callback(state, &mut Context::new(inner), Delivery::Message(message));
+            if inner.interrupted || inner.driver.is_leaving(index) {
+                break;
+            }
+        }
+        let goes_on = !inner.interrupted && !inner.driver.is_leaving(index);
+        if goes_on && mailbox.is_over() {
+            callback(state, &mut Context::new(inner), Delivery::End(Ok(())));
+            return inner.driver.finish(index);
+        }
+        // One notification may have been of many messages, and the rest have none of their own.
+        if !mailbox.is_empty() || mailbox.is_over() {
+            mailbox.notify();
+        }
+        inner.silent += usize::from(is_silent);
+        if inner.driver.rearm(index, NotifierWait { notifier: notified.notifier }) {
+            inner.callbacks.put::<Self>(index, (mailbox, callback));
+        }
+    }
+}
