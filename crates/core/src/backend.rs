@@ -1,6 +1,7 @@
 //! The contract between core and the mechanism of an operating system.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 
 use crate::done::Done;
 use crate::socket::{Control, Family, Reply, SocketKind};
@@ -144,6 +145,24 @@ pub trait Backend: Sized {
     /// thread. Only a simulation has to say so, whose waits would otherwise be deadlocks.
     fn awaits_buffers(&self) -> bool {
         false
+    }
+
+    /// A descriptor that polls as readable once there is something for a [`wait`](Self::wait), wake-ups included, so that
+    /// another loop can wait for this one; none where there is no such thing.
+    ///
+    /// # Errors
+    /// The system's, where it has to be made.
+    fn as_fd(&mut self) -> Result<Option<BorrowedFd<'_>>, Error> {
+        Ok(None)
+    }
+
+    /// Hands over what is queued for the system and takes what is ready, as a [`wait`](Self::wait) that does not block; then
+    /// tells whether whatever is still to come will show on [`as_fd`](Self::as_fd).
+    ///
+    /// # Errors
+    /// As `wait`.
+    fn prepare_wait(&mut self, done: &mut Done) -> Result<bool, Error> {
+        self.wait(Until::Now, done).map(|()| true)
     }
 
     /// Closes the descriptor in `slot`, which is free then. Core calls it when nothing is pending on it.

@@ -17,6 +17,7 @@ use crate::{BufferPool, Config, Error, Time};
 mod cancel;
 mod completion;
 mod deadline;
+mod embed;
 mod handles;
 mod rearm;
 mod turn;

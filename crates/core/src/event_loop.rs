@@ -12,6 +12,8 @@ use crate::driver::{Driver, Next};
 use crate::handles::NONE;
 use crate::{Config, Time};
 
+mod embed;
+
 /// When [`Loop::run`] returns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RunMode {
@@ -155,6 +157,7 @@ impl<B: Backend, S> Loop<B, S> {
     }
 
     fn run_no_wait(&mut self, state: &mut S) -> io::Result<()> {
+        self.inner.driver.awake();
         if self.goes_on()? {
             self.turn(state, Until::Now)?;
         }

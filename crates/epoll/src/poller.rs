@@ -85,6 +85,10 @@ impl Poller for EpollPoller {
         }
     }
 
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.epoll.as_fd())
+    }
+
     #[inline(always)]
     fn event(&self, index: usize) -> Event {
         let epoll::Event { flags, data, .. } = self.events[index];

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use proactor_core::{
     Backend, Capabilities, Config, Control, Done, Dry, Error, Family, Outcome, OwnedDescriptor, Reply, Slot,
@@ -259,6 +259,15 @@ impl<P: Poller> Backend for Readiness<P> {
         self.take_events(Until::Now, done)?;
         self.take_unfinished(unfinished, done);
         Ok(())
+    }
+
+    fn as_fd(&mut self) -> Result<Option<BorrowedFd<'_>>, Error> {
+        Ok(self.poller.as_fd())
+    }
+
+    fn prepare_wait(&mut self, done: &mut Done) -> Result<bool, Error> {
+        self.wait(Until::Now, done)?;
+        Ok(self.unfinished.is_empty())
     }
 
     fn close(&mut self, slot: Slot) -> Result<(), Error> {

@@ -111,6 +111,11 @@ pub trait Poller: Sized {
     /// What the system said.
     fn wait(&mut self, until: Until) -> Result<Batch, Error>;
 
+    /// A descriptor that polls as readable while there are events, wake-ups included, if there is one.
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
     /// An event of the last wait.
     ///
     /// # Panics

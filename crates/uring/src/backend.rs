@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use proactor_core::{
     Backend, Buffer, Capabilities, Config, Control, Done, Error, Family, Kind, NopDone, Outcome,
@@ -19,6 +19,7 @@ use crate::files;
 use crate::open::{self, Setup};
 use crate::requests::{self, Answer, Place, Requests, Unread};
 use crate::ring::Ring;
+use crate::shown::Shown;
 
 /// The backend over io_uring.
 ///
@@ -31,7 +32,9 @@ pub struct Uring {
     // Dropped first: nothing is in the kernel's hands when the descriptors are closed.
     pub(crate) requests: Requests,
     pub(crate) descriptors: Descriptors,
-    waker: EventWaker,
+    pub(crate) waker: EventWaker,
+    /// Shows another loop that there is something, once that was asked for.
+    pub(crate) shown: Option<Shown>,
     /// Whether a wake came that has not ended a wait yet.
     woken: bool,
     capabilities: Capabilities,
@@ -61,6 +64,7 @@ impl Uring {
             requests,
             descriptors: Descriptors::default(),
             waker,
+            shown: None,
             woken: false,
             capabilities,
             belongs_to_its_thread: PhantomData,
@@ -232,6 +236,12 @@ impl Uring {
         }
     }
 
+    /// A wait that does not block.
+    #[cold]
+    pub(crate) fn look(&mut self, done: &mut Done) -> Result<(), Error> {
+        self.wait(Until::Now, done)
+    }
+
     /// Takes what has completed: all that is there now, and not without end.
     #[inline(always)]
     fn reap(&mut self, done: &mut Done) {
@@ -249,7 +259,8 @@ impl Uring {
             Answer::File(reply) => self.file_replied(reply, done),
             Answer::Watched { goes_on } => {
                 self.woken = true;
-                if !goes_on {
+                // Another loop waits for it in the ring's place, once there is one.
+                if !goes_on && self.shown.is_none() {
                     self.requests.watch(self.waker.as_fd());
                 }
             }
@@ -380,6 +391,9 @@ impl Backend for Uring {
         // A wake that came while something else was done ends this wait.
         let goes_on = self.requests.has_pools() && self.restock(done);
         let until = if self.woken || goes_on { Until::Now } else { until };
+        if self.shown.is_some() && until != Until::Now {
+            return self.shown_wait(until, done);
+        }
         let entered = self.requests.ring.enter(until);
         self.reap(done);
         self.woken = false;
@@ -394,6 +408,14 @@ impl Backend for Uring {
         let flushed = self.requests.ring.flush();
         self.reap(done);
         flushed
+    }
+
+    fn as_fd(&mut self) -> Result<Option<BorrowedFd<'_>>, Error> {
+        self.show().map(Some)
+    }
+
+    fn prepare_wait(&mut self, done: &mut Done) -> Result<bool, Error> {
+        self.prepare_shown_wait(done)
     }
 
     /// Also [`Error::Busy`] while something is pending, and then it stays.

@@ -722,7 +722,6 @@ impl Requests {
     }
 
     /// Has the kernel watch no longer.
-    #[cfg(test)]
     pub(crate) fn end_watch(&mut self) {
         self.cancel_user_data(WATCHED);
     }

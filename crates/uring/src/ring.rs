@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use io_uring::types::{SubmitArgs, Timespec};
@@ -132,6 +133,17 @@ impl Ring {
     /// Takes it back.
     pub(crate) fn unregister_buffers(&self, group: u16) -> std::io::Result<()> {
         self.ring.submitter().unregister_buf_ring(group)
+    }
+
+    /// Has the kernel count up an eventfd whenever something is complete, or is to be worked off.
+    pub(crate) fn show_on(&self, eventfd: BorrowedFd<'_>) -> Result<(), Errno> {
+        let registered = self.ring.submitter().register_eventfd(eventfd.as_raw_fd());
+        registered.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+    }
+
+    /// Whether something waits that the kernel did not take.
+    pub(crate) fn has_backlog(&self) -> bool {
+        !self.backlog.is_empty()
     }
 
     /// The completions that are there.

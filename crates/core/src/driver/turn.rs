@@ -201,12 +201,12 @@ impl<B: Backend> Driver<B> {
     }
 
     /// Whether there is something to do before anything else could complete.
-    fn has_local_work(&self) -> bool {
+    pub(super) fn has_local_work(&self) -> bool {
         !self.done.is_empty() || !self.starting.is_empty() || !self.closing.is_empty()
     }
 
     /// `until`, or the first timer's deadline where that is earlier.
-    fn earliest(&mut self, until: Until) -> Until {
+    pub(super) fn earliest(&mut self, until: Until) -> Until {
         let Some(deadline) = self.timers.next_deadline().map(Time::from_nanos) else { return until };
         match until {
             Until::Now => Until::Now,

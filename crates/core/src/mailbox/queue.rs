@@ -96,12 +96,12 @@ mod implementation {
             }
         }
 
+        /// So many can be taken. One that another thread is about to put in front of others holds those up, and has a
+        /// notification still to come.
         pub(crate) fn len(&self) -> usize {
             let head = self.head.load(Ordering::Relaxed);
-            self.places[head.min(PLACES)..]
-                .iter()
-                .filter(|(ready, _)| ready.load(Ordering::Acquire) == 1)
-                .count()
+            let ready = |place: &&(AtomicUsize, Mutex<Option<T>>)| place.0.load(Ordering::Acquire) == 1;
+            self.places[head.min(PLACES)..].iter().take_while(ready).count()
         }
     }
 }
