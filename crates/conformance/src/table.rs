@@ -4,8 +4,8 @@ use proactor_core::Backend;
 
 use crate::cases::{
     bad_input, bytes, cancel_all, cancellation, completions, datagrams, deadlines, deletion, descriptors,
-    embedding, file_descriptors, file_ends, files, handles, mailboxes, multishot, names, overflow, panics,
-    pipes, random, recv_many, results, running, sockets, steady, streams, time, unix, waking,
+    embedding, file_descriptors, file_ends, files, handles, mailboxes, metrics, multishot, names, overflow,
+    panics, pipes, random, recv_many, results, running, sockets, steady, streams, time, unix, waking,
 };
 use crate::{Case, Fixture};
 
@@ -335,6 +335,9 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         embedding::it_waits_by_itself_again: ["L1", "W1"] needs ["descriptors", "ipv4", "threads"];
         embedding::a_host_submits_between_turns: ["L1", "C4"] needs ["descriptors", "ipv4"];
         embedding::the_next_deadline_is_told: ["T2", "X4"] needs [];
+
+        metrics::idle_time_is_measured: ["L1", "T2"] needs [];
+        metrics::what_is_done_is_counted: ["L3"] needs [];
 
         time::ten_timers_fire_once_each: ["C1", "T2"] needs [];
         time::a_short_timer_fires_before_a_long_one: ["T2", "C4"] needs [];

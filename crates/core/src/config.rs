@@ -12,6 +12,9 @@ pub struct Config {
     /// How many operations may be under way at once, 1 and up; what is submitted beyond ends with
     /// [`Error::Full`]. No bound unless set.
     pub max_operations: Option<u32>,
+    /// Whether times are measured, for [`Metrics`](crate::Metrics): two clock readings a wait and one a callback. Not unless
+    /// set.
+    pub measure: bool,
 }
 
 impl Config {
@@ -32,6 +35,13 @@ impl Config {
         self
     }
 
+    /// Sets [`Config::measure`].
+    #[must_use]
+    pub const fn measure(mut self) -> Self {
+        self.measure = true;
+        self
+    }
+
     /// Checks the ranges.
     ///
     /// # Errors
@@ -47,7 +57,7 @@ impl Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { entries: 256, max_operations: None }
+        Self { entries: 256, max_operations: None, measure: false }
     }
 }
 

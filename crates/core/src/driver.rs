@@ -12,7 +12,7 @@ use crate::operation::{Due, Kind, Submission, Target, Timer};
 use crate::outcome::Outcome;
 use crate::state::{Call, Effect, Phase, State, step};
 use crate::timers::Timers;
-use crate::{BufferPool, Config, Error, Time};
+use crate::{BufferPool, Config, Error, Metrics, Time, Times};
 
 mod cancel;
 mod completion;
@@ -73,6 +73,10 @@ pub struct Driver<B: Backend> {
     /// Whether a waker was used, and nobody was told yet.
     woken: bool,
     turns: u64,
+    waits: u64,
+    pub(crate) callbacks: u64,
+    /// If they are measured.
+    pub(crate) times: Option<Times>,
     faults: u64,
     /// A fault that `turn` has not reported yet.
     fault_unreported: bool,
@@ -142,6 +146,9 @@ impl<B: Backend> Driver<B> {
             turns_unpolled: 0,
             woken: false,
             turns: 0,
+            waits: 0,
+            callbacks: 0,
+            times: config.measure.then(Times::default),
             faults: 0,
             fault_unreported: false,
             room: config.max_operations.unwrap_or(u32::MAX),
@@ -530,6 +537,22 @@ impl<B: Backend> Driver<B> {
     #[must_use]
     pub fn turns(&self) -> u64 {
         self.turns
+    }
+
+    /// What was done so far, and how it stands. Callbacks are a loop's.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        Metrics {
+            turns: self.turns,
+            waits: self.waits,
+            callbacks: self.callbacks,
+            backend_faults: self.faults,
+            active: self.active(),
+            starting: self.starting.len(),
+            queued: self.done.queue.len(),
+            timers: self.timers.len(),
+            times: self.times,
+        }
     }
 
     /// How often the backend broke a rule of its trait.

@@ -193,8 +193,15 @@ impl<B: Backend, S> Loop<B, S> {
     /// One turn and its callbacks; how many ran.
     fn turn(&mut self, state: &mut S, until: Until) -> io::Result<usize> {
         self.inner.driver.turn(until)?;
+        let measures = self.inner.driver.times.is_some();
         let mut guard = Guard { inner: &mut self.inner };
-        Ok(guard.run_callbacks(state))
+        let called = if measures {
+            guard.run_callbacks_measured(state)
+        } else {
+            guard.run_callbacks(state, usize::MAX)
+        };
+        guard.inner.driver.callbacks += called as u64;
+        Ok(called)
     }
 }
 
@@ -205,9 +212,9 @@ struct Guard<'a, B: Backend, S> {
 
 impl<B: Backend, S> Guard<'_, B, S> {
     /// Delivers what is queued now; what callbacks queue is left for the next turn.
-    fn run_callbacks(&mut self, state: &mut S) -> usize {
+    fn run_callbacks(&mut self, state: &mut S, most: usize) -> usize {
         let mut called = 0;
-        for _ in 0..self.inner.driver.outcomes() {
+        for _ in 0..self.inner.driver.outcomes().min(most) {
             match self.inner.driver.next() {
                 Next::Last { index, cell } | Next::More { index, cell } => {
                     self.inner.driver.running = index;
@@ -222,6 +229,25 @@ impl<B: Backend, S> Guard<'_, B, S> {
                 Next::Nothing => {}
                 Next::Empty => break,
             }
+        }
+        called
+    }
+}
+
+impl<B: Backend, S> Guard<'_, B, S> {
+    /// The same, one at a time, with a look at the clock after each.
+    #[cold]
+    fn run_callbacks_measured(&mut self, state: &mut S) -> usize {
+        let (mut called, mut begin) = (0, self.inner.driver.read_clock());
+        let mut left = self.inner.driver.outcomes();
+        while left > 0 && !self.inner.interrupted {
+            left -= 1;
+            let ran = self.run_callbacks(state, 1);
+            let end = self.inner.driver.read_clock();
+            if let Some(times) = self.inner.driver.times.as_mut().filter(|_| ran > 0) {
+                times.callback(end.since(begin));
+            }
+            (called, begin) = (called + ran, end);
         }
         called
     }

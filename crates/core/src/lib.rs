@@ -89,6 +89,7 @@ mod file;
 mod handle;
 mod handles;
 mod mailbox;
+mod metrics;
 mod names;
 mod notifier;
 mod operation;
@@ -121,6 +122,7 @@ pub use file::{
 };
 pub use handle::{Handle, Key, Slot};
 pub use mailbox::{Delivery, Mailbox, MailboxSender, TrySendError};
+pub use metrics::{Metrics, Times};
 pub use names::{
     DirMade, DirRemoved, FileType, Link, Linked, Links, MakeDir, Metadata, RemoveDir, Rename, Renamed, Statx,
     StatxDone, Symlink, Symlinked, Unlink, Unlinked,

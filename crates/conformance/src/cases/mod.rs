@@ -15,6 +15,7 @@ pub(crate) mod file_ends;
 pub(crate) mod files;
 pub(crate) mod handles;
 pub(crate) mod mailboxes;
+pub(crate) mod metrics;
 pub(crate) mod multishot;
 pub(crate) mod names;
 pub(crate) mod overflow;

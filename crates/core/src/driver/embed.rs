@@ -39,6 +39,11 @@ impl<B: Backend> Driver<B> {
         Ok(self.earliest(Until::Forever))
     }
 
+    /// The clock, without a change to the turn's time.
+    pub(crate) fn read_clock(&self) -> Time {
+        self.backend.now()
+    }
+
     /// Somebody else's wait is over.
     pub(crate) fn awake(&self) {
         self.inbox.awake();

@@ -173,11 +173,27 @@ impl<B: Backend> Driver<B> {
             self.inbox.awake();
             return self.last_look();
         }
-        let waited = self.backend.wait(until, &mut self.done);
+        self.waits += 1;
+        let waited = if self.times.is_some() {
+            self.wait_measured(until)
+        } else {
+            self.backend.wait(until, &mut self.done)
+        };
         self.inbox.awake();
         // What was read before the wait is old now.
         self.now = None;
         self.take_mail();
+        waited
+    }
+
+    #[cold]
+    fn wait_measured(&mut self, until: Until) -> Result<(), Error> {
+        let begin = self.backend.now();
+        let waited = self.backend.wait(until, &mut self.done);
+        let idle = self.backend.now().since(begin);
+        if let Some(times) = &mut self.times {
+            times.idle += idle;
+        }
         waited
     }
 

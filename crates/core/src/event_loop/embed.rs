@@ -69,6 +69,12 @@ impl<B: Backend, S> Loop<B, S> {
 }
 
 impl<B: Backend, S> Context<'_, B, S> {
+    /// What the loop has done so far, and how it stands.
+    #[must_use]
+    pub fn metrics(&self) -> crate::Metrics {
+        self.inner.driver.metrics()
+    }
+
     /// When the next timer or deadline is due, [`Time::NEVER`] included; none if nothing has one. What was submitted and not
     /// started by a turn does not count yet.
     pub fn next_deadline(&mut self) -> Option<Time> {
