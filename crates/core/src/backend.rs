@@ -5,6 +5,7 @@ use std::os::fd::BorrowedFd;
 
 use crate::done::Done;
 use crate::socket::{Control, Family, Reply, SocketKind};
+use crate::thread_pool::Returned;
 use crate::{Capabilities, Config, Error, Slot, Time};
 
 /// The system's descriptor, owned. An alias of core's, so that a system with another type stays possible.
@@ -56,7 +57,8 @@ pub trait Wake: Clone + Send + Sync + 'static {
 ///    aliased before: kernel-visible structs live in address-stable recycled blocks.
 /// 5. Dropping a backend **must** cancel and reap, on the thread that opened it; where the kernel does not let go within
 ///    a bound, what it may still touch is leaked together.
-/// 6. No call back into core, no blocking outside [`wait`](Self::wait), no sleeping past its `until`.
+/// 6. No call back into core, no blocking outside [`wait`](Self::wait), no sleeping past its `until`. What can only be
+///    done by blocking goes to the loop's pool of threads: [`Done::offload`].
 /// 7. Core never trusts a backend with its own invariants: a wrong variant, a duplicate or an unknown token is counted
 ///    and reported as [`Error::Backend`].
 ///
@@ -124,6 +126,15 @@ pub trait Backend: Sized {
     ///
     /// Returns whether the backend still held it; false, and nothing done, if it was pushed before or never started.
     fn cancel(&mut self, token: Token, slot: Slot, done: &mut Done) -> bool;
+
+    /// An operation that the backend has handed to the pool ([`Done::offload`]) comes back, on the loop's thread: its
+    /// outcome is to be pushed, or what it still lacks done first. A descriptor that the call has opened
+    /// ([`Returned::opened`]) goes into the slot of a [`Done::new_handle`], or is dropped.
+    ///
+    /// `slot` is what it was started with; no backend that offloads nothing needs this.
+    fn returned(&mut self, token: Token, _slot: Slot, job: Returned, done: &mut Done) {
+        done.push(token, job.outcome);
+    }
 
     /// Waits, and pushes what is complete. Interrupted calls are repeated or count as a return with nothing.
     ///

@@ -1,6 +1,6 @@
 //! What a loop is opened with, and what its backend can do.
 
-use crate::Error;
+use crate::{Error, Pool, PoolChoice, PoolConfig};
 
 /// How a loop is opened. Checked when opening: what is out of range is [`Error::InvalidInput`] (contract E1, L5).
 #[derive(Clone, Debug)]
@@ -15,6 +15,10 @@ pub struct Config {
     /// Whether times are measured, for [`Metrics`](crate::Metrics): two clock readings a wait and one a callback. Not unless
     /// set.
     pub measure: bool,
+    /// Where is done what would block the loop: on a pool of its own unless set, whose threads are started when they are
+    /// first needed. Most loops never need one: what goes there is what a backend cannot do otherwise, and
+    /// [`Work`](crate::Work).
+    pub pool: PoolChoice,
 }
 
 impl Config {
@@ -42,22 +46,43 @@ impl Config {
         self
     }
 
+    /// Sets [`Config::pool`](field@Self::pool) to one that several loops share.
+    #[must_use]
+    pub fn pool(mut self, pool: Pool) -> Self {
+        self.pool = PoolChoice::Shared(pool);
+        self
+    }
+
+    /// Sets [`Config::pool`](field@Self::pool) to one of the loop's own, made like this.
+    #[must_use]
+    pub fn own_pool(mut self, config: PoolConfig) -> Self {
+        self.pool = PoolChoice::Own(config);
+        self
+    }
+
+    /// Sets [`Config::pool`](field@Self::pool) to none: what would block the loop does.
+    #[must_use]
+    pub fn no_pool(mut self) -> Self {
+        self.pool = PoolChoice::None;
+        self
+    }
+
     /// Checks the ranges.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] for `entries` outside 1 to 32,768 or `max_operations` of zero.
+    /// [`Error::InvalidInput`] for `entries` outside 1 to 32,768, `max_operations` of zero, or a pool out of its ranges.
     pub const fn check(&self) -> Result<(), Error> {
         let entries_fit = self.entries >= 1 && self.entries <= Self::MAX_ENTRIES;
         if !entries_fit || matches!(self.max_operations, Some(0)) {
             return Err(Error::InvalidInput);
         }
-        Ok(())
+        self.pool.check()
     }
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { entries: 256, max_operations: None, measure: false }
+        Self { entries: 256, max_operations: None, measure: false, pool: PoolChoice::default() }
     }
 }
 
@@ -113,5 +138,15 @@ mod tests {
         assert_eq!(Config::default().entries(0).check(), Err(Error::InvalidInput));
         assert_eq!(Config::default().entries(Config::MAX_ENTRIES + 1).check(), Err(Error::InvalidInput));
         assert_eq!(Config::default().max_operations(0).check(), Err(Error::InvalidInput));
+        for (threads, queue, expected) in
+            [(1, 1, Ok(())), (0, 1, Err(Error::InvalidInput)), (1, 0, Err(Error::InvalidInput))]
+        {
+            let config = PoolConfig::default().threads(threads).queue(queue);
+            assert_eq!(Config::default().own_pool(config).check(), expected);
+            assert_eq!(Pool::new(config).map(drop), expected);
+        }
+        let (threads, queue) = (PoolConfig::MAX_THREADS + 1, PoolConfig::MAX_QUEUE + 1);
+        assert_eq!(PoolConfig::default().threads(threads).check(), Err(Error::InvalidInput));
+        assert_eq!(PoolConfig::default().queue(queue).check(), Err(Error::InvalidInput));
     }
 }

@@ -7,6 +7,7 @@ use crate::cells::Cells;
 use crate::fifo::Fifo;
 use crate::handles::{Handles, NONE};
 use crate::operation::Operation;
+use crate::thread_pool::{Job, Jobs, Returned, Task, Withdrawal};
 use crate::{BufferPool, Error, Handle, Outcome};
 
 /// Marks a token in the queue as that of an item's cell. There are fewer than 2^31 cells.
@@ -27,7 +28,8 @@ pub(crate) const fn of_item(token: Token) -> Option<Token> {
 /// An operation and its outcome are one thing: its parts, with a result that is not decided yet. Where nothing outside
 /// the process touches the parts while they wait (readiness), a backend leaves them where they are: it works on
 /// [`undecided`](Self::undecided), and says [`decided`](Self::decided). Where the kernel does, it
-/// [`take`](Self::take)s the operation, owns it, and [`push`](Self::push)es the outcome.
+/// [`take`](Self::take)s the operation, owns it, and [`push`](Self::push)es the outcome. Where only a call that blocks
+/// decides it, it hands the operation to the pool ([`offload`](Self::offload)).
 #[derive(Debug)]
 pub struct Done {
     pub(crate) cells: Cells,
@@ -37,19 +39,21 @@ pub struct Done {
     /// Outcomes of tokens that have no undecided operation.
     pub(crate) strays: VecDeque<(Token, Outcome)>,
     pub(crate) handles: Handles,
+    /// What was handed to the pool.
+    pub(crate) jobs: Jobs,
 }
 
 impl Done {
     /// An empty queue, as a [`Driver`](crate::Driver) makes one; for testing a backend by itself.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_tag(crate::handle::next_tag())
+        Self::with(crate::handle::next_tag(), Jobs::default())
     }
 
     /// That of the loop with `tag`.
-    pub(crate) fn with_tag(tag: u32) -> Self {
+    pub(crate) fn with(tag: u32, jobs: Jobs) -> Self {
         let (queue, strays) = (Fifo::new(), VecDeque::new());
-        Self { cells: Cells::new(), queue, strays, handles: Handles::new(tag) }
+        Self { cells: Cells::new(), queue, strays, handles: Handles::new(tag), jobs }
     }
 
     /// Pushes the outcome of what was started as `token`: final, unless it [`is_more`](Outcome::is_more).
@@ -94,6 +98,66 @@ impl Done {
             cell.decided = true;
             self.queue.push(token);
         }
+    }
+
+    /// Hands the operation that was started as `token` to the loop's pool, whose thread makes the blocking call that
+    /// decides it. What comes of it goes to [`Backend::returned`](crate::Backend::returned), in a later turn.
+    ///
+    /// From here on the operation is core's, and the backend holds nothing of it: core cancels it (at once while no thread
+    /// has begun it; one that runs ends when it ends), and never calls [`Backend::cancel`](crate::Backend::cancel) for it.
+    /// Of the backend's own the job takes along what [`Job::on`] was given, and **must not** refer to anything else.
+    /// `close` and `detach` come when it has ended, as always.
+    ///
+    /// It never fails: where the queue of the pool is full, core keeps the job until there is room, in order. Nothing is
+    /// done if the operation was taken out or is decided.
+    ///
+    /// ```
+    /// use proactor_sim::{Call, Done, Job, NopDone, Outcome, Token};
+    ///
+    /// /// In a backend's `start`, for an operation that can only be done by blocking.
+    /// fn start_slow(token: Token, done: &mut Done) {
+    ///     done.offload(token, Job::new(slow));
+    /// }
+    ///
+    /// /// On a thread of the pool: fills in the result.
+    /// fn slow(call: &mut Call<'_>) {
+    ///     if let Outcome::Nop(NopDone { result }) = call.outcome {
+    ///         *result = Ok(());
+    ///     }
+    /// }
+    ///
+    /// let mut done = Done::new();
+    /// let token = done.submit(proactor_sim::Nop.into());
+    /// start_slow(token, &mut done);
+    /// let (returned, job) = done.take_returned().expect("without a loop it is done at once");
+    /// assert!(returned == token && matches!(job.outcome, Outcome::Nop(NopDone { result: Ok(()) })));
+    /// ```
+    #[cold]
+    pub fn offload(&mut self, token: Token, job: Job) {
+        let Some(cell) = self.cells.get(token).filter(|cell| !cell.decided) else { return };
+        if let Some(outcome) = cell.take() {
+            self.jobs.submit(token, Task { job, outcome });
+        }
+    }
+
+    /// Asks that the job of `token` ends. None if it is none, otherwise whether that was in time.
+    #[cold]
+    pub(crate) fn cancel_job(&mut self, token: Token) -> Option<bool> {
+        match self.jobs.withdraw(token)? {
+            Withdrawal::TakenBack(mut outcome) => {
+                outcome.set_error(Error::Canceled);
+                self.push(token, outcome);
+                Some(true)
+            }
+            Withdrawal::Running => Some(true),
+            Withdrawal::TooLate => Some(false),
+        }
+    }
+
+    /// The next job that has come back from the pool, as the driver takes it to give it to
+    /// [`Backend::returned`](crate::Backend::returned); for testing a backend by itself.
+    pub fn take_returned(&mut self) -> Option<(Token, Returned)> {
+        self.jobs.next_returned()
     }
 
     /// A handle for a descriptor that an outcome brings into the loop (accept). The backend keeps the descriptor in

@@ -11,6 +11,7 @@ use crate::notifier::{Inbox, Notifier, Waker};
 use crate::operation::{Due, Kind, Submission, Target, Timer};
 use crate::outcome::Outcome;
 use crate::state::{Call, Effect, Phase, State, step};
+use crate::thread_pool::Jobs;
 use crate::timers::Timers;
 use crate::{BufferPool, Config, Error, Metrics, Time, Times};
 
@@ -131,10 +132,11 @@ impl<B: Backend> Driver<B> {
         let tag = crate::handle::next_tag();
         let inbox = Inbox::new(backend.waker());
         let timers = Timers::new(backend.now().as_nanos());
-        let has_no_outside = backend.capabilities().virtual_time;
+        let capabilities = backend.capabilities();
+        let jobs = Jobs::new(config.pool.clone(), capabilities, inbox.bell());
         Self {
             backend,
-            done: Done::with_tag(tag),
+            done: Done::with(tag, jobs),
             completions: Completions::new(tag),
             starting: Vec::new(),
             timers,
@@ -153,7 +155,7 @@ impl<B: Backend> Driver<B> {
             fault_unreported: false,
             room: config.max_operations.unwrap_or(u32::MAX),
             delays_forever: false,
-            has_no_outside,
+            has_no_outside: capabilities.virtual_time,
             running: NONE,
             resettable: NONE,
             running_reset: None,
@@ -564,6 +566,18 @@ impl<B: Backend> Driver<B> {
     /// Whether a [`Waker`] asked for the last turn's wait to end; false when asked again.
     pub fn take_wake(&mut self) -> bool {
         std::mem::take(&mut self.woken)
+    }
+
+    /// The backend, for tests of it.
+    #[cfg(test)]
+    pub(crate) fn backend(&self) -> &B {
+        &self.backend
+    }
+
+    /// Whether the next turn takes something from the pool.
+    #[cfg(test)]
+    pub(crate) fn has_calls(&self) -> bool {
+        self.inbox.has_calls()
     }
 
     /// How many outcomes are queued.

@@ -35,6 +35,8 @@ pub enum Error {
     EndOfStream,
     /// Nothing could ever end the wait.
     Deadlock,
+    /// What was done for the operation on a thread of the pool has panicked.
+    Panicked,
     /// The backend broke a rule of its trait.
     Backend,
     /// The system's own error, by number (`errno`).
@@ -53,7 +55,7 @@ impl Error {
     pub fn kind(self) -> io::ErrorKind {
         match self {
             // Not `Interrupted`: std's read and write helpers repeat a call that says so.
-            Self::Canceled | Self::Backend => io::ErrorKind::Other,
+            Self::Canceled | Self::Panicked | Self::Backend => io::ErrorKind::Other,
             Self::TimedOut => io::ErrorKind::TimedOut,
             Self::StaleHandle | Self::NotFound => io::ErrorKind::NotFound,
             Self::Busy => io::ErrorKind::ResourceBusy,
@@ -103,6 +105,7 @@ impl Error {
             Self::InvalidInput => "argument out of range",
             Self::EndOfStream => "the end came before all that was to be read",
             Self::Deadlock => "nothing could ever end the wait",
+            Self::Panicked => "what was done for the operation on a thread of the pool has panicked",
             Self::Backend => "the backend broke a rule of its trait",
             Self::System(_) => "system error",
         }
@@ -126,6 +129,7 @@ impl fmt::Debug for Error {
             Self::InvalidInput => "InvalidInput",
             Self::EndOfStream => "EndOfStream",
             Self::Deadlock => "Deadlock",
+            Self::Panicked => "Panicked",
             Self::Backend => "Backend",
             Self::System(number) => {
                 let meaning = io::Error::from_raw_os_error(*number).to_string();

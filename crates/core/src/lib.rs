@@ -43,7 +43,7 @@
 //!   sockets, stop.
 //! - **Operations** are structs that own what they need: [`Nop`], [`Timer`], [`NotifierWait`], [`Accept`],
 //!   [`AcceptMany`], [`Connect`], [`Recv`], [`RecvMany`], [`Send`], [`SendAll`], [`Shutdown`], [`RecvFrom`],
-//!   [`SendTo`], [`Close`]; on descriptors of any kind [`Read`], [`ReadExact`], [`Write`], [`WriteAll`]; on files
+//!   [`SendTo`], [`Close`], [`Work`]; on descriptors of any kind [`Read`], [`ReadExact`], [`Write`], [`WriteAll`]; on files
 //!   [`OpenAt`], [`ReadAt`], [`WriteAt`], [`Fsync`], [`Fdatasync`], [`Truncate`], [`Allocate`], [`Statx`], and on their names
 //!   [`Rename`], [`Link`], [`Symlink`], [`Unlink`], [`MakeDir`], [`RemoveDir`]. The callback gets the matching outcome,
 //!   for [`Recv`] a [`Received`], with all of it and the result.
@@ -54,6 +54,7 @@
 //! - **[`Buffer`]** is the one type of owned bytes, **[`BufferPool`]** where a [`RecvMany`] takes its own from, **[`Error`]** the one type of errors.
 //! - **[`Mailbox`]** takes messages from any thread to a callback; its [`MailboxSender`]s,
 //!   **[`Notifier`]** and **[`Waker`]** are what other threads may hold of a loop; everything else stays on its thread.
+//! - **[`Pool`]** is where what would block goes: a user's [`Work`], and what a backend cannot do otherwise.
 //!
 //! What all backends promise alike stands, numbered, in the project's `CONTRACT.md`; "contract C4" refers to it.
 //!
@@ -61,7 +62,8 @@
 //! A mechanism that completes operations implements [`Backend`]: start an operation, cancel it, wait. The trait's page is
 //! the numbered list of what an implementer **must** and **must not** do. It needs no unsafe code to implement or to
 //! call, because a backend takes what the kernel may write to out of core's reach, by value, until it pushes the
-//! [`Outcome`] into [`Done`]. A system that only says "ready" is served by `proactor-readiness`, which makes a `Backend` of it.
+//! [`Outcome`] into [`Done`]. What can only be done by blocking it hands to the loop's
+//! pool of threads ([`Done::offload`]). A system that only says "ready" is served by `proactor-readiness`, which makes a `Backend` of it.
 //!
 //! [`Driver`] is the layer between: operations in, outcomes out, no callbacks. It has the completions, their order on
 //! each handle, the timers and the notifiers, so that no backend has any of them. Runtimes may build on it.
@@ -101,9 +103,11 @@ mod socket;
 mod state;
 mod stream;
 mod sync;
+mod thread_pool;
 mod time;
 mod timers;
 mod unix;
+mod work;
 
 pub use backend::{Backend, OwnedDescriptor, Token, Until, Wake};
 pub use buffer::Buffer;
@@ -143,5 +147,7 @@ pub use stream::{
     Accept, AcceptMany, AcceptManyEnded, Accepted, Connect, Connected, Connection, Received, Recv, Send,
     SendAll, Sent, SentAll, ShutDown, Shutdown, ShutdownHow,
 };
+pub use thread_pool::{Call, Job, Pool, PoolChoice, PoolConfig, Returned};
 pub use time::Time;
 pub use unix::UnixAddress;
+pub use work::{AnyWork, Work, Worked};

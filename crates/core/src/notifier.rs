@@ -58,12 +58,14 @@ const LEAVES: usize = 32;
 const FANOUT: usize = 28;
 const LEAF_BITS: u64 = (1 << LEAVES) - 1;
 const CHILD_BITS: u64 = ((1 << FANOUT) - 1) << LEAVES;
+/// In the root: jobs have come back from the pool, or may be handed to it.
+const JOBS: u64 = 1 << 61;
 /// In the root: a waker was used.
 const WAKE: u64 = 1 << 62;
 /// In the root: the loop sleeps, or is about to. Whoever else clears it owes the loop a wake-up.
 const ASLEEP: u64 = 1 << 63;
 
-const _: () = assert!(LEAF_BITS & CHILD_BITS == 0 && (LEAF_BITS | CHILD_BITS) & (WAKE | ASLEEP) == 0);
+const _: () = assert!(LEAF_BITS & CHILD_BITS == 0 && (LEAF_BITS | CHILD_BITS) & (JOBS | WAKE | ASLEEP) == 0);
 
 /// A word of the heap. On cache lines of its own: two, because processors fetch them in pairs.
 #[repr(align(128))]
@@ -301,6 +303,55 @@ impl fmt::Debug for Waker {
     }
 }
 
+/// What the threads of a pool ring when they have something for the loop.
+///
+/// The loop counts as one that can be woken from [`enter`](Self::enter) to [`leave`](Self::leave): while jobs are out.
+#[derive(Clone)]
+pub(crate) struct Bell(Arc<Hub>);
+
+impl Bell {
+    /// Has the loop look at its port.
+    pub(crate) fn ring(&self) {
+        self.0.raise(JOBS);
+    }
+
+    /// The loop's: the first job goes out.
+    pub(crate) fn enter(&self) {
+        self.0.enter();
+    }
+
+    /// The loop's: the last one has come back.
+    pub(crate) fn leave(&self) {
+        self.0.leave();
+    }
+}
+
+impl fmt::Debug for Bell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bell").finish_non_exhaustive()
+    }
+}
+
+/// What other threads have asked the loop for.
+#[derive(Clone, Copy)]
+pub(crate) struct Calls(u64);
+
+impl Calls {
+    pub(crate) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether a [`Waker`] was used.
+    pub(crate) const fn woken(self) -> bool {
+        self.0 & WAKE != 0
+    }
+
+    /// Whether a [`Bell`] was rung.
+    pub(crate) const fn jobs(self) -> bool {
+        self.0 & JOBS != 0
+    }
+}
+
 /// What [`Inbox::register`] answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Registration {
@@ -322,7 +373,7 @@ struct Branch {
 /// The loop's side of all its notifiers and wakers.
 ///
 /// The order of a turn that may block: `drain`; if nothing came, `look`; then `fall_asleep`, and if that is true,
-/// `can_be_woken` (false: it is a deadlock), the backend's wait, `awake`, `take_wake`.
+/// `can_be_woken` (false: it is a deadlock), the backend's wait, `awake`, `take_calls`.
 pub(crate) struct Inbox {
     hub: Arc<Hub>,
     /// The heap; never empty.
@@ -390,6 +441,11 @@ impl Inbox {
         Waker(Arc::clone(&self.hub))
     }
 
+    /// What a pool rings.
+    pub(crate) fn bell(&self) -> Bell {
+        Bell(Arc::clone(&self.hub))
+    }
+
     /// Lets completion `waiter` wait for `notifier`, which must live until that has ended.
     pub(crate) fn register(&mut self, notifier: &Notifier, waiter: u32) -> Registration {
         let node = &*notifier.0;
@@ -429,7 +485,7 @@ impl Inbox {
     #[inline(always)]
     pub(crate) fn is_quiet(&self) -> bool {
         let branch = &self.branches[0];
-        branch.word.bits.load(Ordering::Relaxed) & (branch.armed | CHILD_BITS | WAKE) == 0
+        branch.word.bits.load(Ordering::Relaxed) & (branch.armed | CHILD_BITS | WAKE | JOBS) == 0
     }
 
     /// Ends the wait of each notifier that was notified, and tells who waited. In the order of their places, not of
@@ -458,7 +514,7 @@ impl Inbox {
     /// Looks for mail for a microsecond or two, where that has paid lately; whether there is some, or a wake-up.
     pub(crate) fn look(&mut self) -> bool {
         let branch = &self.branches[0];
-        let wanted = branch.armed | CHILD_BITS | WAKE;
+        let wanted = branch.armed | CHILD_BITS | WAKE | JOBS;
         self.look.until(|| branch.word.bits.load(Ordering::Relaxed) & wanted != 0)
     }
 
@@ -473,7 +529,7 @@ impl Inbox {
             // O3. Relaxed: what the bits stand for is acquired where they are taken.
             bits.fetch_or(ASLEEP, Ordering::Relaxed)
         };
-        let stay = before & (branch.armed | CHILD_BITS | WAKE) != 0;
+        let stay = before & (branch.armed | CHILD_BITS | WAKE | JOBS) != 0;
         if stay {
             self.awake();
         }
@@ -488,10 +544,17 @@ impl Inbox {
         }
     }
 
-    /// Whether a [`Waker`] was used since this was last asked. To be asked after each wait: until it is, the loop
-    /// cannot fall asleep.
-    pub(crate) fn take_wake(&self) -> bool {
-        self.hub.root.take(WAKE) != 0
+    /// Whether a [`Waker`] was used, or a [`Bell`] rung, since this was last asked. To be asked after each wait: until it
+    /// is, the loop cannot fall asleep.
+    #[inline]
+    pub(crate) fn take_calls(&self) -> Calls {
+        Calls(self.hub.root.take(WAKE | JOBS))
+    }
+
+    /// Whether [`take_calls`](Self::take_calls) would find something.
+    #[cfg(test)]
+    pub(crate) fn has_calls(&self) -> bool {
+        self.hub.root.bits.load(Ordering::Relaxed) & (WAKE | JOBS) != 0
     }
 
     /// Whether somebody outside could still end a wait, or just has: whether there are more notifiers and wakers than
@@ -507,7 +570,7 @@ impl Inbox {
             return true;
         }
         let branch = &self.branches[0];
-        branch.word.bits.load(Ordering::Relaxed) & (branch.armed | CHILD_BITS | WAKE) != 0
+        branch.word.bits.load(Ordering::Relaxed) & (branch.armed | CHILD_BITS | WAKE | JOBS) != 0
     }
 }
 

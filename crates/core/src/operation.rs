@@ -8,6 +8,7 @@ use crate::file::{Allocate, Fdatasync, Fsync, OpenAt, ReadAt, Truncate, WriteAt}
 use crate::names::{Link, MakeDir, RemoveDir, Rename, Statx, Symlink, Unlink};
 use crate::outcome::{Closed, Expired, NopDone, Notified, Outcome};
 use crate::stream::{Accept, AcceptMany, Connect, Recv, Send, SendAll, Shutdown};
+use crate::work::AnyWork;
 use crate::{Error, Handle, Notifier, RecvMany, Time};
 
 /// Completes in the next turn, having done nothing.
@@ -164,6 +165,8 @@ pub enum Operation {
     Write(Write),
     /// See [`WriteAll`].
     WriteAll(WriteAll),
+    /// See [`Work`](crate::Work).
+    Work(AnyWork),
 }
 
 const _: () = assert!(size_of::<Operation>() <= 64);
@@ -212,6 +215,7 @@ impl Operation {
             Self::ReadExact(operation) => operation.undecided(),
             Self::Write(operation) => operation.undecided(),
             Self::WriteAll(operation) => operation.undecided(),
+            Self::Work(operation) => Outcome::Work(operation),
         }
     }
 }
@@ -287,6 +291,8 @@ pub enum Kind {
     Write,
     /// [`WriteAll`]
     WriteAll,
+    /// [`Work`](crate::Work)
+    Work,
 }
 
 /// The side of a handle on which an operation queues (contract H3).
@@ -503,6 +509,7 @@ impl Operation {
             Self::ReadExact(operation) => operation.target(),
             Self::Write(operation) => operation.target(),
             Self::WriteAll(operation) => operation.target(),
+            Self::Work(_) => Target::None,
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::stream::{
     Accept, AcceptMany, AcceptManyEnded, Accepted, Connect, Connected, Connection, Received, Recv, Send,
     SendAll, Sent, SentAll, ShutDown, Shutdown, ShutdownHow,
 };
+use crate::work::AnyWork;
 use crate::{Buffer, BufferPool, Error, Handle, Notifier, RecvMany, RecvManyEnded};
 
 /// How a [`Nop`](crate::Nop) went.
@@ -113,6 +114,8 @@ pub enum Outcome {
     Write(Written),
     /// See [`WrittenAll`].
     WriteAll(WrittenAll),
+    /// See [`Worked`](crate::Worked).
+    Work(AnyWork),
     /// One connection of an [`AcceptMany`](crate::AcceptMany); more events follow.
     AcceptManyItem(Connection),
     /// See [`RecvManyEnded`].
@@ -168,6 +171,7 @@ impl Outcome {
             Self::ReadExact(_) => Kind::ReadExact,
             Self::Write(_) => Kind::Write,
             Self::WriteAll(_) => Kind::WriteAll,
+            Self::Work(_) => Kind::Work,
         }
     }
 
@@ -176,7 +180,7 @@ impl Outcome {
         let (error, buffer) = (Error::Backend, Buffer::default());
         let result = Err(error);
         let outcome = match kind {
-            Kind::Nop | Kind::Timer | Kind::NotifierWait | Kind::Close => return None,
+            Kind::Nop | Kind::Timer | Kind::NotifierWait | Kind::Close | Kind::Work => return None,
             Kind::Accept => Self::Accept(Accepted { listener: handle, result: Err(error) }),
             Kind::AcceptMany => Self::AcceptManyEnded(AcceptManyEnded { listener: handle, error }),
             Kind::Connect => {
@@ -255,6 +259,7 @@ impl Outcome {
             Self::WriteAll(WrittenAll { handle, buffer, .. }) => {
                 Operation::WriteAll(WriteAll { handle, buffer })
             }
+            Self::Work(work) => Operation::Work(work),
             other => return file::back(other).ok(),
         };
         Some(operation)
@@ -298,6 +303,7 @@ impl Outcome {
             Self::Accept(Accepted { result, .. }) => *result = Err(error),
             Self::RecvFrom(ReceivedFrom { result, .. }) => *result = Err(error),
             Self::AcceptManyEnded(ended) => ended.error = error,
+            Self::Work(work) => work.set_error(error),
             Self::AcceptManyItem(_) | Self::RecvManyItem(_) => {}
         }
     }
@@ -332,6 +338,7 @@ impl Outcome {
             Self::Unlink(outcome) => outcome.error(),
             Self::MakeDir(outcome) => outcome.error(),
             Self::RemoveDir(outcome) => outcome.error(),
+            Self::Work(work) => work.error(),
             Self::RecvManyEnded(outcome) => outcome.error(),
             Self::Read(outcome) => outcome.error(),
             Self::ReadExact(outcome) => outcome.error(),

@@ -13,3 +13,14 @@ pub(crate) use std::hint::spin_loop;
 pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 #[cfg(not(loom))]
 pub(crate) use std::sync::{Arc, Mutex};
+
+/// What the pool's threads share with the loops: locks that cannot be poisoned and a bounded queue.
+#[cfg(not(loom))]
+pub(crate) mod shared {
+    pub(crate) use crossbeam_queue::ArrayQueue;
+    pub(crate) use parking_lot::{Condvar, Mutex};
+}
+
+/// The same, on loom's.
+#[cfg(loom)]
+pub(crate) mod shared;

@@ -89,7 +89,19 @@ impl<B: Backend> Driver<B> {
         let token = self.done.cells.token(completion.cell);
         match place {
             Place::Backend => {
-                if !self.backend.cancel(token, slot, &mut self.done) {
+                let held = match self.done.cancel_job(token) {
+                    Some(held) => held,
+                    None => self.backend.cancel(token, slot, &mut self.done),
+                };
+                if !held {
+                    return Cancel::TooLate;
+                }
+                if !is_discarding {
+                    self.held(index);
+                }
+            }
+            Place::Pool => {
+                if self.done.cancel_job(token) != Some(true) {
                     return Cancel::TooLate;
                 }
                 if !is_discarding {

@@ -62,8 +62,10 @@ pub(super) enum Place {
     Timers,
     /// The timers, or to be put there by the next turn: a timer that has a deadline.
     Bounded,
-    /// The backend.
+    /// The backend, or the pool that it has handed it to.
     Backend,
+    /// The pool.
+    Pool,
     /// The last use of its handle to end, so that it can be closed.
     Closer,
     /// Nothing: its outcome is queued.

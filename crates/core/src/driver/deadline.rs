@@ -206,7 +206,7 @@ impl<B: Backend> Driver<B> {
         let completion = self.completions.get(index);
         debug_assert_eq!(step(completion.phase, Call::Start), (Phase::Active, Effect::HandOver));
         completion.phase = Phase::Active;
-        if matches!(completion.kind, Kind::Nop | Kind::NotifierWait | Kind::RecvMany) {
+        if matches!(completion.kind, Kind::Nop | Kind::NotifierWait | Kind::RecvMany | Kind::Work) {
             self.start_local(token, index);
             return;
         }

@@ -3,10 +3,12 @@
 use super::completion::{Place, TIMER};
 use super::{Driver, deadline};
 use crate::backend::{Backend, Token, Until};
-use crate::notifier::Registration;
+use crate::cells::DEADLINE;
+use crate::notifier::{Calls, Registration};
 use crate::operation::Due;
 use crate::outcome::{Expired, Outcome};
 use crate::state::{Call, Effect, Phase, step};
+use crate::work::AnyWork;
 use crate::{Error, Time};
 
 /// How many turns in a row may leave the system unasked because there is local work to do.
@@ -75,6 +77,10 @@ impl<B: Backend> Driver<B> {
             Some(Outcome::Nop(done)) => {
                 done.result = Ok(());
                 self.end(index);
+            }
+            Some(Outcome::Work(_)) => {
+                self.completions.get(index).place = Place::Pool;
+                self.done.offload(token, AnyWork::job());
             }
             Some(Outcome::RecvManyEnded(many)) => {
                 if !many.pool.is_of(self.completions.tag()) {
@@ -211,8 +217,31 @@ impl<B: Backend> Driver<B> {
     #[inline(always)]
     fn take_mail(&mut self) {
         if !self.inbox.is_quiet() {
-            self.woken |= self.inbox.take_wake();
+            let calls = self.inbox.take_calls();
+            if !calls.is_empty() {
+                self.answer(calls);
+            }
             self.take_notifications();
+        }
+    }
+
+    #[cold]
+    fn answer(&mut self, calls: Calls) {
+        self.woken |= calls.woken();
+        if calls.jobs() {
+            self.take_jobs();
+        }
+    }
+
+    /// Takes what has come back from the pool.
+    fn take_jobs(&mut self) {
+        while let Some((token, job)) = self.done.take_returned() {
+            let Some(owner) = self.done.cells.get(token).map(|cell| cell.owner) else { continue };
+            let completion = self.completions.get(owner & !DEADLINE);
+            match completion.place {
+                Place::Pool => self.done.push(token, job.outcome),
+                _ => self.backend.returned(token, completion.slot, job, &mut self.done),
+            }
         }
     }
 
@@ -251,7 +280,7 @@ impl<B: Backend> Driver<B> {
         (0..self.completions.len()).all(|index| {
             let completion = self.completions.get(index);
             let is_local = match completion.place {
-                Place::Backend => false,
+                Place::Backend | Place::Pool => false,
                 Place::Starting
                 | Place::Waiting
                 | Place::Delayed

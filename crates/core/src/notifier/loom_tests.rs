@@ -14,11 +14,11 @@ use super::*;
 pub(crate) struct Bell(Arc<(Mutex<bool>, Condvar, AtomicUsize)>);
 
 impl Bell {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Arc::new((Mutex::new(false), Condvar::new(), AtomicUsize::new(0))))
     }
 
-    fn wait(&self) {
+    pub(crate) fn wait(&self) {
         let mut rung = self.0.0.lock().unwrap();
         while !*rung {
             rung = self.0.1.wait(rung).unwrap();
@@ -62,7 +62,7 @@ impl Sleeper {
             if !mail.is_empty() {
                 return Ended::Mail(mail);
             }
-            if self.inbox.take_wake() {
+            if self.inbox.take_calls().woken() {
                 return Ended::Wake;
             }
             if self.inbox.fall_asleep() {

@@ -107,8 +107,8 @@ fn only_the_first_to_find_it_asleep_wakes_the_loop() {
     assert!(!inbox.fall_asleep(), "there is mail");
     assert_eq!(drained(&mut inbox), [1, 2]);
     assert!(!inbox.fall_asleep(), "there is a wake-up");
-    assert!(inbox.take_wake());
-    assert!(!inbox.take_wake());
+    assert!(inbox.take_calls().woken());
+    assert!(!inbox.take_calls().woken());
     assert!(inbox.fall_asleep());
     inbox.awake();
     first.notify();
@@ -125,7 +125,7 @@ fn a_wake_up_is_no_mail() {
     assert_eq!(drained(&mut inbox), []);
     assert!(inbox.look());
     assert!(!inbox.fall_asleep());
-    assert!(inbox.take_wake());
+    assert!(inbox.take_calls().woken());
     assert!(inbox.fall_asleep());
 }
 
@@ -135,7 +135,7 @@ fn a_wake_up_outlives_its_waker() {
     inbox.waker().wake();
     assert!(!inbox.fall_asleep());
     assert!(inbox.can_be_woken(0));
-    assert!(inbox.take_wake());
+    assert!(inbox.take_calls().woken());
     assert!(!inbox.can_be_woken(0));
     assert!(inbox.fall_asleep());
     assert_eq!(bell.rung(), 0);
@@ -318,7 +318,7 @@ fn check(first: usize, steps: Vec<Step>) {
             Step::Turn => {
                 inbox.awake();
                 asleep = false;
-                assert_eq!(inbox.take_wake(), woken);
+                assert_eq!(inbox.take_calls().woken(), woken);
                 woken = false;
                 let mut due: Vec<_> =
                     models.iter().filter(|model| model.is_due()).map(|model| model.waiter.unwrap()).collect();
