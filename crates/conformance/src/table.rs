@@ -5,7 +5,7 @@ use proactor_core::Backend;
 use crate::cases::{
     bad_input, bytes, cancel_all, cancellation, completions, datagrams, deadlines, deletion, descriptors,
     embedding, file_descriptors, file_ends, files, handles, mailboxes, metrics, multishot, names, overflow,
-    panics, pipes, random, recv_many, results, running, sockets, steady, streams, time, unix, waking,
+    panics, pipes, random, recv_many, results, running, sockets, steady, streams, time, unix, waking, work,
 };
 use crate::{Case, Fixture};
 
@@ -403,6 +403,24 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         waking::another_thread_stops_the_loop: ["L2"] needs ["threads"];
         waking::two_loops_take_turns: ["W1"] needs ["threads"];
 
+        work::a_closure_returns_its_value: ["C1", "C2"] needs [];
+        work::the_loop_goes_on_meanwhile: ["C3", "L1"] needs ["threads"];
+        work::without_a_pool_the_loop_does_it: ["C1", "C2"] needs [];
+        work::a_simulation_does_it_itself: ["C1", "L3"] needs ["virtual_time"];
+        work::it_can_be_rearmed: ["C1"] needs [];
+        work::a_queued_one_is_cancelled_at_once: ["X1", "X2", "C2"] needs ["threads"];
+        work::a_running_one_ends_when_it_ends: ["X1", "X2"] needs ["threads"];
+        work::cancel_all_waits_for_what_runs: ["X3", "C4"] needs ["threads"];
+        work::a_deleted_one_is_silent: ["C5"] needs ["threads"];
+        work::a_panicking_job_ends_alone: ["C1", "R2"] needs ["threads"];
+        work::a_full_queue_keeps_order: ["L5", "C1"] needs ["threads"];
+        work::several_loops_share_a_pool: ["C1", "L5"] needs ["threads"];
+        work::a_wait_for_a_job_is_no_deadlock: ["L1"] needs ["threads"];
+        work::threads_come_and_go: ["X5"] needs ["threads"];
+        work::dropping_the_loop_takes_back_what_is_queued: ["X5"] needs ["threads"];
+        work::a_stuck_thread_holds_up_no_drop: ["X5", "X3"] needs ["threads"];
+        work::a_job_may_drop_its_own_pool: ["X5"] needs ["threads"];
+
         steady::immediate_operations_do_not_allocate: ["B1"] needs [];
         steady::rearmed_operations_do_not_allocate: ["B1"] needs [];
         steady::timers_do_not_allocate: ["B1"] needs [];
@@ -415,6 +433,7 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         steady::messages_do_not_allocate: ["B1", "W2"] needs ["threads"];
         steady::notifications_do_not_allocate: ["B1", "W1"] needs ["threads"];
         steady::reads_and_writes_of_a_file_do_not_allocate: ["B1"] needs ["files"];
+        steady::a_job_allocates_its_closure_only: ["B1"] needs ["threads"] patience 4;
 
         random::settled_programs_match_the_model: ["C1", "C2", "H1", "H3", "X1"] needs ["ipv4"];
         random::settled_programs_match_the_model_with_small_rings: ["C1", "H3", "L5"] needs ["ipv4"];

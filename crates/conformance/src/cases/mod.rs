@@ -31,3 +31,4 @@ pub(crate) mod streams;
 pub(crate) mod time;
 pub(crate) mod unix;
 pub(crate) mod waking;
+pub(crate) mod work;

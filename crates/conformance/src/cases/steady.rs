@@ -6,9 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use proactor_core::{
-    Action, Backend, Buffer, Context, Create, Delivery, Event, Flow, Handle, Loop, Nop, NotifierWait, OpenAt,
-    OpenOptions, Peer, ReadAt, Recv, RecvFrom, RecvMany, RunMode, SendAll, SendTo, SocketOption, Timer,
-    WriteAt,
+    Action, Backend, Buffer, Config, Context, Create, Delivery, Event, Flow, Handle, Loop, Nop, NotifierWait,
+    OpenAt, OpenOptions, Peer, Pool, PoolConfig, ReadAt, Recv, RecvFrom, RecvMany, RunMode, SendAll, SendTo,
+    SocketOption, Timer, Work, WriteAt,
 };
 
 use crate::Fixture;
@@ -354,4 +354,34 @@ pub(crate) fn reads_and_writes_of_a_file_do_not_allocate<B: Backend>(fixture: &F
             }
         });
     });
+}
+
+/// A job of the pool is an operation by value: nothing is allocated for it but the box of its closure, on any thread.
+pub(crate) fn a_job_allocates_its_closure_only<B: Backend>(fixture: &Fixture<B>) {
+    fn next<B: Backend>(cx: &mut Context<'_, B, Count>, number: u64) {
+        cx.submit(Work::new(move || number + 1), |count: &mut Count, cx, worked| {
+            count.left -= 1;
+            if count.left >= 8 {
+                next(cx, worked.result.unwrap());
+            }
+        });
+    }
+    let pool = Pool::new(PoolConfig::default().threads(2).queue(4)).unwrap();
+    let allocations = |operations| {
+        let mut count = Count { left: operations };
+        let mut ev: Loop<B, Count> = fixture.open_with(Config::default().pool(pool.clone()));
+        let before = allocator::allocations();
+        (0..8).for_each(|number| next(&mut ev.context(), number));
+        ev.run(&mut count, RunMode::UntilDone).unwrap();
+        assert_eq!(count.left, 0, "all of them ran");
+        allocator::allocations() - before
+    };
+    allocations(1000);
+    let mut pairs = Vec::new();
+    let same = (0..ATTEMPTS).any(|_| {
+        let (few, many) = (allocations(FEW / 10), allocations(MANY / 10));
+        pairs.push((few, many));
+        few + (MANY - FEW) / 10 == many
+    });
+    assert!(same, "one for each of {} and {} jobs: {pairs:?}", FEW / 10, MANY / 10);
 }
