@@ -5,7 +5,8 @@ use proactor_core::Backend;
 use crate::cases::{
     bad_input, bytes, cancel_all, cancellation, completions, datagrams, deadlines, deletion, descriptors,
     embedding, file_descriptors, file_ends, files, handles, mailboxes, metrics, multishot, names, overflow,
-    panics, pipes, random, recv_many, results, running, sockets, steady, streams, time, unix, waking, work,
+    panics, pipes, random, recv_many, resolve, results, running, sockets, steady, streams, time, unix,
+    waking, work,
 };
 use crate::{Case, Fixture};
 
@@ -420,6 +421,11 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         work::dropping_the_loop_takes_back_what_is_queued: ["X5"] needs ["threads"];
         work::a_stuck_thread_holds_up_no_drop: ["X5", "X3"] needs ["threads"];
         work::a_job_may_drop_its_own_pool: ["X5"] needs ["threads"];
+
+        resolve::what_is_written_out_is_itself: ["C1", "C2"] needs [];
+        resolve::localhost_is_the_loopback: ["C1"] needs [];
+        resolve::what_is_no_name_fails: ["E1", "C2", "R2"] needs [];
+        resolve::a_queued_one_ends_at_once: ["X2", "C5", "X5"] needs ["threads"];
 
         steady::immediate_operations_do_not_allocate: ["B1"] needs [];
         steady::rearmed_operations_do_not_allocate: ["B1"] needs [];

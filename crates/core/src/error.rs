@@ -35,6 +35,8 @@ pub enum Error {
     EndOfStream,
     /// Nothing could ever end the wait.
     Deadlock,
+    /// The name of the host has no address, or nobody could be asked for it.
+    NotResolved,
     /// What was done for the operation on a thread of the pool has panicked.
     Panicked,
     /// The backend broke a rule of its trait.
@@ -57,7 +59,7 @@ impl Error {
             // Not `Interrupted`: std's read and write helpers repeat a call that says so.
             Self::Canceled | Self::Panicked | Self::Backend => io::ErrorKind::Other,
             Self::TimedOut => io::ErrorKind::TimedOut,
-            Self::StaleHandle | Self::NotFound => io::ErrorKind::NotFound,
+            Self::StaleHandle | Self::NotFound | Self::NotResolved => io::ErrorKind::NotFound,
             Self::Busy => io::ErrorKind::ResourceBusy,
             Self::Full | Self::NoBuffers => io::ErrorKind::OutOfMemory,
             Self::ReadOnlyBuffer => io::ErrorKind::PermissionDenied,
@@ -105,6 +107,7 @@ impl Error {
             Self::InvalidInput => "argument out of range",
             Self::EndOfStream => "the end came before all that was to be read",
             Self::Deadlock => "nothing could ever end the wait",
+            Self::NotResolved => "the name of the host has no address, or nobody could be asked for it",
             Self::Panicked => "what was done for the operation on a thread of the pool has panicked",
             Self::Backend => "the backend broke a rule of its trait",
             Self::System(_) => "system error",
@@ -129,6 +132,7 @@ impl fmt::Debug for Error {
             Self::InvalidInput => "InvalidInput",
             Self::EndOfStream => "EndOfStream",
             Self::Deadlock => "Deadlock",
+            Self::NotResolved => "NotResolved",
             Self::Panicked => "Panicked",
             Self::Backend => "Backend",
             Self::System(number) => {

@@ -43,7 +43,7 @@
 //!   sockets, stop.
 //! - **Operations** are structs that own what they need: [`Nop`], [`Timer`], [`NotifierWait`], [`Accept`],
 //!   [`AcceptMany`], [`Connect`], [`Recv`], [`RecvMany`], [`Send`], [`SendAll`], [`Shutdown`], [`RecvFrom`],
-//!   [`SendTo`], [`Close`], [`Work`]; on descriptors of any kind [`Read`], [`ReadExact`], [`Write`], [`WriteAll`]; on files
+//!   [`SendTo`], [`Close`], [`Work`], [`Resolve`]; on descriptors of any kind [`Read`], [`ReadExact`], [`Write`], [`WriteAll`]; on files
 //!   [`OpenAt`], [`ReadAt`], [`WriteAt`], [`Fsync`], [`Fdatasync`], [`Truncate`], [`Allocate`], [`Statx`], and on their names
 //!   [`Rename`], [`Link`], [`Symlink`], [`Unlink`], [`MakeDir`], [`RemoveDir`]. The callback gets the matching outcome,
 //!   for [`Recv`] a [`Received`], with all of it and the result.
@@ -99,6 +99,7 @@ mod outcome;
 mod path;
 mod pool;
 mod recv_many;
+mod resolve;
 mod socket;
 mod state;
 mod stream;
@@ -141,6 +142,7 @@ pub use pool::BufferPool;
 #[doc(hidden)]
 pub use pool::Dry;
 pub use recv_many::{RecvMany, RecvManyEnded};
+pub use resolve::{Resolve, Resolved};
 pub use socket::{Address, Control, Family, ListenOptions, Membership, Reply, SocketKind, SocketOption};
 pub use state::State;
 pub use stream::{

@@ -7,6 +7,7 @@ use crate::datagram::{RecvFrom, SendTo};
 use crate::file::{Allocate, Fdatasync, Fsync, OpenAt, ReadAt, Truncate, WriteAt};
 use crate::names::{Link, MakeDir, RemoveDir, Rename, Statx, Symlink, Unlink};
 use crate::outcome::{Closed, Expired, NopDone, Notified, Outcome};
+use crate::resolve::Resolve;
 use crate::stream::{Accept, AcceptMany, Connect, Recv, Send, SendAll, Shutdown};
 use crate::work::AnyWork;
 use crate::{Error, Handle, Notifier, RecvMany, Time};
@@ -167,6 +168,8 @@ pub enum Operation {
     WriteAll(WriteAll),
     /// See [`Work`](crate::Work).
     Work(AnyWork),
+    /// See [`Resolve`].
+    Resolve(Resolve),
 }
 
 const _: () = assert!(size_of::<Operation>() <= 64);
@@ -216,6 +219,7 @@ impl Operation {
             Self::Write(operation) => operation.undecided(),
             Self::WriteAll(operation) => operation.undecided(),
             Self::Work(operation) => Outcome::Work(operation),
+            Self::Resolve(operation) => operation.undecided(),
         }
     }
 }
@@ -293,6 +297,8 @@ pub enum Kind {
     WriteAll,
     /// [`Work`](crate::Work)
     Work,
+    /// [`Resolve`]
+    Resolve,
 }
 
 /// The side of a handle on which an operation queues (contract H3).
@@ -510,6 +516,7 @@ impl Operation {
             Self::Write(operation) => operation.target(),
             Self::WriteAll(operation) => operation.target(),
             Self::Work(_) => Target::None,
+            Self::Resolve(operation) => operation.target(),
         }
     }
 }

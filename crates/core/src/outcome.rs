@@ -7,6 +7,7 @@ use crate::datagram::{Peer, ReceivedFrom, RecvFrom, SendTo, SentTo};
 use crate::file::{self, Allocated, Fdatasynced, Fsynced, Opened, ReadAtDone, Truncated, WriteAtDone};
 use crate::names::{DirMade, DirRemoved, Linked, Renamed, StatxDone, Symlinked, Unlinked};
 use crate::operation::{Close, Due, Kind, Nop, NotifierWait, Operation, Timer};
+use crate::resolve::{Resolve, Resolved};
 use crate::stream::{
     Accept, AcceptMany, AcceptManyEnded, Accepted, Connect, Connected, Connection, Received, Recv, Send,
     SendAll, Sent, SentAll, ShutDown, Shutdown, ShutdownHow,
@@ -116,6 +117,8 @@ pub enum Outcome {
     WriteAll(WrittenAll),
     /// See [`Worked`](crate::Worked).
     Work(AnyWork),
+    /// See [`Resolved`].
+    Resolve(Resolved),
     /// One connection of an [`AcceptMany`](crate::AcceptMany); more events follow.
     AcceptManyItem(Connection),
     /// See [`RecvManyEnded`].
@@ -172,6 +175,7 @@ impl Outcome {
             Self::Write(_) => Kind::Write,
             Self::WriteAll(_) => Kind::WriteAll,
             Self::Work(_) => Kind::Work,
+            Self::Resolve(_) => Kind::Resolve,
         }
     }
 
@@ -181,6 +185,7 @@ impl Outcome {
         let result = Err(error);
         let outcome = match kind {
             Kind::Nop | Kind::Timer | Kind::NotifierWait | Kind::Close | Kind::Work => return None,
+            Kind::Resolve => Self::Resolve(Resolved { host: String::new(), port: 0, result: Err(error) }),
             Kind::Accept => Self::Accept(Accepted { listener: handle, result: Err(error) }),
             Kind::AcceptMany => Self::AcceptManyEnded(AcceptManyEnded { listener: handle, error }),
             Kind::Connect => {
@@ -260,6 +265,7 @@ impl Outcome {
                 Operation::WriteAll(WriteAll { handle, buffer })
             }
             Self::Work(work) => Operation::Work(work),
+            Self::Resolve(Resolved { host, port, .. }) => Operation::Resolve(Resolve { host, port }),
             other => return file::back(other).ok(),
         };
         Some(operation)
@@ -304,6 +310,7 @@ impl Outcome {
             Self::RecvFrom(ReceivedFrom { result, .. }) => *result = Err(error),
             Self::AcceptManyEnded(ended) => ended.error = error,
             Self::Work(work) => work.set_error(error),
+            Self::Resolve(Resolved { result, .. }) => *result = Err(error),
             Self::AcceptManyItem(_) | Self::RecvManyItem(_) => {}
         }
     }
@@ -339,6 +346,7 @@ impl Outcome {
             Self::MakeDir(outcome) => outcome.error(),
             Self::RemoveDir(outcome) => outcome.error(),
             Self::Work(work) => work.error(),
+            Self::Resolve(outcome) => outcome.error(),
             Self::RecvManyEnded(outcome) => outcome.error(),
             Self::Read(outcome) => outcome.error(),
             Self::ReadExact(outcome) => outcome.error(),

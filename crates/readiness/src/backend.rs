@@ -218,6 +218,7 @@ impl<P: Poller> Backend for Readiness<P> {
             Some(Outcome::Shutdown(_)) => return self.shutdown(token, slot, done),
             Some(Outcome::Read(_) | Outcome::ReadExact(_)) => return self.read(token, slot, done),
             Some(Outcome::Write(_) | Outcome::WriteAll(_)) => return self.send_more(token, slot, done),
+            Some(Outcome::Resolve(_)) => return done.offload(token, system::resolve()),
             Some(Outcome::Nop(nop)) => {
                 nop.result = Ok(());
                 true

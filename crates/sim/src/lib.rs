@@ -46,6 +46,7 @@ mod files;
 mod network;
 mod parked;
 mod recv_many;
+mod resolve;
 mod signal;
 mod socket;
 mod stream;
@@ -214,6 +215,7 @@ impl Backend for Sim {
     fn start(&mut self, token: Token, slot: Slot, done: &mut Done) {
         let Some(operation) = done.take(token) else { return };
         let begun = match (operation.target(), operation) {
+            (Target::None, Operation::Resolve(resolve)) => Err(Outcome::Resolve(resolve::resolve(resolve))),
             (Target::None, Operation::Nop(Nop)) => Err(Outcome::Nop(NopDone { result: Ok(()) })),
             (Target::Stream(_, direction), operation) => match self.table.vacant(slot, direction) {
                 Ok(socket) => self.begin(socket, operation),

@@ -2,7 +2,7 @@
 //! once, so that a call means the same on every one of them.
 //!
 //! Everything takes a borrowed descriptor, answers with core's [`Error`](proactor_core::Error), repeats interrupted
-//! calls in one place, and never blocks, but for [`do_file`]; what would block says [`Poll::Pending`](std::task::Poll).
+//! calls in one place, and never blocks, but for [`do_file`] and the job of [`resolve`]; what would block says [`Poll::Pending`](std::task::Poll).
 //!
 //! This crate is part of the backends. Users of the library have no need of it.
 #![warn(missing_docs)]
@@ -16,6 +16,7 @@ mod descriptor;
 #[cfg(target_os = "linux")]
 mod file;
 mod options;
+mod resolve;
 mod socket;
 mod unix;
 #[cfg(target_os = "linux")]
@@ -30,6 +31,7 @@ pub use descriptor::{DescriptorKind, Mode, Transport, descriptor_kind, set_mode}
 pub use file::{
     STATX_MASK, check_positions, directory_mode, do_file, fill_metadata, open_flags, statx_flags,
 };
+pub use resolve::resolve;
 pub use socket::{
     MAX_TRANSFER, accept, address_from_system, address_to_system, connect, connect_result, control,
     has_family, open_socket, open_stream, peer_address, receive, send, shutdown,

@@ -138,6 +138,7 @@ impl Uring {
             Some(Outcome::Shutdown(shut_down)) => self.shutdown(slot, shut_down),
             Some(Outcome::RecvFrom(received)) => self.recv_from(token, slot, received),
             Some(Outcome::SendTo(sent)) => self.send_to(token, slot, sent),
+            Some(Outcome::Resolve(_)) => return done.offload(token, system::resolve()),
             Some(Outcome::Nop(_)) => Ok(Started::Done),
             Some(
                 outcome @ (Outcome::Read(_)

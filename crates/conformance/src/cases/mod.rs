@@ -23,6 +23,7 @@ pub(crate) mod panics;
 pub(crate) mod pipes;
 pub(crate) mod random;
 pub(crate) mod recv_many;
+pub(crate) mod resolve;
 pub(crate) mod results;
 pub(crate) mod running;
 pub(crate) mod sockets;
