@@ -39,6 +39,10 @@
 //! # How it works
 //! Each descriptor is registered once, edge-triggered for everything, when it comes into the loop, and removed when
 //! it goes: no call changes a registration in between.
+//!
+//! Of files epoll says nothing. What is in the system's cache is read and written at once, on the loop's thread
+//! (RWF_NOWAIT); what would have to wait for the disk, and every other operation on files and names, is done by a thread of
+//! the loop's pool.
 #![warn(missing_docs)]
 
 mod poller;

@@ -13,6 +13,7 @@ use crate::poller::EpollPoller;
 
 mod accept;
 mod connect;
+mod files;
 mod hostile;
 mod streams;
 mod wait;
@@ -173,6 +174,10 @@ fn error(outcome: &Outcome) -> Option<Error> {
         Outcome::RecvFrom(received) => received.error(),
         Outcome::SendTo(sent) => sent.error(),
         Outcome::Close(closed) => closed.error(),
+        Outcome::ReadAt(done) => done.error(),
+        Outcome::WriteAt(done) => done.error(),
+        Outcome::Fsync(done) => done.error(),
+        Outcome::OpenAt(opened) => opened.error(),
         _ => None,
     }
 }

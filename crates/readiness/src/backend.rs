@@ -5,8 +5,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use proactor_core::{
-    Backend, Capabilities, Config, Control, Done, Dry, Error, Family, Outcome, OwnedDescriptor, Reply, Slot,
-    SocketKind, Time, Token, Until,
+    Backend, Capabilities, Config, Control, Done, Dry, Error, Family, Outcome, OwnedDescriptor, Reply,
+    Returned, Slot, SocketKind, Time, Token, Until,
 };
 use proactor_system::{self as system, DescriptorKind, Mode};
 
@@ -150,6 +150,7 @@ impl<P: Poller> Backend for Readiness<P> {
         capabilities.unix_sockets = system::has_family(Family::Unix);
         capabilities.descriptors = true;
         capabilities.threads = true;
+        capabilities.files = true;
         let poller = P::open(config)?;
         Ok(Self {
             poller,
@@ -223,11 +224,7 @@ impl<P: Poller> Backend for Readiness<P> {
                 nop.result = Ok(());
                 true
             }
-            // Core's own, and what this backend does not know yet.
-            Some(other) => {
-                other.set_error(Error::Unsupported);
-                true
-            }
+            Some(_) => return self.start_file(token, slot, done),
             None => false,
         };
         if is_decided {
@@ -248,6 +245,10 @@ impl<P: Poller> Backend for Readiness<P> {
             return false;
         }
         is_undecided
+    }
+
+    fn returned(&mut self, token: Token, _slot: Slot, job: Returned, done: &mut Done) {
+        self.file_returned(token, job, done);
     }
 
     fn wait(&mut self, until: Until, done: &mut Done) -> Result<(), Error> {

@@ -17,6 +17,8 @@
 mod backend;
 mod bytes;
 mod datagram;
+mod files;
+mod held;
 mod poller;
 mod read;
 mod recv_many;

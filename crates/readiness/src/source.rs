@@ -1,13 +1,16 @@
 //! One descriptor: what is known of it, and the calls on it.
 
 use std::mem;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::task::{Poll, ready};
 
 use proactor_core::{Address, Buffer, Error};
 use proactor_system::{self as system, DescriptorKind, MAX_TRANSFER, Mode, Transport};
 use rustix::io::Errno;
 
+use crate::files::AtOnce;
+use crate::held::Held;
 use crate::poller::Watch;
 
 /// How often one `SendAll` sends before others get their turn. A socket buffer takes a few pieces at most, so this
@@ -17,7 +20,7 @@ const SENDS_PER_TURN: usize = 16;
 /// A descriptor and what is known of it; or none, in a free slot.
 #[derive(Debug)]
 pub(crate) struct Source {
-    descriptor: Option<OwnedFd>,
+    descriptor: Held,
     /// Counts the descriptors that were here.
     generation: u32,
     traits: Traits,
@@ -31,6 +34,10 @@ pub(crate) struct Source {
     pub(crate) is_unfinished: bool,
     /// Whether what waits to read waits for a buffer, not for an edge.
     pub(crate) is_dry: bool,
+    /// Whether it can be read at positions without waiting.
+    pub(crate) reads_at_once: AtOnce,
+    /// The same, of writing.
+    pub(crate) writes_at_once: AtOnce,
 }
 
 /// What is known of a descriptor for as long as it stays.
@@ -56,7 +63,7 @@ pub(crate) enum Restore {
 
 impl Source {
     pub(crate) const FREE: Self = Self {
-        descriptor: None,
+        descriptor: Held::Nothing,
         generation: 0,
         traits: Traits {
             kind: DescriptorKind::Other,
@@ -69,11 +76,13 @@ impl Source {
         short_read_drains: false,
         is_unfinished: false,
         is_dry: false,
+        reads_at_once: AtOnce::Unknown,
+        writes_at_once: AtOnce::Unknown,
     };
 
     #[inline(always)]
     pub(crate) fn is_free(&self) -> bool {
-        self.descriptor.is_none()
+        self.descriptor.is_nothing()
     }
 
     #[inline(always)]
@@ -88,25 +97,35 @@ impl Source {
     pub(crate) fn occupy(&mut self, descriptor: OwnedFd, traits: Traits) {
         let generation = self.generation;
         let short_read_drains = traits.kind == DescriptorKind::Socket(Transport::Tcp);
-        *self = Self { descriptor: Some(descriptor), generation, traits, short_read_drains, ..Self::FREE };
+        *self =
+            Self { descriptor: Held::Alone(descriptor), generation, traits, short_read_drains, ..Self::FREE };
     }
 
     /// Gives the descriptor out; events of its registration name nobody from now on.
     pub(crate) fn vacate(&mut self) -> Result<(OwnedFd, Traits), Error> {
+        let descriptor = self.descriptor.take()?;
         let generation = self.generation.wrapping_add(1);
         let left = mem::replace(self, Self { generation, ..Self::FREE });
-        left.descriptor.map(|descriptor| (descriptor, left.traits)).ok_or(Error::StaleHandle)
+        Ok((descriptor, left.traits))
     }
 
     /// The descriptor, if it has to be made blocking again whatever becomes of it.
     pub(crate) fn to_restore(&self) -> Option<BorrowedFd<'_>> {
-        let descriptor = self.descriptor.as_ref()?;
-        (self.traits.restore == Restore::Always).then(|| descriptor.as_fd())
+        let descriptor = self.descriptor.descriptor().ok()?;
+        (self.traits.restore == Restore::Always).then_some(descriptor)
     }
 
     #[inline(always)]
     pub(crate) fn descriptor(&self) -> Result<BorrowedFd<'_>, Error> {
-        self.descriptor.as_ref().map(AsFd::as_fd).ok_or(Error::StaleHandle)
+        self.descriptor.descriptor()
+    }
+
+    /// A share in the descriptor, for a thread of the pool.
+    ///
+    /// # Errors
+    /// [`Error::StaleHandle`] if there is none.
+    pub(crate) fn share(&mut self) -> Result<Arc<OwnedFd>, Error> {
+        self.descriptor.share()
     }
 
     /// Whether an empty buffer needs no call: bytes in a row, where none are nothing (contract R1).

@@ -1,6 +1,7 @@
 //! Files and names: how the system is asked, and the calls that may wait for a disk.
 
 use std::ffi::CStr;
+use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +12,7 @@ use proactor_core::{
 use rustix::fs::{
     self, AtFlags, CWD, FallocateFlags, Mode, OFlags, SeekFrom, Statx, StatxFlags, StatxTimestamp,
 };
-use rustix::io::Errno;
+use rustix::io::{Errno, ReadWriteFlags};
 
 use crate::call::call;
 use crate::socket::MAX_TRANSFER;
@@ -99,6 +100,65 @@ fn time(time: &StatxTimestamp) -> SystemTime {
 /// `ESPIPE` if there are none: a pipe, a socket, a terminal.
 pub fn check_positions(descriptor: BorrowedFd<'_>) -> Result<(), Error> {
     call(|| fs::seek(descriptor, SeekFrom::Current(0))).map(drop)
+}
+
+/// Whether transfers go past the system's cache.
+///
+/// # Errors
+/// What the system said.
+pub fn is_direct(descriptor: BorrowedFd<'_>) -> Result<bool, Error> {
+    call(|| fs::fcntl_getfl(descriptor)).map(|flags| flags.contains(OFlags::DIRECT))
+}
+
+/// What came of a transfer that was not to wait.
+#[derive(Debug)]
+pub enum Now {
+    /// It is decided.
+    Done(Result<usize, Error>),
+    /// It would have to wait for the disk.
+    WouldWait,
+    /// The system cannot do it like this here.
+    Unable,
+}
+
+impl Now {
+    fn from(result: Result<usize, Errno>) -> Self {
+        match result {
+            Ok(count) => Self::Done(Ok(count)),
+            Err(Errno::AGAIN) => Self::WouldWait,
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Self::Unable,
+            Err(errno) => Self::Done(Err(errno.into())),
+        }
+    }
+}
+
+/// Reads at a position what is in the system's cache, all that was asked for or up to the end of the file.
+pub fn read_now(descriptor: BorrowedFd<'_>, bytes: &mut [u8], offset: u64) -> Now {
+    let len = bytes.len().min(MAX_TRANSFER);
+    let mut read = 0;
+    while read < len {
+        let buffers = &mut [IoSliceMut::new(&mut bytes[read..len])];
+        let at = offset + read as u64;
+        match rustix::io::preadv2(descriptor, buffers, at, ReadWriteFlags::NOWAIT) {
+            // The end. Less than was asked for may also be as much as the cache has.
+            Ok(0) => break,
+            Ok(count) => read += count,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Now::from(Err(errno)),
+        }
+    }
+    Now::Done(Ok(read))
+}
+
+/// Writes at a position to the system's cache.
+pub fn write_now(descriptor: BorrowedFd<'_>, bytes: &[u8], offset: u64) -> Now {
+    let buffers = &[IoSlice::new(&bytes[..bytes.len().min(MAX_TRANSFER)])];
+    loop {
+        match rustix::io::pwritev2(descriptor, buffers, offset, ReadWriteFlags::NOWAIT) {
+            Err(Errno::INTR) => {}
+            result => return Now::from(result),
+        }
+    }
 }
 
 /// Does an operation on a file or a name, waiting for the disk where that has to be, and fills in its result.

@@ -29,7 +29,8 @@ pub use datagram::{Message, receive_from, send_to};
 pub use descriptor::{DescriptorKind, Mode, Transport, descriptor_kind, set_mode};
 #[cfg(target_os = "linux")]
 pub use file::{
-    STATX_MASK, check_positions, directory_mode, do_file, fill_metadata, open_flags, statx_flags,
+    Now, STATX_MASK, check_positions, directory_mode, do_file, fill_metadata, is_direct, open_flags,
+    read_now, statx_flags, write_now,
 };
 pub use resolve::resolve;
 pub use socket::{

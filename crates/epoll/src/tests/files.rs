@@ -1,0 +1,152 @@
+//! Files: what is done at once, and what a thread of the pool does.
+
+use std::fs::{self, File};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use proactor_core::{
+    Backend, Buffer, Call, Error, Fsync, Handle, Job, OpenAt, OpenOptions, Outcome, ReadAt, ReadAtDone, Slot,
+    Token, WriteAt,
+};
+
+use super::{Rig, error};
+
+/// A file of a test's own.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(len: usize) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        // Beside the program: a disk, on which a file can be read past the cache.
+        let name = format!("proactor-epoll-{}-{number}", std::process::id());
+        let path = std::env::current_exe().unwrap().with_file_name(name);
+        fs::write(&path, vec![b'.'; len]).unwrap();
+        Self(path)
+    }
+
+    fn open(&self) -> File {
+        File::options().read(true).write(true).open(&self.0).unwrap()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+impl Rig {
+    fn read_at(&mut self, handle: Handle, len: usize, offset: u64) -> Token {
+        let buffer = Buffer::aligned(len, 4096).unwrap();
+        self.start(handle, ReadAt { handle, buffer, offset })
+    }
+
+    /// The outcome of a read, which was decided at once.
+    fn read_done(&mut self) -> ReadAtDone {
+        match self.done.pop() {
+            Some((_, Outcome::ReadAt(done))) => done,
+            other => panic!("a read at once, not {other:?}"),
+        }
+    }
+
+    /// Takes what a thread of the pool has done, which a queue without a loop does at once.
+    fn take_returned(&mut self, slot: Slot) -> Outcome {
+        assert!(self.done.is_empty(), "not before it comes back");
+        let (token, job) = self.done.take_returned().expect("it went to the pool");
+        self.backend.returned(token, slot, job, &mut self.done);
+        let (answered, outcome) = self.done.pop().unwrap();
+        assert_eq!(answered, token);
+        outcome
+    }
+}
+
+#[test]
+fn what_is_in_the_cache_is_read_at_once() {
+    let scratch = Scratch::new(10_000);
+    let mut rig = Rig::new();
+    let handle = rig.attach(scratch.open());
+    for (offset, expected) in [(0, 4096), (8000, 2000), (10_000, 0), (1 << 40, 0)] {
+        rig.read_at(handle, 4096, offset);
+        let done = rig.read_done();
+        assert_eq!((done.result, done.offset), (Ok(expected), offset));
+        assert!(done.buffer[..expected].iter().all(|&byte| byte == b'.'));
+    }
+    assert!(rig.done.take_returned().is_none());
+    rig.close(handle);
+}
+
+#[test]
+fn what_goes_past_the_cache_is_for_the_pool() {
+    let scratch = Scratch::new(8192);
+    let direct = rustix::fs::OFlags::DIRECT.bits() as i32;
+    let Ok(file) = File::options().read(true).write(true).custom_flags(direct).open(&scratch.0) else {
+        // A file system without such a thing.
+        return;
+    };
+    let mut rig = Rig::new();
+    let handle = rig.attach(file);
+    rig.read_at(handle, 4096, 0);
+    let outcome = rig.take_returned(handle.slot());
+    assert_eq!(error(&outcome), None);
+    let buffer = Buffer::aligned(4096, 4096).unwrap();
+    rig.start(handle, WriteAt { handle, buffer, offset: 0 });
+    let outcome = rig.take_returned(handle.slot());
+    assert_eq!(error(&outcome), None);
+    rig.close(handle);
+}
+
+#[test]
+fn a_descriptor_comes_back_from_those_who_shared_it() {
+    let scratch = Scratch::new(100);
+    let mut rig = Rig::new();
+    let handle = rig.attach(scratch.open());
+    rig.start(handle, Fsync { handle });
+    // While a job has its share, the descriptor stays.
+    let (token, job) = rig.done.take_returned().unwrap();
+    rig.backend.returned(token, handle.slot(), job, &mut rig.done);
+    let (_, outcome) = rig.done.pop().unwrap();
+    assert_eq!(error(&outcome), None);
+    let file = File::from(rig.backend.detach(handle.slot()).unwrap());
+    assert_eq!(file.metadata().unwrap().len(), 100);
+}
+
+#[test]
+fn a_file_that_is_opened_gets_a_handle() {
+    let scratch = Scratch::new(7);
+    let mut rig = Rig::new();
+    let nowhere = Slot(u32::MAX);
+    let open = OpenAt { directory: None, path: scratch.0.clone().into(), options: OpenOptions::read() };
+    let token = rig.done.submit(open.into());
+    rig.backend.start(token, nowhere, &mut rig.done);
+    let Outcome::OpenAt(opened) = rig.take_returned(nowhere) else { panic!("it is an open's") };
+    let handle = opened.result.unwrap();
+    rig.read_at(handle, 64, 0);
+    assert_eq!(rig.read_done().result, Ok(7));
+    rig.close(handle);
+}
+
+#[test]
+fn what_comes_back_of_something_else_is_passed_on() {
+    fn nothing(_: &mut Call<'_>) {}
+    let mut rig = Rig::new();
+    let (handle, _far) = rig.pair();
+    let token = rig.done.submit(Fsync { handle }.into());
+    rig.done.offload(token, Job::new(nothing));
+    let outcome = rig.take_returned(Slot(77));
+    assert_eq!(error(&outcome), Some(Error::Backend), "nobody has decided it");
+}
+
+#[test]
+fn a_slot_that_holds_nothing_is_stale() {
+    let mut rig = Rig::new();
+    let empty = rig.done.new_handle();
+    rig.read_at(empty, 16, 0);
+    let done = rig.read_done();
+    assert_eq!((done.result, done.buffer.len()), (Err(Error::StaleHandle), 16));
+    rig.start(empty, Fsync { handle: empty });
+    let (_, outcome) = rig.done.pop().unwrap();
+    assert_eq!(error(&outcome), Some(Error::StaleHandle));
+    assert!(rig.done.take_returned().is_none());
+}
