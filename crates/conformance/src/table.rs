@@ -433,6 +433,7 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         steady::deadlines_do_not_allocate: ["B1", "X4"] needs ["ipv4"];
         steady::cancelled_timers_do_not_allocate: ["B1", "T5"] needs [];
         steady::an_echo_does_not_allocate: ["B1"] needs ["ipv4"] patience 4;
+        steady::exact_reads_and_writes_do_not_allocate: ["B1"] needs ["ipv4"] patience 4;
         steady::an_echo_from_a_pool_does_not_allocate: ["B1"] needs ["ipv4"];
         steady::a_dry_pool_does_not_allocate: ["B1", "B2"] needs ["ipv4"];
         steady::an_echo_of_datagrams_does_not_allocate: ["B1"] needs ["ipv4"] patience 4;

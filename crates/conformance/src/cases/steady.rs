@@ -6,9 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use proactor_core::{
-    Action, Backend, Buffer, Config, Context, Create, Delivery, Event, Flow, Handle, Loop, Nop, NotifierWait,
-    OpenAt, OpenOptions, Peer, Pool, PoolConfig, ReadAt, Recv, RecvFrom, RecvMany, RunMode, SendAll, SendTo,
-    SocketOption, Timer, Work, WriteAt,
+    Action, Backend, Buffer, Config, Context, Create, Delivery, Error, Event, Flow, Handle, Loop, Nop,
+    NotifierWait, OpenAt, OpenOptions, Peer, Pool, PoolConfig, ReadAt, ReadExact, Recv, RecvFrom, RecvMany,
+    RunMode, SendAll, SendTo, SocketOption, Timer, Work, Write, WriteAll, WriteAt,
 };
 
 use crate::Fixture;
@@ -287,6 +287,36 @@ pub(crate) fn messages_do_not_allocate<B: Backend>(fixture: &Fixture<B>) {
     end.store(true, Ordering::Release);
     other.join().unwrap();
     assert_eq!(few, many, "{FEW} and {MANY} messages");
+}
+
+/// Reads exactly a buffer and writes it back, as often as there is left.
+fn echo_exactly<B: Backend>(cx: &mut Context<'_, B, Count>, handle: Handle, buffer: Buffer) {
+    cx.submit(ReadExact { handle, buffer }, move |count: &mut Count, cx, read| {
+        if count.left == 0 || read.result == Err(Error::EndOfStream) {
+            return cx.close(handle);
+        }
+        assert_eq!(read.result, Ok(()));
+        count.left -= 1;
+        cx.submit(WriteAll { handle, buffer: read.buffer }, move |_, cx, written| {
+            assert_eq!(written.result, Ok(()));
+            echo_exactly(cx, handle, written.buffer);
+        });
+    });
+}
+
+/// The same by exact reads and writes.
+pub(crate) fn exact_reads_and_writes_do_not_allocate<B: Backend>(fixture: &Fixture<B>) {
+    allocates_the_same(fixture, |ev, count| {
+        let (client, server) = pair_on(ev, count, IPV4);
+        let mut cx = ev.context();
+        for handle in [client, server] {
+            cx.set(handle, SocketOption::NoDelay(true)).unwrap();
+            echo_exactly(&mut cx, handle, Buffer::zeroed(64));
+        }
+        cx.submit(Write { handle: client, buffer: vec![0; 64].into() }, |_, _, written| {
+            assert_eq!(written.result, Ok(64));
+        });
+    });
 }
 
 /// Notifications from this thread and another; what that thread would allocate is counted too.

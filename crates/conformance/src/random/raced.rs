@@ -5,8 +5,9 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use proactor_core::{
-    Backend, Buffer, Cancel, Close, Config, Driver, Error, Handle, Key, Nop, Notifier, NotifierWait, Outcome,
-    Recv, Send, SendAll, Shutdown, ShutdownHow, Timer, Until,
+    Backend, Buffer, BytesRead, Cancel, Close, Config, Driver, Error, Handle, Key, Nop, Notifier,
+    NotifierWait, Outcome, Read, ReadExact, Received, Recv, Send, SendAll, SentAll, Shutdown, ShutdownHow,
+    Timer, Until, Write, WriteAll, WrittenAll,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -139,6 +140,16 @@ struct World<B: Backend> {
     timeout: Option<Duration>,
 }
 
+/// Submits an operation, with the timeout that is set, if one is.
+macro_rules! bounded {
+    ($world:expr, $operation:expr) => {
+        match $world.timeout {
+            Some(timeout) => $world.driver.submit($operation.with_timeout(timeout)),
+            None => $world.driver.submit($operation),
+        }
+    };
+}
+
 /// Runs `program`, and panics where something came that the contract does not allow.
 pub(crate) fn run<B: Backend>(program: &[Step], config: &Config) {
     let mut driver = Driver::<B>::open(config.clone()).expect("the backend opens");
@@ -169,16 +180,20 @@ impl<B: Backend> World<B> {
             }
             Step::Send { end, len } => {
                 let bytes = pattern(self.keys.len() as u32, len);
-                let send = Send { handle: self.handles[end], buffer: bytes.clone().into() };
-                let key = self.driver.submit(send);
+                let (handle, buffer) = (self.handles[end], bytes.clone().into());
+                let key = match self.keys.len() % 2 {
+                    0 => self.driver.submit(Send { handle, buffer }),
+                    _ => self.driver.submit(Write { handle, buffer }),
+                };
                 self.submitted(key, Kind::Send { end, bytes });
             }
             Step::SendAll { end, len } => self.send_all(end, len),
             Step::Recv { end, len } => {
-                let recv = Recv { handle: self.handles[end], buffer: Buffer::zeroed(len) };
-                let key = match self.timeout {
-                    Some(timeout) => self.driver.submit(recv.with_timeout(timeout)),
-                    None => self.driver.submit(recv),
+                let (handle, buffer) = (self.handles[end], Buffer::zeroed(len));
+                let key = match self.keys.len() % 4 {
+                    0 => bounded!(self, Read { handle, buffer }),
+                    1 => bounded!(self, ReadExact { handle, buffer }),
+                    _ => bounded!(self, Recv { handle, buffer }),
                 };
                 self.submitted(key, Kind::Recv { end, len });
                 self.bounded(key);
@@ -226,10 +241,10 @@ impl<B: Backend> World<B> {
 
     fn send_all(&mut self, end: usize, len: usize) {
         let bytes = pattern(self.keys.len() as u32, len);
-        let send = SendAll { handle: self.handles[end], buffer: bytes.clone().into() };
-        let key = match self.timeout {
-            Some(timeout) => self.driver.submit(send.with_timeout(timeout)),
-            None => self.driver.submit(send),
+        let (handle, buffer) = (self.handles[end], bytes.clone().into());
+        let key = match self.keys.len() % 2 {
+            0 => bounded!(self, SendAll { handle, buffer }),
+            _ => bounded!(self, WriteAll { handle, buffer }),
         };
         self.submitted(key, Kind::Send { end, bytes });
         self.bounded(key);
@@ -337,22 +352,39 @@ impl<B: Backend> World<B> {
                 assert_bytes(&sent.buffer, &bytes);
                 self.sent(end, number, &submitted, sent.result, &bytes);
             }
-            (Kind::Send { end, bytes }, Outcome::SendAll(sent)) => {
-                assert_bytes(&sent.buffer, &bytes);
-                assert!(sent.transferred <= bytes.len());
-                assert!(sent.result.is_err() || sent.transferred == bytes.len());
-                let result = sent.result.map(|()| sent.transferred);
+            (Kind::Send { end, bytes }, Outcome::Write(written)) => {
+                assert_bytes(&written.buffer, &bytes);
+                self.sent(end, number, &submitted, written.result, &bytes);
+            }
+            (Kind::Send { end, bytes }, Outcome::SendAll(SentAll { buffer, transferred, result, .. }))
+            | (
+                Kind::Send { end, bytes },
+                Outcome::WriteAll(WrittenAll { buffer, transferred, result, .. }),
+            ) => {
+                assert_bytes(&buffer, &bytes);
+                assert!(transferred <= bytes.len());
+                assert!(result.is_err() || transferred == bytes.len());
+                let result = result.map(|()| transferred);
                 self.sent(end, number, &submitted, result, &bytes);
                 if result.is_err() {
-                    self.sides[end].sent.extend_from_slice(&bytes[..sent.transferred]);
+                    self.sides[end].sent.extend_from_slice(&bytes[..transferred]);
                 }
             }
-            (Kind::Recv { end, len }, Outcome::Recv(received)) => {
-                assert_eq!(received.buffer.len(), len);
-                self.check(end, 0, number, &submitted, received.result);
-                let count = received.result.unwrap_or(0);
-                assert!(received.buffer[count..].iter().all(|&byte| byte == 0), "the rest is as it was");
-                self.sides[end].received.extend_from_slice(&received.buffer[..count]);
+            (Kind::Recv { end, len }, Outcome::Recv(Received { buffer, result, .. }))
+            | (Kind::Recv { end, len }, Outcome::Read(BytesRead { buffer, result, .. })) => {
+                assert_eq!(buffer.len(), len);
+                self.check(end, 0, number, &submitted, result);
+                self.received(end, &buffer, result.unwrap_or(0));
+            }
+            (Kind::Recv { end, len }, Outcome::ReadExact(read)) => {
+                assert_eq!(read.buffer.len(), len);
+                assert!(if read.result.is_ok() {
+                    read.transferred == len
+                } else {
+                    read.transferred < len.max(1)
+                });
+                self.check(end, 0, number, &submitted, read.result.map(|()| len));
+                self.received(end, &read.buffer, read.transferred);
             }
             (Kind::ShutDown { end }, Outcome::Shutdown(outcome)) => {
                 self.check(end, 1, number, &submitted, outcome.result.map(|()| 0));
@@ -367,6 +399,12 @@ impl<B: Backend> World<B> {
             (kind, outcome) => panic!("{outcome:?} is no end of {kind:?}"),
         }
         true
+    }
+
+    /// What the first `count` bytes of a buffer are, which was all zeros.
+    fn received(&mut self, end: usize, buffer: &[u8], count: usize) {
+        assert!(buffer[count..].iter().all(|&byte| byte == 0), "the rest is as it was");
+        self.sides[end].received.extend_from_slice(&buffer[..count]);
     }
 
     fn sent(
@@ -403,7 +441,10 @@ impl<B: Backend> World<B> {
                 let kind = error.kind();
                 let fits = matches!(
                     kind,
-                    ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::NotConnected
+                    ErrorKind::BrokenPipe
+                        | ErrorKind::ConnectionReset
+                        | ErrorKind::NotConnected
+                        | ErrorKind::UnexpectedEof
                 );
                 assert!(fits && disturbed, "{error:?} of {:?}", submitted.kind);
             }
