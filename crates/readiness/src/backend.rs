@@ -123,6 +123,32 @@ impl<P: Poller> Readiness<P> {
         }
     }
 
+    /// Starts what is neither a `Recv` nor a `SendAll`.
+    #[inline(never)]
+    fn start_other(&mut self, token: Token, slot: Slot, done: &mut Done) {
+        let is_decided = match done.undecided(token) {
+            Some(Outcome::Send(sent)) => self.table.send(token, slot, sent),
+            Some(Outcome::RecvFrom(received)) => self.table.recv_from(token, slot, received),
+            Some(Outcome::SendTo(sent)) => self.table.send_to(token, slot, sent),
+            Some(Outcome::Accept(_) | Outcome::AcceptManyEnded(_)) => return self.accept(token, slot, done),
+            Some(Outcome::RecvManyEnded(_)) => return self.recv_many(token, slot, done),
+            Some(Outcome::Connect(_)) => return self.connect(token, slot, done),
+            Some(Outcome::Shutdown(_)) => return self.shutdown(token, slot, done),
+            Some(Outcome::Read(_) | Outcome::ReadExact(_)) => return self.read(token, slot, done),
+            Some(Outcome::Write(_) | Outcome::WriteAll(_)) => return self.send_more(token, slot, done),
+            Some(Outcome::Resolve(_)) => return done.offload(token, system::resolve()),
+            Some(Outcome::Nop(nop)) => {
+                nop.result = Ok(());
+                true
+            }
+            Some(_) => return self.start_file(token, slot, done),
+            None => false,
+        };
+        if is_decided {
+            done.decided(token);
+        }
+    }
+
     /// Goes on with the first `len` of what was left unfinished, as if after an edge.
     #[cold]
     fn take_unfinished(&mut self, len: usize, done: &mut Done) {
@@ -200,7 +226,7 @@ impl<P: Poller> Backend for Readiness<P> {
         system::control(self.table.get(slot)?.source.descriptor()?, &control)
     }
 
-    #[inline]
+    #[inline(always)]
     fn start(&mut self, token: Token, slot: Slot, done: &mut Done) {
         let is_decided = match done.undecided(token) {
             Some(Outcome::Recv(received)) => self.table.recv(token, slot, received),
@@ -210,22 +236,8 @@ impl<P: Poller> Backend for Readiness<P> {
                 }
                 true
             }
-            Some(Outcome::Send(sent)) => self.table.send(token, slot, sent),
-            Some(Outcome::RecvFrom(received)) => self.table.recv_from(token, slot, received),
-            Some(Outcome::SendTo(sent)) => self.table.send_to(token, slot, sent),
-            Some(Outcome::Accept(_) | Outcome::AcceptManyEnded(_)) => return self.accept(token, slot, done),
-            Some(Outcome::RecvManyEnded(_)) => return self.recv_many(token, slot, done),
-            Some(Outcome::Connect(_)) => return self.connect(token, slot, done),
-            Some(Outcome::Shutdown(_)) => return self.shutdown(token, slot, done),
-            Some(Outcome::Read(_) | Outcome::ReadExact(_)) => return self.read(token, slot, done),
-            Some(Outcome::Write(_) | Outcome::WriteAll(_)) => return self.send_more(token, slot, done),
-            Some(Outcome::Resolve(_)) => return done.offload(token, system::resolve()),
-            Some(Outcome::Nop(nop)) => {
-                nop.result = Ok(());
-                true
-            }
-            Some(_) => return self.start_file(token, slot, done),
-            None => false,
+            // The rest stays out of line, so that these two are in the loop that starts them.
+            _ => return self.start_other(token, slot, done),
         };
         if is_decided {
             done.decided(token);
