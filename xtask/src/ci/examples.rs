@@ -2,7 +2,7 @@
 //! server, by a client that shares no code with it.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -39,6 +39,8 @@ enum Step {
     Serves { arguments: &'static [&'static str] },
     /// Connects to the server, sends so many bytes, and expects the same ones back.
     Echoes { bytes: usize },
+    /// Sends the server a datagram of each of these lengths, and expects the same one back.
+    EchoesDatagrams { lengths: &'static [usize] },
     /// The server ends by itself, successfully, and these are the lines it printed since.
     Ends { lines: &'static [&'static str] },
     /// Has it copy a file of so many bytes, and compares the copy.
@@ -51,7 +53,7 @@ enum Step {
     Fails { arguments: &'static [&'static str] },
 }
 
-const EXAMPLES: [Example; 6] = [
+const EXAMPLES: [Example; 7] = [
     Example {
         name: "copy_file",
         steps: &[
@@ -124,6 +126,18 @@ const EXAMPLES: [Example; 6] = [
         name: "notify",
         steps: &[Step::Prints { arguments: &[], lines: &["all 4000 jobs are finished"] }],
     },
+    Example {
+        name: "udp_echo",
+        steps: &[
+            // It sends back ours, one by one, and those of its own client.
+            Step::Serves { arguments: &["server", "127.0.0.1:0", "24"] },
+            Step::EchoesDatagrams { lengths: &[0, 1, 1472, 65_507] },
+            Step::Prints { arguments: &["client", "ADDRESS", "20"], lines: &["checked 20 datagrams"] },
+            Step::Ends { lines: &["echoed 256410 bytes"] },
+            Step::Fails { arguments: &["client", "ADDRESS"] },
+            Step::Fails { arguments: &["server", "nowhere"] },
+        ],
+    },
 ];
 
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
@@ -166,6 +180,7 @@ impl<'a> Play<'a> {
                 Step::Prints { arguments, lines } => self.prints(arguments, lines)?,
                 Step::Serves { arguments } => self.serves(arguments)?,
                 Step::Echoes { bytes } => self.echoes(*bytes)?,
+                Step::EchoesDatagrams { lengths } => self.echoes_datagrams(lengths)?,
                 Step::Ends { lines } => self.ends(lines)?,
                 Step::Copies { bytes } => self.copies(*bytes)?,
                 Step::IsBrowsed => web::browse(self.server_address()?, &self.folder, self.deadline)?,
@@ -239,6 +254,20 @@ impl<'a> Play<'a> {
         })?;
         ensure!(received.len() == sent.len(), "{} bytes came back of {bytes}", received.len());
         ensure!(received == sent, "other bytes came back than were sent");
+        Ok(())
+    }
+
+    fn echoes_datagrams(&self, lengths: &[usize]) -> Result<()> {
+        let socket = UdpSocket::bind("127.0.0.1:0").context("cannot bind")?;
+        socket.connect(self.server_address()?).context("cannot connect")?;
+        socket.set_read_timeout(Some(self.deadline.saturating_duration_since(Instant::now())))?;
+        for &length in lengths {
+            let sent = pattern(length);
+            socket.send(&sent).context("cannot send")?;
+            let mut received = vec![0; sent.len() + 1];
+            let len = socket.recv(&mut received).context("cannot receive")?;
+            ensure!(received[..len] == sent, "{len} other bytes came back than the {length} that were sent");
+        }
         Ok(())
     }
 
