@@ -9,7 +9,6 @@ mod executables;
 mod matrix;
 mod mutate;
 mod process;
-#[cfg(test)]
 mod scratch;
 mod setup;
 mod test_all;

@@ -1,4 +1,4 @@
-//! A folder for one test, gone when it ends.
+//! A folder for one test or one example, gone when it ends.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,6 +30,7 @@ impl Scratch {
     }
 
     /// A script that can be run.
+    #[cfg(test)]
     pub(crate) fn program(&self, relative: &str, script: &str) -> PathBuf {
         use std::os::unix::fs::PermissionsExt;
         // Written by a child that is gone when this returns: a file that we hold open for writing while another test's

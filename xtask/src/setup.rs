@@ -43,6 +43,19 @@ pub(crate) const STRACE: Tool = Tool {
     probe: &["strace", "--version"],
     source: Source::Package("strace"),
 };
+pub(crate) const CURL: Tool = Tool {
+    name: "curl",
+    needed_by: "examples",
+    probe: &["curl", "--version"],
+    source: Source::Package("curl"),
+};
+/// Answers to a question for its version with its usage, and status 1.
+pub(crate) const WRK: Tool = Tool {
+    name: "wrk",
+    needed_by: "examples",
+    probe: &["sh", "-c", "command -v wrk"],
+    source: Source::Package("wrk"),
+};
 pub(crate) const RUSTFMT: Tool = Tool {
     name: "rustfmt",
     needed_by: "fmt",
@@ -62,7 +75,7 @@ pub(crate) const NIGHTLY_TOOLCHAIN: Tool = Tool {
     source: Source::Rustup(&["toolchain", "install", NIGHTLY, "--profile", "minimal"]),
 };
 
-const TOOLS: [Tool; 5] = [RUSTFMT, CLIPPY, NIGHTLY_TOOLCHAIN, VALGRIND, STRACE];
+const TOOLS: [Tool; 7] = [RUSTFMT, CLIPPY, NIGHTLY_TOOLCHAIN, VALGRIND, STRACE, CURL, WRK];
 
 impl fmt::Display for Tool {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,15 +2,18 @@
 //! server, by a client that shares no code with it.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+mod web;
+
 use crate::executables::{self, Programs};
 use crate::process::{End, Running};
+use crate::scratch::Scratch;
 use crate::workspace::Workspace;
 
 /// The packages that build the examples, one per backend, and what each adds to their names.
@@ -28,7 +31,7 @@ struct Example {
 }
 
 /// What is done with an example's programs. `ADDRESS` in arguments stands for the server's address, `TARGET` for that of a
-/// server of ours, which waits for the end of what comes before it sends it back.
+/// server of ours, which waits for the end of what comes before it sends it back, and `FOLDER` for a folder of the example's own.
 enum Step {
     /// Runs it to its end, which is a success, and compares what it printed, line by line.
     Prints { arguments: &'static [&'static str], lines: &'static [&'static str] },
@@ -36,13 +39,31 @@ enum Step {
     Serves { arguments: &'static [&'static str] },
     /// Connects to the server, sends so many bytes, and expects the same ones back.
     Echoes { bytes: usize },
+    /// Sends the server a datagram of each of these lengths, and expects the same one back.
+    EchoesDatagrams { lengths: &'static [usize] },
     /// The server ends by itself, successfully, and these are the lines it printed since.
     Ends { lines: &'static [&'static str] },
+    /// Has it copy a file of so many bytes, and compares the copy.
+    Copies { bytes: usize },
+    /// Fetches pages from the server, which serves the folder, with curl and with wrk.
+    IsBrowsed,
+    /// Ends the server, which would not by itself.
+    IsKilled,
     /// Runs it to its end, which is a failure that prints nothing to standard output.
     Fails { arguments: &'static [&'static str] },
 }
 
-const EXAMPLES: [Example; 4] = [
+const EXAMPLES: [Example; 7] = [
+    Example {
+        name: "copy_file",
+        steps: &[
+            Step::Copies { bytes: 0 },
+            Step::Copies { bytes: 65_536 },
+            Step::Copies { bytes: 3_000_017 },
+            Step::Fails { arguments: &["FOLDER/nothing", "FOLDER/copy"] },
+            Step::Fails { arguments: &["FOLDER", "FOLDER/nowhere/copy"] },
+        ],
+    },
     Example {
         name: "echo",
         steps: &[
@@ -58,6 +79,15 @@ const EXAMPLES: [Example; 4] = [
             // Nobody listens there any more.
             Step::Fails { arguments: &["client", "ADDRESS"] },
             Step::Fails { arguments: &["server", "nowhere"] },
+        ],
+    },
+    Example {
+        name: "http",
+        steps: &[
+            Step::Serves { arguments: &["127.0.0.1:0", "FOLDER"] },
+            Step::IsBrowsed,
+            Step::IsKilled,
+            Step::Fails { arguments: &["127.0.0.1:0", "FOLDER/nothing"] },
         ],
     },
     Example {
@@ -96,6 +126,18 @@ const EXAMPLES: [Example; 4] = [
         name: "notify",
         steps: &[Step::Prints { arguments: &[], lines: &["all 4000 jobs are finished"] }],
     },
+    Example {
+        name: "udp_echo",
+        steps: &[
+            // It sends back ours, one by one, and those of its own client.
+            Step::Serves { arguments: &["server", "127.0.0.1:0", "24"] },
+            Step::EchoesDatagrams { lengths: &[0, 1, 1472, 65_507] },
+            Step::Prints { arguments: &["client", "ADDRESS", "20"], lines: &["checked 20 datagrams"] },
+            Step::Ends { lines: &["echoed 256410 bytes"] },
+            Step::Fails { arguments: &["client", "ADDRESS"] },
+            Step::Fails { arguments: &["server", "nowhere"] },
+        ],
+    },
 ];
 
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
@@ -110,14 +152,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
                 .find(|program| program.target == name)
                 .with_context(|| format!("{folder} has no program `{name}`"))?;
             let started = Instant::now();
-            let play = Play {
-                program: &program.path,
-                server: None,
-                address: None,
-                target: None,
-                deadline: started + LIMIT,
-            };
-            play.steps(example.steps).with_context(|| name.clone())?;
+            Play::new(&program.path, started + LIMIT).steps(example.steps).with_context(|| name.clone())?;
             println!("{name}: ok, {:.2} s", started.elapsed().as_secs_f64());
         }
     }
@@ -126,6 +161,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
 
 struct Play<'a> {
     program: &'a Path,
+    folder: Scratch,
     server: Option<Running>,
     address: Option<SocketAddr>,
     /// Where our own server listens, once a step has needed it.
@@ -133,14 +169,22 @@ struct Play<'a> {
     deadline: Instant,
 }
 
-impl Play<'_> {
+impl<'a> Play<'a> {
+    fn new(program: &'a Path, deadline: Instant) -> Self {
+        Self { program, folder: Scratch::new(), server: None, address: None, target: None, deadline }
+    }
+
     fn steps(mut self, steps: &[Step]) -> Result<()> {
         for step in steps {
             match step {
                 Step::Prints { arguments, lines } => self.prints(arguments, lines)?,
                 Step::Serves { arguments } => self.serves(arguments)?,
                 Step::Echoes { bytes } => self.echoes(*bytes)?,
+                Step::EchoesDatagrams { lengths } => self.echoes_datagrams(lengths)?,
                 Step::Ends { lines } => self.ends(lines)?,
+                Step::Copies { bytes } => self.copies(*bytes)?,
+                Step::IsBrowsed => web::browse(self.server_address()?, &self.folder, self.deadline)?,
+                Step::IsKilled => drop(self.server.take().context("no server was started")?),
                 Step::Fails { arguments } => self.fails(arguments)?,
             }
         }
@@ -159,7 +203,10 @@ impl Play<'_> {
                     self.target = Some(target);
                     command.arg(target.to_string())
                 }
-                _ => command.arg(argument),
+                (argument, _) => match argument.strip_prefix("FOLDER") {
+                    Some(rest) => command.arg(format!("{}{rest}", self.folder.path().display())),
+                    None => command.arg(argument),
+                },
             };
         }
         Running::start(&mut command)
@@ -189,7 +236,7 @@ impl Play<'_> {
     }
 
     fn echoes(&self, bytes: usize) -> Result<()> {
-        let address = self.address.context("no server said where it listens")?;
+        let address = self.server_address()?;
         let left = self.deadline.saturating_duration_since(Instant::now());
         let mut stream = TcpStream::connect_timeout(&address, left).context("cannot connect")?;
         stream.set_read_timeout(Some(left))?;
@@ -207,6 +254,35 @@ impl Play<'_> {
         })?;
         ensure!(received.len() == sent.len(), "{} bytes came back of {bytes}", received.len());
         ensure!(received == sent, "other bytes came back than were sent");
+        Ok(())
+    }
+
+    fn echoes_datagrams(&self, lengths: &[usize]) -> Result<()> {
+        let socket = UdpSocket::bind("127.0.0.1:0").context("cannot bind")?;
+        socket.connect(self.server_address()?).context("cannot connect")?;
+        socket.set_read_timeout(Some(self.deadline.saturating_duration_since(Instant::now())))?;
+        for &length in lengths {
+            let sent = pattern(length);
+            socket.send(&sent).context("cannot send")?;
+            let mut received = vec![0; sent.len() + 1];
+            let len = socket.recv(&mut received).context("cannot receive")?;
+            ensure!(received[..len] == sent, "{len} other bytes came back than the {length} that were sent");
+        }
+        Ok(())
+    }
+
+    fn server_address(&self) -> Result<SocketAddr> {
+        self.address.context("no server said where it listens")
+    }
+
+    fn copies(&mut self, bytes: usize) -> Result<()> {
+        let (original, copy) = (self.folder.path().join("original"), self.folder.path().join("copy"));
+        std::fs::write(&original, pattern(bytes)).context("cannot write the original")?;
+        // What was there before has to go, also where it is longer.
+        std::fs::write(&copy, pattern(bytes + 1000)).context("cannot write what was there before")?;
+        self.prints(&["FOLDER/original", "FOLDER/copy"], &[&format!("copied {bytes} bytes")])?;
+        let copied = std::fs::read(&copy).context("cannot read the copy")?;
+        ensure!(copied == pattern(bytes), "the copy has {} bytes, and not the right {bytes}", copied.len());
         Ok(())
     }
 
@@ -246,13 +322,12 @@ fn rest(mut program: Running, deadline: Instant) -> Result<(Vec<String>, End)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scratch::Scratch;
 
     fn play(script: &str, steps: &[Step]) -> Result<()> {
         let scratch = Scratch::new();
         let program = scratch.program("example", &format!("#!/bin/sh\n{script}\n"));
         let deadline = Instant::now() + Duration::from_secs(20);
-        Play { program: &program, server: None, address: None, target: None, deadline }.steps(steps)
+        Play::new(&program, deadline).steps(steps)
     }
 
     const TICKS: &[Step] = &[Step::Prints { arguments: &["x"], lines: &["tick", "done"] }];
