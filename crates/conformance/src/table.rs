@@ -474,7 +474,7 @@ mod tests {
 
     /// The rules that the operations which there are so far touch.
     const RULES: &str = "C1 C2 C3 C4 C5 C6 C7 X1 X2 X3 X4 X5 X6 H1 H2 H3 H4 H5 R1 R2 R3 R4 T1 T2 T3 T4 T5 L1 L2 L3 L4 L5 \
-                         W1 B1 B2 E1 E2 E3";
+                         W1 W2 B1 B2 E1 E2 E3";
 
     #[test]
     fn the_expected_matrix_names_each_case_once_and_nothing_else() {
