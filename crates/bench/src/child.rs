@@ -23,8 +23,12 @@ pub(crate) fn run(run: &ChildRun) -> Result<()> {
     let cores = Cores::confine(run.cores)?;
     let figures = match run.program.kind {
         Kind::Ours => match run.program.mechanism {
-            Mechanism::Epoll => ours::run::<proactor_epoll::Epoll>(run.workload, run.count, &cores)?,
-            Mechanism::Uring => ours::run::<proactor_uring::Uring>(run.workload, run.count, &cores)?,
+            Mechanism::Epoll => {
+                ours::run::<proactor_epoll::Epoll>(&run.program, run.workload, run.count, &cores)?
+            }
+            Mechanism::Uring => {
+                ours::run::<proactor_uring::Uring>(&run.program, run.workload, run.count, &cores)?
+            }
         },
         Kind::Floor => floor::run(&run.program, run.workload, run.count, &cores)?,
     };

@@ -229,11 +229,19 @@ pub(crate) struct Program {
 }
 
 impl Program {
+    const fn ours(name: &'static str, mechanism: Mechanism) -> Self {
+        Program { name, mechanism, kind: Kind::Ours }
+    }
+
     const fn floor(name: &'static str, mechanism: Mechanism) -> Self {
         Program { name, mechanism, kind: Kind::Floor }
     }
 }
 
+/// This library, as a program would be written first.
+pub(crate) const OURS: &str = "proactor";
+/// This library with receives that go on, from a pool of buffers.
+pub(crate) const OURS_MANY: &str = "proactor-many";
 /// The plain floor of a mechanism, the one that ratios are taken to.
 pub(crate) const FLOOR: &str = "floor";
 /// The floor that receives by multishot into a ring of provided buffers.
@@ -247,13 +255,17 @@ const URING_FLOOR_MULTISHOT: Program = Program::floor(FLOOR_MULTISHOT, Mechanism
 const URING_FLOOR_MESSAGE: Program = Program::floor(FLOOR_MESSAGE, Mechanism::Uring);
 
 /// This library.
-const EPOLL: Program = Program { name: "proactor", mechanism: Mechanism::Epoll, kind: Kind::Ours };
-const URING: Program = Program { name: "proactor", mechanism: Mechanism::Uring, kind: Kind::Ours };
+const EPOLL: Program = Program::ours(OURS, Mechanism::Epoll);
+const URING: Program = Program::ours(OURS, Mechanism::Uring);
+const EPOLL_MANY: Program = Program::ours(OURS_MANY, Mechanism::Epoll);
+const URING_MANY: Program = Program::ours(OURS_MANY, Mechanism::Uring);
 
 /// The programs that run `family`, those of one mechanism next to each other.
 pub(crate) fn programs(family: Family) -> &'static [Program] {
     match family {
-        Family::TcpPingPong => &[EPOLL, EPOLL_FLOOR, URING, URING_FLOOR, URING_FLOOR_MULTISHOT],
+        Family::TcpPingPong => {
+            &[EPOLL, EPOLL_MANY, EPOLL_FLOOR, URING, URING_MANY, URING_FLOOR, URING_FLOOR_MULTISHOT]
+        }
         Family::Async => &[EPOLL, EPOLL_FLOOR, URING, URING_FLOOR, URING_FLOOR_MESSAGE],
         _ => &[EPOLL, EPOLL_FLOOR, URING, URING_FLOOR],
     }

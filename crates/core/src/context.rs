@@ -568,7 +568,7 @@ where
     #[inline(always)]
     fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, cell: u32, mut callback: F) {
         let Some(outcome) = inner.driver.done.cells.remove(cell) else { return };
-        if outcome.is_more() {
+        if O::is_item(&outcome) {
             if let Some(item) = O::item(outcome) {
                 let flow = callback(state, &mut Context::new(inner), Event::More(item));
                 if !matches!(flow, Flow::Continue) {

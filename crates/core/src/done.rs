@@ -8,7 +8,7 @@ use crate::fifo::Fifo;
 use crate::handles::{Handles, NONE};
 use crate::operation::Operation;
 use crate::thread_pool::{Job, Jobs, Returned, Task, Withdrawal};
-use crate::{BufferPool, Error, Handle, Outcome};
+use crate::{Buffer, BufferPool, Error, Handle, Outcome};
 
 /// Marks a token in the queue as that of an item's cell. There are fewer than 2^31 cells.
 const ITEM: u32 = 1 << 31;
@@ -63,11 +63,33 @@ impl Done {
             return self.strays.push_back((token, outcome));
         };
         if outcome.is_more() {
-            let Token { index, arming } = self.cells.insert(token.index, outcome);
-            return self.queue.push(Token { index: index | ITEM, arming });
+            return self.queue_item(token, outcome);
         }
         cell.put(outcome);
         self.decide(token);
+    }
+
+    /// Pushes a piece that the [`RecvMany`](crate::RecvMany) which was started as `token` has received: as
+    /// [`push`](Self::push), but in few instructions.
+    #[inline(always)]
+    pub fn push_piece(&mut self, token: Token, buffer: Buffer) {
+        if self.cells.get(token).is_some_and(|cell| !cell.decided) {
+            self.queue_item(token, Outcome::RecvManyItem(buffer));
+        } else {
+            self.push_stray(token, buffer);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_stray(&mut self, token: Token, buffer: Buffer) {
+        self.strays.push_back((token, Outcome::RecvManyItem(buffer)));
+    }
+
+    #[inline(always)]
+    fn queue_item(&mut self, token: Token, item: Outcome) {
+        let Token { index, arming } = self.cells.insert(token.index, item);
+        self.queue.push(Token { index: index | ITEM, arming });
     }
 
     /// Takes the operation that is to be started as `token` out of its cell. None if it was taken before.

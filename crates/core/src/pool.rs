@@ -161,11 +161,12 @@ impl BufferPool {
         }
     }
 
-    /// Takes all free buffers out, and hands each to `give` with its number, which is below [`count`](Self::count). For
-    /// backends.
+    /// Takes all free slots out, and hands each to `give`: its number, which is below [`count`](Self::count), and the
+    /// address of its first byte. Each is the caller's, as memory, until it has [`made`](Self::buffer) a buffer of it
+    /// again; one that is forgotten never returns. For backends whose kernel keeps them.
     #[doc(hidden)]
     #[inline]
-    pub fn take_all(&self, mut give: impl FnMut(u16, Buffer)) {
+    pub fn take_all(&self, mut give: impl FnMut(u16, NonNull<u8>)) {
         let Some(shared) = self.shared() else { return };
         let mut head = shared.head.load(Ordering::Acquire);
         loop {
@@ -181,9 +182,22 @@ impl BufferPool {
         let mut index = head as u16;
         while let Some(slot) = shared.slot(index) {
             let next = slot.next();
-            give(index, slot.buffer(shared));
+            give(index, slot.bytes());
             index = next;
         }
+    }
+
+    /// Makes a buffer of a slot of [`take_all`](Self::take_all), with `len` bytes, or all if these are more.
+    ///
+    /// # Safety
+    /// The slot must have come out of `take_all`, no buffer been made of it since, and nothing else use its bytes any more.
+    #[doc(hidden)]
+    #[inline(always)]
+    #[must_use]
+    pub unsafe fn buffer(&self, number: u16, len: usize) -> Option<Buffer> {
+        let shared = self.shared()?;
+        let bytes = shared.slot(number)?.bytes();
+        Some(Buffer::new(bytes, &POOL, shared.size as usize, len.min(shared.size as usize)))
     }
 
     /// Whether a buffer is free. For backends.
@@ -268,12 +282,17 @@ impl Slot {
         unsafe { self.0.as_ref() }.next.load(Ordering::Relaxed)
     }
 
+    /// Its first byte.
+    #[inline(always)]
+    fn bytes(self) -> NonNull<u8> {
+        // SAFETY: the bytes follow the prefix, within the slot's stride.
+        unsafe { self.0.cast::<u8>().add(PREFIX) }
+    }
+
     /// The buffer of a slot that was taken.
     #[inline(always)]
     fn buffer(self, shared: &Shared) -> Buffer {
-        // SAFETY: the bytes follow the prefix, within the slot's stride.
-        let bytes = unsafe { self.0.cast::<u8>().add(PREFIX) };
-        Buffer::new(bytes, &POOL, shared.size as usize, shared.size as usize)
+        Buffer::new(self.bytes(), &POOL, shared.size as usize, shared.size as usize)
     }
 }
 

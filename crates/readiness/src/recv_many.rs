@@ -41,6 +41,7 @@ impl<P: Poller> Readiness<P> {
     }
 
     /// Receives what there is, after an edge.
+    #[inline(always)]
     pub(crate) fn resume_recv_many(&mut self, token: Token, slot: Slot, done: &mut Done) {
         let Ok(entry) = self.table.get(slot) else { return };
         match entry.receive_many(token, done) {
@@ -111,7 +112,7 @@ impl Entry {
             match self.source.receive(&mut buffer) {
                 Poll::Pending => return Received::Drained,
                 Poll::Ready(Ok(0)) => return Received::Over(Ok(())),
-                Poll::Ready(Ok(len)) => done.push(token, Outcome::RecvManyItem(buffer.filled(len))),
+                Poll::Ready(Ok(len)) => done.push_piece(token, buffer.filled(len)),
                 Poll::Ready(Err(error)) => return Received::Over(Err(error)),
             }
         }

@@ -3,8 +3,8 @@
 //! The kernel writes to a buffer that was put into a ring from then on until a completion names it, as long as a request is
 //! under way that may take from the ring. That memory is safe from everyone else because of what this file does:
 //!
-//! - A buffer in a ring was taken out of its pool and is owned here. [`received`](Pools::received) is the only way out,
-//!   and consumes a completion's word for it.
+//! - A slot in a ring was taken out of its pool and is owned here. [`received`](Pools::received) is the only way out, and
+//!   takes a completion's word for it, once.
 //! - A ring is taken from the kernel, and its buffers go back to their pool, only when no request uses it.
 //! - What the kernel still has when [`Requests`](crate::requests::Requests) is dropped is forgotten with all this.
 #![allow(unsafe_code)]
@@ -65,7 +65,7 @@ impl Pools {
         let group = free.unwrap_or(self.stocks.len());
         // Beyond what the kernel can number, or allows this process, buffers are taken one by one.
         let number = u16::try_from(group).ok().filter(|_| provides);
-        let provided = number.and_then(|group| Provided::new(group, pool.count(), ring));
+        let provided = number.and_then(|group| Provided::new(group, pool, ring));
         let waiting = VecDeque::new();
         let mut stock = Stock { pool: pool.clone(), provided, waiting, budget: 0, users: 1 };
         stock.refill();
@@ -84,11 +84,12 @@ impl Pools {
     /// Lets go of pools that nothing but buffers is left of.
     fn dismiss(&mut self, ring: &Ring) {
         for (group, place) in self.stocks.iter_mut().enumerate() {
-            if let Some(Stock { provided, .. }) =
-                place.take_if(|stock| stock.users == 0 && stock.pool.is_alone())
-                && let Some(provided) = provided
+            if let Some(mut stock) = place.take_if(|stock| stock.users == 0 && stock.pool.is_alone())
+                && let Some(provided) = &stock.provided
+                && !provided.take_back(group as u16, ring)
             {
-                provided.take_back(group as u16, ring);
+                // The kernel still knows of it, so it stays.
+                std::mem::forget(stock.provided.take());
             }
         }
         while self.stocks.pop_if(|last| last.is_none()).is_some() {}
@@ -114,10 +115,14 @@ impl Pools {
     #[inline(always)]
     pub(crate) fn received(&mut self, group: u32, completion: &cqueue::Entry) -> Option<Buffer> {
         let number = cqueue::buffer_select(completion.flags())?;
-        let provided = self.stock(group)?.provided.as_mut()?;
-        let buffer = provided.buffers.get_mut(usize::from(number))?.take()?;
+        let stock = self.stock(group)?;
+        let provided = stock.provided.as_mut()?;
+        if !std::mem::take(provided.is_in.get_mut(usize::from(number))?) {
+            return None;
+        }
         provided.len -= 1;
-        Some(buffer.filled(completion.result().max(0) as usize))
+        // SAFETY: the slot was in the ring, and is so no more; the kernel has just said that it is done with it.
+        unsafe { stock.pool.buffer(number, completion.result().max(0) as usize) }
     }
 
     /// Has the receive at `place`, which is not in the kernel, wait for a buffer of the group.
@@ -181,7 +186,7 @@ impl Stock {
     fn refill(&mut self) {
         if let Some(provided) = &mut self.provided {
             if self.pool.has_free() {
-                self.pool.take_all(|number, buffer| provided.add(number, buffer));
+                self.pool.take_all(|number, first| provided.add(number, first));
                 provided.publish();
             }
             self.budget = provided.len;
@@ -199,50 +204,52 @@ struct Provided {
     tail: u16,
     /// How many buffers are in the ring, as far as completions have told.
     len: usize,
-    /// The buffers that are the kernel's, by their number in the pool.
-    buffers: Box<[Option<Buffer>]>,
+    /// Whether it is the kernel's, of each slot of the pool.
+    is_in: Box<[bool]>,
+    /// Bytes in a slot.
+    slot_size: u32,
 }
 
 impl Provided {
     /// Makes the ring of `group`, with room for `count` buffers; None if the kernel takes no such ring.
-    fn new(group: u16, count: u32, ring: &Ring) -> Option<Self> {
+    fn new(group: u16, pool: &BufferPool, ring: &Ring) -> Option<Self> {
+        let count = pool.count();
         let entries = count.checked_next_power_of_two().and_then(|entries| u16::try_from(entries).ok())?;
         let layout = Layout::from_size_align(usize::from(entries) * size_of::<BufRingEntry>(), PAGE).ok()?;
         // SAFETY: the layout's size is not zero: a power of two never is.
         let memory = NonNull::new(unsafe { alloc::alloc_zeroed(layout) })?.cast();
-        let buffers = (0..count).map(|_| None).collect();
-        let provided = Self { entries: memory, layout, mask: entries - 1, tail: 0, len: 0, buffers };
+        let is_in = vec![false; count as usize].into();
+        // No longer than a buffer, which counts in 32 bits.
+        let slot_size = pool.buffer_size() as u32;
+        let provided = Self { entries: memory, layout, mask: entries - 1, tail: 0, len: 0, is_in, slot_size };
         // SAFETY: page-aligned memory of that many entries, all zero, which `provided` keeps until the kernel has given it
         // up or the ring is closed, and only changes by the kernel's protocol.
         unsafe { ring.register_buffers(memory.as_ptr() as u64, entries, group) }.ok()?;
         Some(provided)
     }
 
-    /// Takes the ring from the kernel. No receive may be under way with its group, as `dismiss` has made sure.
+    /// Takes the ring from the kernel; whether that went. No receive may be under way with its group, as `dismiss` has made
+    /// sure.
     #[cold]
-    fn take_back(self, group: u16, ring: &Ring) {
-        if ring.unregister_buffers(group).is_err() {
-            // The kernel still knows of it, so it stays.
-            std::mem::forget(self);
-        }
+    fn take_back(&self, group: u16, ring: &Ring) -> bool {
+        ring.unregister_buffers(group).is_ok()
     }
 
-    /// Adds a buffer, with its number in the pool.
+    /// Adds a slot that was taken out of the pool, from its first byte on.
     #[inline(always)]
-    fn add(&mut self, number: u16, mut buffer: Buffer) {
-        let Some(place) = self.buffers.get_mut(usize::from(number)) else { return };
+    fn add(&mut self, number: u16, first: NonNull<u8>) {
+        let Some(is_in) = self.is_in.get_mut(usize::from(number)) else { return };
         // SAFETY: the index is below the number of entries, so it stays within their allocation.
         let mut entry = unsafe { self.entries.add(usize::from(self.tail & self.mask)) };
         // SAFETY: valid, and the kernel does not read it before the tail says so: there are no fewer entries than buffers
-        // in the pool, so the one that was here last was taken out, or this buffer would not exist.
+        // in the pool, so the one that was here last was taken out, or this slot would not be free.
         let entry = unsafe { entry.as_mut() };
-        entry.set_addr(buffer.as_mut_ptr() as u64);
-        entry.set_len(buffer.len() as u32);
+        entry.set_addr(first.as_ptr() as u64);
+        entry.set_len(self.slot_size);
         entry.set_bid(number);
         self.tail = self.tail.wrapping_add(1);
         self.len += 1;
-        // The kernel has no buffer of this number, so there is none to drop.
-        std::mem::forget(place.replace(buffer));
+        *is_in = true;
     }
 
     /// Shows the kernel what was added.
@@ -252,6 +259,20 @@ impl Provided {
         let tail = unsafe { BufRingEntry::tail(self.entries.as_ptr()) };
         // SAFETY: valid and aligned, and only changed here; the kernel reads it, hence the atomic.
         unsafe { AtomicU16::from_ptr(tail.cast_mut()) }.store(self.tail, Ordering::Release);
+    }
+}
+
+/// Gives back to the pool what was the kernel's.
+impl Drop for Stock {
+    fn drop(&mut self) {
+        let Some(provided) = &mut self.provided else { return };
+        for (number, is_in) in provided.is_in.iter_mut().enumerate() {
+            if std::mem::take(is_in) {
+                // SAFETY: the slot was in the ring, and is so no more. The kernel has no use of the ring: no receive is under
+                // way with it, or the ring that it belongs to is closed.
+                drop(unsafe { self.pool.buffer(number as u16, 0) });
+            }
+        }
     }
 }
 

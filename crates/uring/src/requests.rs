@@ -751,7 +751,7 @@ fn receive_one(task: &Task, entry: &cqueue::Entry, pools: &mut Pools, done: &mut
         return false;
     }
     let Some(buffer) = pools.received(task.extra, entry) else { return false };
-    done.push(task.token, Outcome::RecvManyItem(buffer));
+    done.push_piece(task.token, buffer);
     true
 }
 

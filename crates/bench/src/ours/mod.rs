@@ -4,6 +4,7 @@ mod accept_churn;
 mod async_pummel;
 mod async_turns;
 mod tcp_ping_pong;
+mod tcp_ping_pong_many;
 mod tcp_throughput;
 mod timers;
 mod udp_ping_pong;
@@ -12,15 +13,23 @@ use proactor_core::Backend;
 
 use crate::cores::Cores;
 use crate::measurement::{Figures, Result};
-use crate::workload::{Family, Workload};
+use crate::workload::{self, Family, Program, Workload};
 
-/// Runs a workload on the backend `B` for `count` operations.
+/// Runs a workload on the backend `B` for `count` operations, as `program` does it.
 ///
 /// # Errors
 /// What the system or the loop answers, or what the program's check of itself found.
-pub(crate) fn run<B: Backend + 'static>(workload: Workload, count: u64, cores: &Cores) -> Result<Figures> {
+pub(crate) fn run<B: Backend + 'static>(
+    program: &Program,
+    workload: Workload,
+    count: u64,
+    cores: &Cores,
+) -> Result<Figures> {
     let parameter = workload.parameter as usize;
     match workload.family {
+        Family::TcpPingPong if program.name == workload::OURS_MANY => {
+            tcp_ping_pong_many::run::<B>(parameter, count)
+        }
         Family::TcpPingPong => tcp_ping_pong::run::<B>(parameter, count),
         Family::UdpPingPong => udp_ping_pong::run::<B>(parameter, count),
         Family::TcpThroughput => tcp_throughput::run::<B>(count),

@@ -51,9 +51,13 @@ fn all_are_taken_at_once_with_their_numbers() {
     let (pool, _) = pool(4, 1);
     let kept = pool.take();
     let mut taken = Vec::new();
-    pool.take_all(|number, buffer| taken.push((number, buffer)));
-    taken.sort_by_key(|(number, _)| *number);
+    pool.take_all(|number, first| taken.push((number, first.addr())));
+    taken.sort_unstable();
     assert_eq!(taken.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 2, 3]);
+    // SAFETY: each was just taken, and is made a buffer of once.
+    let made = |(number, _)| unsafe { pool.buffer(number, 9) }.unwrap();
+    let taken: Vec<_> = taken.into_iter().map(made).collect();
+    assert!(taken.iter().all(|buffer| buffer.len() == 1), "no more than there is");
     pool.take_all(|_, _| panic!("none is left"));
     drop((kept, taken));
     assert_eq!(take_each(&pool).len(), 4);
@@ -116,6 +120,8 @@ fn ranges_are_checked() {
     }
     assert_eq!(new(BufferPool::MAX_COUNT, 1), Ok(()));
     let nothing = BufferPool::default();
+    // SAFETY: there is no slot.
+    assert!(unsafe { nothing.buffer(0, 1) }.is_none());
     assert!(nothing.take().is_none() && nothing.clone() == nothing && nothing.count() == 0);
 }
 
