@@ -368,7 +368,7 @@ impl FileRequests {
         let Task { kind, slot, is_poll, .. } = *request.task.as_ref()?;
         let result = match entry.result() {
             result @ 0.. => Ok(result as u32),
-            negated => Err(Errno::from_raw_os_error(-negated)),
+            negated => Err(crate::requests::errno(negated)),
         };
         Some(FileReply { place, kind, slot, result, is_poll, _only_made_here: () })
     }

@@ -608,7 +608,7 @@ impl Requests {
             let (kind, is_poll) = (task.kind, task.is_poll);
             let result = match entry.result() {
                 result @ 0.. => Ok(result as u32),
-                negated => Err(Errno::from_raw_os_error(-negated)),
+                negated => Err(errno(negated)),
             };
             let buffer = if kind == Kind::RecvMany { self.pools.received(task.extra, &entry) } else { None };
             return Answer::Request(Reply {
@@ -759,6 +759,16 @@ fn receive_one(task: &Task, entry: &cqueue::Entry, pools: &mut Pools, done: &mut
 #[inline(always)]
 pub(crate) fn give_back(buffer: Buffer, emptied: &mut Buffer) {
     mem::forget(mem::replace(emptied, buffer));
+}
+
+/// The error of a completion. An operation of the kernel's own threads that is interrupted, by its cancel for one, answers
+/// with the numbers by which the kernel tells itself to restart a system call (512 to 516); no system call ever returns them.
+#[inline]
+pub(crate) fn errno(negated: i32) -> Errno {
+    match -negated {
+        512..=516 => Errno::INTR,
+        number => Errno::from_raw_os_error(number),
+    }
 }
 
 /// Whether the kernel reads or writes an address for it.
