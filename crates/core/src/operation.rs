@@ -99,6 +99,47 @@ pub struct Close {
 }
 
 /// Everything that can be asked.
+///
+/// Each takes what it needs by value. Its outcome hands all of that back, whatever came of it (contract C2), and adds what the
+/// table says. Operations of one *order* on one handle are first in, first out (contract H3); any of them takes a
+/// deadline ([`with_timeout`](crate::WithDeadline)).
+///
+/// | operation | takes | outcome | which adds | order |
+/// | --- | --- | --- | --- | --- |
+/// | [`Nop`](crate::Nop) | nothing | [`NopDone`](crate::NopDone) | `result`: `Result<(), Error>` | none |
+/// | [`Timer`](crate::Timer) | a duration or a point in time | [`Expired`](crate::Expired) | `result`: `Result<(), Error>` | none |
+/// | [`NotifierWait`](crate::NotifierWait) | `notifier` | [`Notified`](crate::Notified) | `result`: `Result<(), Error>` | none |
+/// | [`Accept`](crate::Accept) | `listener` | [`Accepted`](crate::Accepted) | `result`: `Result<(Handle, Address), Error>` | reading |
+/// | [`AcceptMany`](crate::AcceptMany) | `listener` | [`AcceptManyEnded`](crate::AcceptManyEnded) | `error`: `Error`; before it any number of [`Connection`](crate::Connection)s | reading |
+/// | [`Connect`](crate::Connect) | `handle`, `address` | [`Connected`](crate::Connected) | `result`: `Result<(), Error>` | writing |
+/// | [`Recv`](crate::Recv) | `handle`, `buffer` | [`Received`](crate::Received) | `result`: `Result<usize, Error>` | reading |
+/// | [`RecvMany`](crate::RecvMany) | `handle`, `pool` | [`RecvManyEnded`](crate::RecvManyEnded) | `result`: `Result<(), Error>`; before it any number of [`Buffer`](crate::Buffer)s | reading |
+/// | [`Send`](crate::Send) | `handle`, `buffer` | [`Sent`](crate::Sent) | `result`: `Result<usize, Error>` | writing |
+/// | [`SendAll`](crate::SendAll) | `handle`, `buffer` | [`SentAll`](crate::SentAll) | `transferred`: `usize`, `result`: `Result<(), Error>` | writing |
+/// | [`Shutdown`](crate::Shutdown) | `handle`, `how` | [`ShutDown`](crate::ShutDown) | `result`: `Result<(), Error>` | writing |
+/// | [`RecvFrom`](crate::RecvFrom) | `handle`, `buffer`, `peer` | [`ReceivedFrom`](crate::ReceivedFrom) | `result`: `Result<Datagram, Error>` | reading |
+/// | [`SendTo`](crate::SendTo) | `handle`, `buffer`, `peer` | [`SentTo`](crate::SentTo) | `result`: `Result<(), Error>` | writing |
+/// | [`Close`](crate::Close) | `handle` | [`Closed`](crate::Closed) | `result`: `Result<(), Error>` | the whole handle |
+/// | [`OpenAt`](crate::OpenAt) | `directory`, `path`, `options` | [`Opened`](crate::Opened) | `result`: `Result<Handle, Error>` | none |
+/// | [`ReadAt`](crate::ReadAt) | `handle`, `buffer`, `offset` | [`ReadAtDone`](crate::ReadAtDone) | `result`: `Result<usize, Error>` | none, on a handle |
+/// | [`WriteAt`](crate::WriteAt) | `handle`, `buffer`, `offset` | [`WriteAtDone`](crate::WriteAtDone) | `result`: `Result<usize, Error>` | none, on a handle |
+/// | [`Fsync`](crate::Fsync) | `handle` | [`Fsynced`](crate::Fsynced) | `result`: `Result<(), Error>` | none, on a handle |
+/// | [`Fdatasync`](crate::Fdatasync) | `handle` | [`Fdatasynced`](crate::Fdatasynced) | `result`: `Result<(), Error>` | none, on a handle |
+/// | [`Truncate`](crate::Truncate) | `handle`, `len` | [`Truncated`](crate::Truncated) | `result`: `Result<(), Error>` | none, on a handle |
+/// | [`Allocate`](crate::Allocate) | `handle`, `offset`, `len` | [`Allocated`](crate::Allocated) | `result`: `Result<(), Error>` | none, on a handle |
+/// | [`Statx`](crate::Statx) | `handle`, `path`, `links`, `metadata` | [`StatxDone`](crate::StatxDone) | `result`: `Result<(), Error>` | none |
+/// | [`Rename`](crate::Rename) | `directory`, `from`, `to` | [`Renamed`](crate::Renamed) | `result`: `Result<(), Error>` | none |
+/// | [`Link`](crate::Link) | `directory`, `from`, `to` | [`Linked`](crate::Linked) | `result`: `Result<(), Error>` | none |
+/// | [`Symlink`](crate::Symlink) | `directory`, `target`, `path` | [`Symlinked`](crate::Symlinked) | `result`: `Result<(), Error>` | none |
+/// | [`Unlink`](crate::Unlink) | `directory`, `path` | [`Unlinked`](crate::Unlinked) | `result`: `Result<(), Error>` | none |
+/// | [`MakeDir`](crate::MakeDir) | `directory`, `path`, `mode` | [`DirMade`](crate::DirMade) | `result`: `Result<(), Error>` | none |
+/// | [`RemoveDir`](crate::RemoveDir) | `directory`, `path` | [`DirRemoved`](crate::DirRemoved) | `result`: `Result<(), Error>` | none |
+/// | [`Read`](crate::Read) | `handle`, `buffer` | [`BytesRead`](crate::BytesRead) | `result`: `Result<usize, Error>` | reading |
+/// | [`ReadExact`](crate::ReadExact) | `handle`, `buffer` | [`ExactRead`](crate::ExactRead) | `transferred`: `usize`, `result`: `Result<(), Error>` | reading |
+/// | [`Write`](crate::Write) | `handle`, `buffer` | [`Written`](crate::Written) | `result`: `Result<usize, Error>` | writing |
+/// | [`WriteAll`](crate::WriteAll) | `handle`, `buffer` | [`WrittenAll`](crate::WrittenAll) | `transferred`: `usize`, `result`: `Result<(), Error>` | writing |
+/// | [`Work`](crate::Work) | a closure | [`Worked`](crate::Worked) | `result`: what it returned, or an `Error`; what it has panicked with | none |
+/// | [`Resolve`](crate::Resolve) | `host`, `port` | [`Resolved`](crate::Resolved) | `result`: `Result<Vec<Address>, Error>` | none |
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Operation {
@@ -522,5 +563,22 @@ impl Operation {
             Self::Work(_) => Target::None,
             Self::Resolve(operation) => operation.target(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// Each variant of `Operation` has its row in the table, in the same order.
+    #[test]
+    fn the_table_has_every_operation() {
+        let source = include_str!("operation.rs");
+        let named = |beginning: &'static str, end: char| {
+            let names =
+                source.lines().filter_map(move |line| line.strip_prefix(beginning)?.split(end).next());
+            names.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let (rows, variants) = (named("/// | [`", '`'), named("    /// See [`", '`'));
+        assert!(rows.len() > 30);
+        assert_eq!(rows, variants);
     }
 }
