@@ -85,7 +85,7 @@ fn a_measurement_is_told_as_a_table_and_as_json() {
     let rows: Value = serde_json::from_str(&text).expect("it is JSON");
     let rows = rows.as_array().expect("it is a list");
     let kinds: Vec<&str> = rows.iter().filter_map(|row| row["kind"].as_str()).collect();
-    assert_eq!(kinds, ["ours", "floor"]);
+    assert_eq!(kinds, ["ours", "ours", "floor"], "one program of ours for each way to receive");
     for row in rows {
         assert_eq!(row["workload"], "tcp-ping-pong-1");
         assert_eq!(row["backend"], "epoll");
