@@ -46,7 +46,7 @@ static LIMITS: &[Limit] = &[
         unit: INSTRUCTIONS,
         most: times_the_floor(3.0),
         held: &[
-            (OURS, Mechanism::Epoll, times_the_floor(19.5)),
+            (OURS, Mechanism::Epoll, times_the_floor(20.0)),
             (OURS, Mechanism::Uring, times_the_floor(8.8)),
             (OURS_MANY, Mechanism::Epoll, times_the_floor(21.0)),
             (OURS_MANY, Mechanism::Uring, times_the_floor(7.1)),
@@ -175,8 +175,8 @@ mod tests {
         let floor = row(Kind::Floor, 64, INSTRUCTIONS, 100.0);
         let with = |count: f64| findings(&[floor.clone(), row(Kind::Ours, 64, INSTRUCTIONS, count)]);
         assert!(matches!(&with(301.0)[..], [Finding::Held(_)]));
-        assert!(matches!(&with(1950.0)[..], [Finding::Held(_)]));
-        assert!(matches!(&with(1951.0)[..], [Finding::Broken(_)]));
+        assert!(matches!(&with(2000.0)[..], [Finding::Held(_)]));
+        assert!(matches!(&with(2001.0)[..], [Finding::Broken(_)]));
         assert!(matches!(&with(300.0)[..], [Finding::Broken(_)]));
     }
 

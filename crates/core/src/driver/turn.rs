@@ -322,14 +322,26 @@ struct Rest<'a, B: Backend> {
     position: usize,
 }
 
+impl<B: Backend> Rest<'_, B> {
+    /// Puts what is left before what was submitted since.
+    #[cold]
+    fn keep(&mut self) {
+        self.list.drain(..self.position);
+        self.list.append(&mut self.driver.starting);
+        std::mem::swap(&mut self.list, &mut self.driver.starting);
+    }
+}
+
 impl<B: Backend> Drop for Rest<'_, B> {
+    #[inline(always)]
     fn drop(&mut self) {
-        let mut list = std::mem::take(&mut self.list);
-        list.drain(..self.position);
-        // Where all of it was started, it is only kept for its memory.
-        if !list.is_empty() || self.driver.starting.is_empty() {
-            list.append(&mut self.driver.starting);
-            self.driver.starting = list;
+        if self.position < self.list.len() {
+            return self.keep();
+        }
+        self.list.clear();
+        if self.driver.starting.is_empty() {
+            // All of it was started, and it is only kept for its memory.
+            std::mem::swap(&mut self.list, &mut self.driver.starting);
         }
     }
 }
