@@ -373,6 +373,10 @@ impl Drop for BufferPool {
         fence(Ordering::Acquire);
         // Nobody takes any more. Whoever returns a slot from now on counts it.
         let head = shared.head.swap(CLOSED | u64::from(NONE), Ordering::AcqRel);
+        if head as u16 == NONE {
+            // All are out, and whoever returns the last one frees it, perhaps already.
+            return;
+        }
         let (mut index, mut returned) = (head as u16, 0);
         while let Some(slot) = shared.slot(index) {
             index = slot.next();

@@ -281,7 +281,8 @@ impl<P: Poller> Backend for Readiness<P> {
 
     fn prepare_wait(&mut self, done: &mut Done) -> Result<bool, Error> {
         self.wait(Until::Now, done)?;
-        Ok(self.unfinished.is_empty())
+        // What the events have found may wait for a buffer, which nobody was asked for yet.
+        Ok(self.unfinished.is_empty() && !self.dry.can_go_on())
     }
 
     fn close(&mut self, slot: Slot) -> Result<(), Error> {

@@ -64,6 +64,10 @@ fn completion_entries(entries: u32) -> u32 {
     entries.saturating_mul(4).min(MAX)
 }
 
+/// How many threads of the kernel's may do what blocks (opening pipes, waiting for disks): its own choice, four times the
+/// number of processors, would be used up by a few pipes that nobody writes to, and then no file could be opened.
+const WORKERS: u32 = 256;
+
 /// Opens a ring with the newest set-up that the kernel takes, `newest` at most.
 pub(crate) fn open(entries: u32, newest: Setup) -> io::Result<(IoUring, Setup)> {
     for setup in Setup::LADDER.into_iter().filter(|&setup| setup <= newest) {
@@ -75,6 +79,8 @@ pub(crate) fn open(entries: u32, newest: Setup) -> io::Result<(IoUring, Setup)> 
                 if !parameters.is_feature_ext_arg() || !parameters.is_feature_nodrop() {
                     return Err(too_old());
                 }
+                // Older kernels do not know this, and go on with what they have.
+                let _ = ring.submitter().register_iowq_max_workers(&mut [WORKERS, 0]);
                 return Ok((ring, setup));
             }
             Err(error) => return Err(explain(&error, entries, &Facts::read())),

@@ -54,12 +54,12 @@ impl Pools {
 
     /// The group of a pool, for one more receive. The kernel takes from it by itself if it `provides`.
     #[cold]
-    pub(crate) fn join(&mut self, pool: &BufferPool, ring: &Ring, provides: bool) -> u16 {
+    pub(crate) fn join(&mut self, pool: &BufferPool, ring: &Ring, provides: bool) -> u32 {
         self.dismiss(ring);
         let is_it = |stock: &Option<Stock>| stock.as_ref().is_some_and(|stock| stock.pool == *pool);
         if let Some(group) = self.stocks.iter().position(is_it) {
             self.stock(group as u32).into_iter().for_each(|stock| stock.users += 1);
-            return group as u16;
+            return group as u32;
         }
         let free = self.stocks.iter().position(Option::is_none);
         let group = free.unwrap_or(self.stocks.len());
@@ -73,7 +73,7 @@ impl Pools {
             self.stocks.push(None);
         }
         self.stocks[group] = Some(stock);
-        group as u16
+        group as u32
     }
 
     /// One receive less uses the group.

@@ -141,9 +141,9 @@ impl Ring {
         registered.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
     }
 
-    /// Whether something waits that the kernel did not take.
-    pub(crate) fn has_backlog(&self) -> bool {
-        !self.backlog.is_empty()
+    /// Whether something waits that the kernel did not take, or was not given yet.
+    pub(crate) fn is_behind(&mut self) -> bool {
+        !self.backlog.is_empty() || self.unsubmitted() > 0
     }
 
     /// The completions that are there.

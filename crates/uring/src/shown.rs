@@ -77,17 +77,18 @@ impl Uring {
             shown.clear();
         }
         self.look(done)?;
-        Ok(!self.requests.ring.has_backlog())
+        // What was found may have more to submit, or wait for a buffer that nobody was asked for yet.
+        Ok(!self.requests.ring.is_behind() && !self.requests.has_buffers())
     }
 
     /// A wait of its own, though another loop may wait as well.
     #[cold]
     pub(crate) fn shown_wait(&mut self, until: Until, done: &mut Done) -> Result<(), Error> {
         self.look(done)?;
-        if !done.is_empty() {
+        if !done.is_empty() || self.requests.has_buffers() {
             return Ok(());
         }
-        let until = if self.requests.ring.has_backlog() { Until::Deadline(now() + PAUSE) } else { until };
+        let until = if self.requests.ring.is_behind() { Until::Deadline(now() + PAUSE) } else { until };
         if let Some(shown) = &self.shown {
             shown.wait(until)?;
             shown.clear();

@@ -25,6 +25,7 @@ mod forbidden;
 mod hostile;
 mod queues;
 mod recv_many;
+mod shown;
 mod transfer;
 mod wait;
 

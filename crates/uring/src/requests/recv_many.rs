@@ -20,7 +20,7 @@ impl Requests {
         pool: &BufferPool,
     ) -> Result<(), Error> {
         self.idle(place).ok_or(Error::Busy)?;
-        let group = self.pools.join(pool, &self.ring, self.receives_many).into();
+        let group = self.pools.join(pool, &self.ring, self.receives_many);
         self.table[place.index()].task = Some(Task::new(token, Kind::RecvMany, group));
         if self.pools.is_provided(group) {
             self.submit(place, descriptor);
