@@ -278,7 +278,8 @@ impl<'a, B: Backend, S> Context<'a, B, S> {
     /// # Errors
     /// [`Error::NotFound`] for a stale key.
     pub fn delete(&mut self, key: Key) -> Result<(), Error> {
-        if self.inner.driver.delete_now(key)? {
+        // The parts are dropped last: that may be the user's code, and panic.
+        if let Some(_parts) = self.inner.driver.delete_now(key)? {
             self.inner.callbacks.clear(key.name.index);
         }
         Ok(())

@@ -63,6 +63,8 @@ pub struct Driver<B: Backend> {
     /// By completion: its deadline, in nanoseconds, where it has one.
     deadlines: Vec<u64>,
     inbox: Inbox,
+    /// What [`Next::Discarded`] was about, to be dropped last.
+    pub(crate) discarded: Option<Outcome>,
     /// Handles that close in the next turn because a `Close` of an idle handle was submitted.
     closing: Vec<Slot>,
     /// The turn's clock, once it was read.
@@ -142,6 +144,7 @@ impl<B: Backend> Driver<B> {
             timers,
             deadlines: Vec::new(),
             inbox,
+            discarded: None,
             closing: Vec::new(),
             now: None,
             notifier_waits: 0,
@@ -320,7 +323,8 @@ impl<B: Backend> Driver<B> {
                     let outcome = self.done.cells.remove(cell);
                     return outcome.map(|outcome| (self.completions.key(index), outcome));
                 }
-                Next::Discarded { .. } | Next::Nothing => {}
+                Next::Discarded { .. } => drop(self.discarded.take()),
+                Next::Nothing => {}
                 Next::Empty => return None,
             }
         }
@@ -416,11 +420,14 @@ impl<B: Backend> Driver<B> {
         if effect == Effect::Deliver {
             return Next::Last { index, cell };
         }
-        if let Some(outcome) = self.done.cells.remove(cell) {
-            self.dispose(outcome);
+        let outcome = self.done.cells.remove(cell);
+        if let Some(handle) = outcome.as_ref().and_then(Outcome::new_handle) {
+            self.close(handle);
         }
         if effect == Effect::Discard {
             self.completions.free(index);
+            // Its drop may be the user's, and panic.
+            self.discarded = outcome;
             return Next::Discarded { index };
         }
         Next::Nothing

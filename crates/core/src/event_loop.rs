@@ -225,7 +225,10 @@ impl<B: Backend, S> Guard<'_, B, S> {
                         break;
                     }
                 }
-                Next::Discarded { index } => self.inner.callbacks.clear(index),
+                Next::Discarded { index } => {
+                    let _last = self.inner.driver.discarded.take();
+                    self.inner.callbacks.clear(index);
+                }
                 Next::Nothing => {}
                 Next::Empty => break,
             }

@@ -536,6 +536,18 @@ impl Inbox {
         !stay
     }
 
+    /// As [`fall_asleep`](Self::fall_asleep), where another loop waits: on this thread somebody may come meanwhile who is to
+    /// be told how to wake it.
+    pub(crate) fn fall_asleep_elsewhere(&self) -> bool {
+        let branch = &self.branches[0];
+        let before = branch.word.bits.fetch_or(ASLEEP, Ordering::Relaxed);
+        let stay = before & (branch.armed | CHILD_BITS | WAKE | JOBS) != 0;
+        if stay {
+            self.awake();
+        }
+        !stay
+    }
+
     /// Says that the loop is awake, which it may have been told already.
     pub(crate) fn awake(&self) {
         let bits = &self.hub.root.bits;

@@ -58,6 +58,25 @@ impl<F> Work<F> {
     }
 }
 
+impl<F, T> Work<F>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    /// With a deadline `timeout` after it is armed: what is still queued then ends with [`Error::TimedOut`], and its
+    /// closure comes back uncalled; what has begun ends with its result (contract X4, X2).
+    #[must_use]
+    pub fn with_timeout(self, timeout: std::time::Duration) -> crate::WithDeadline<Self> {
+        crate::WithDeadline::new(self, Err(timeout))
+    }
+
+    /// The same with a deadline at `deadline` on the loop's clock.
+    #[must_use]
+    pub fn with_deadline(self, deadline: crate::Time) -> crate::WithDeadline<Self> {
+        crate::WithDeadline::new(self, Ok(deadline))
+    }
+}
+
 impl<F, T> Worked<F, T> {
     /// Why it failed, if it did.
     #[must_use]

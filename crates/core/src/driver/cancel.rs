@@ -148,13 +148,19 @@ impl<B: Backend> Driver<B> {
         // Those behind others first, by marking them: they end in their order, after the one in front.
         for index in 0..self.completions.len() {
             let completion = self.completions.get(index);
+            completion.veto = Veto::None;
             if completion.phase == Phase::Adding && completion.is_behind() {
+                completion.veto = Veto::UnlessCanceled;
                 self.held(index);
             }
         }
         for index in 0..self.completions.len() {
             let phase = self.completions.phase(index);
             if phase == Phase::Dead || phase == Phase::Discarding {
+                continue;
+            }
+            if phase == Phase::Withdrawn && self.completions.get(index).veto == Veto::UnlessCanceled {
+                // Ended by this, when the one in front was.
                 continue;
             }
             let was_queued = phase == Phase::Canceling && self.is_queued(index);
@@ -180,17 +186,17 @@ impl<B: Backend> Driver<B> {
     }
 
     /// Deletes, and tells whether that has ended it at once.
-    pub(crate) fn delete_now(&mut self, key: Key) -> Result<bool, Error> {
+    pub(crate) fn delete_now(&mut self, key: Key) -> Result<Option<Option<Outcome>>, Error> {
         let index = self.completions.lookup(key).ok_or(Error::NotFound)?;
         Ok(self.delete_at(index))
     }
 
     /// Deletes the completion at `index`, and tells whether that has ended it at once.
-    fn delete_at(&mut self, index: u32) -> bool {
+    fn delete_at(&mut self, index: u32) -> Option<Option<Outcome>> {
         let completion = self.completions.get(index);
         if completion.place == Place::Closer && completion.phase == Phase::Adding {
             completion.phase = Phase::Discarding;
-            return false;
+            return None;
         }
         let (phase, effect) = step(completion.phase, Call::Delete);
         if effect == Effect::TakeBack {
@@ -203,14 +209,13 @@ impl<B: Backend> Driver<B> {
                 self.unlink(index);
             }
             self.completions.free(index);
-            drop(taken_back);
-            return true;
+            return Some(taken_back);
         }
         completion.phase = phase;
         if effect == Effect::Ask {
             self.ask_for_the_end(index);
         }
-        false
+        None
     }
 
     /// The callback of the completion at `index` was left by a panic: it is dead, or will end unheard.

@@ -112,6 +112,11 @@ impl<B: Backend> Driver<B> {
     fn arm_deadline(&mut self, index: u32, clock: &mut Option<Time>) -> bool {
         let is_armed = self.completions.get(index).bound == Bound::Armed;
         let end = self.deadline_of(index, clock);
+        if end == Time::NEVER {
+            // As far away as that it is none, and none is not counted among the timers.
+            self.completions.get(index).bound = Bound::None;
+            return true;
+        }
         let backend = &self.backend;
         if end <= *clock.get_or_insert_with(|| backend.now()) {
             if is_armed {

@@ -33,7 +33,7 @@ impl<B: Backend> Driver<B> {
         let will_show = self.backend.prepare_wait(&mut self.done)?;
         self.now = None;
         // From here on whoever notifies rings the bell, which the descriptor shows.
-        if !will_show || !self.done.is_empty() || !self.inbox.fall_asleep() {
+        if !will_show || !self.done.is_empty() || !self.inbox.fall_asleep_elsewhere() {
             return Ok(Until::Now);
         }
         Ok(self.earliest(Until::Forever))

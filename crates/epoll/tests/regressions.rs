@@ -1,0 +1,130 @@
+//! Programs that once went wrong, each over the public interface alone.
+
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use proactor_epoll::{Action, Buffer, Config, Error, Loop, Nop, Recv, RunMode, Until, Work};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// Panics when it is dropped, but not while another panic unwinds.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(thread::panicking(), "dropped");
+    }
+}
+
+#[test]
+fn a_result_that_panics_when_it_is_dropped_ends_its_operation() {
+    let mut ev = Loop::<u32>::open(Config::default()).unwrap();
+    let (go, wait) = mpsc::channel::<()>();
+    let (began, begins) = mpsc::channel::<()>();
+    let captured = Rc::new(());
+    let capture = Rc::clone(&captured);
+    let work = Work::new(move || {
+        began.send(()).unwrap();
+        wait.recv().unwrap();
+        Bomb
+    });
+    let key = ev.context().submit(work, move |_, _, worked| {
+        let _capture = capture;
+        std::mem::forget(worked);
+    });
+    ev.run(&mut 0, RunMode::NoWait).unwrap();
+    begins.recv().unwrap();
+    ev.context().delete(key).unwrap();
+    go.send(()).unwrap();
+    let run = catch_unwind(AssertUnwindSafe(|| ev.run_for(&mut 0, Duration::from_secs(20))));
+    assert!(run.is_err(), "the panic comes out of run");
+    assert_eq!((ev.context().active(), Rc::strong_count(&captured)), (0, 1));
+}
+
+#[test]
+fn a_closure_that_panics_when_it_is_deleted_leaves_its_place_free() {
+    let mut ev = Loop::<u32>::open(Config::default()).unwrap();
+    let (bomb, captured) = (Bomb, Rc::new(()));
+    let capture = Rc::clone(&captured);
+    let work = Work::new(move || std::mem::forget(bomb));
+    let key = ev.context().submit(work, move |_, _, _| drop(capture));
+    assert!(catch_unwind(AssertUnwindSafe(|| ev.context().delete(key))).is_err());
+    ev.context().submit(Nop, |called, _, _| *called += 1);
+    let mut called = 0;
+    ev.run(&mut called, RunMode::UntilDone).unwrap();
+    assert_eq!((called, Rc::strong_count(&captured)), (1, 1));
+}
+
+#[test]
+fn a_waker_made_while_another_loop_waits_wakes_it() {
+    let mut ev = Loop::<u32>::open(Config::default()).unwrap();
+    while ev.prepare_wait().unwrap() == Until::Now {
+        ev.run(&mut 0, RunMode::NoWait).unwrap();
+    }
+    let waker = ev.context().waker();
+    thread::spawn(move || waker.wake()).join().unwrap();
+    let shown = ev.as_fd().unwrap().unwrap();
+    let time = Timespec { tv_sec: 20, tv_nsec: 0 };
+    assert_eq!(poll(&mut [PollFd::new(&shown, PollFlags::IN)], Some(&time)), Ok(1));
+}
+
+#[test]
+fn a_timeout_of_centuries_is_no_deadlock() {
+    let mut ev = Loop::<usize>::open(Config::default()).unwrap();
+    let (near, mut far) = UnixStream::pair().unwrap();
+    let handle = ev.context().attach(near).unwrap();
+    let recv = Recv { handle, buffer: Buffer::zeroed(8) }.with_timeout(Duration::from_nanos(u64::MAX - 1));
+    ev.context().submit(recv, |bytes, _, received| *bytes = received.result.unwrap());
+    let mut bytes = 0;
+    ev.run_for(&mut bytes, Duration::ZERO).unwrap();
+    let sending = thread::spawn(move || {
+        far.write_all(b"abc").unwrap();
+        far
+    });
+    ev.run(&mut bytes, RunMode::UntilDone).unwrap();
+    assert_eq!(bytes, 3);
+    sending.join().unwrap();
+}
+
+#[test]
+fn what_waits_behind_another_is_cancelled_once_by_cancel_all() {
+    let mut ev = Loop::<Vec<u32>>::open(Config::default()).unwrap();
+    let (near, mut far) = UnixStream::pair().unwrap();
+    let handle = ev.context().attach(near).unwrap();
+    let mut cx = ev.context();
+    for who in 0..2 {
+        cx.submit_rearm(
+            Recv { handle, buffer: Buffer::zeroed(1) },
+            move |heard: &mut Vec<u32>, _, received| {
+                if received.result != Err(Error::Canceled) {
+                    return Action::Disarm;
+                }
+                heard.push(who);
+                Action::Rearm(Recv { handle, buffer: received.buffer })
+            },
+        );
+    }
+    cx.cancel_all();
+    far.write_all(b"bytes").unwrap();
+    let mut heard = Vec::new();
+    ev.run(&mut heard, RunMode::UntilDone).unwrap();
+    assert_eq!(heard, [0, 1]);
+}
+
+#[test]
+fn work_may_have_a_deadline() {
+    let mut ev = Loop::<u32>::open(Config::default()).unwrap();
+    let work = Work::new(|| unreachable!("its deadline has passed")).with_timeout(Duration::ZERO);
+    ev.context().submit(work, |ended, _, worked| {
+        assert_eq!(worked.error(), Some(Error::TimedOut));
+        assert!(worked.call.is_some(), "what was not called comes back");
+        *ended += 1;
+    });
+    let mut ended = 0;
+    ev.run(&mut ended, RunMode::UntilDone).unwrap();
+    assert_eq!(ended, 1);
+}
