@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use proactor::{
     Accept, Action, Buffer, Config, Context, Error, FileType, Handle, ListenOptions, Loop, OpenAt,
-    OpenOptions, ReadAt, Recv, RunMode, SendAll, Statx,
+    OpenOptions, ReadAt, Recv, RunMode, SendAll, SocketOption, Statx,
 };
 
 /// How long nothing may move.
@@ -61,10 +61,13 @@ fn serve(address: &str, directory: &str, connections_left: Option<u64>) -> io::R
     let mut ev = Loop::<Server>::open(Config::default())?;
     let mut cx = ev.context();
     let listener = cx.listen(parse(address)?, ListenOptions::default())?;
-    println!("listening on {}", cx.local_address(listener)?);
+    let bound = cx.local_address(listener)?;
     let root = OpenAt { directory: None, path: directory.into(), options: OpenOptions::read().directory() };
     cx.submit(root, move |_server, cx, opened| match opened.result {
-        Ok(root) => accept(cx, listener, root),
+        Ok(root) => {
+            println!("listening on {bound}");
+            accept(cx, listener, root);
+        }
         Err(error) => cx.fail(error),
     });
     let mut server = Server { connections_left, requests: 0 };
@@ -76,6 +79,9 @@ fn serve(address: &str, directory: &str, connections_left: Option<u64>) -> io::R
 fn accept(cx: &mut Context<Server>, listener: Handle, root: Handle) {
     cx.submit_rearm(Accept { listener }, move |server, cx, accepted| match accepted.result {
         Ok((socket, _address)) => {
+            // A head and its file are two sends: the second one is not to wait until the first is acknowledged. If this cannot
+            // be set, it does.
+            let _ = cx.set(socket, SocketOption::NoDelay(true));
             let (head, buffer) = (Vec::new(), Buffer::zeroed(BUFFER));
             receive(server, cx, Connection { socket, root, head, buffer });
             if let Some(left) = &mut server.connections_left {
