@@ -1,6 +1,7 @@
 //! Programs that once went wrong, each over the public interface alone.
 
 use std::io::Write;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -8,7 +9,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use proactor_epoll::{Action, Buffer, Config, Error, Loop, Nop, Recv, RunMode, Until, Work};
+use proactor_epoll::{
+    Action, Buffer, Config, Error, Event, Flow, Loop, Nop, Recv, RecvMany, RunMode, Until, Work,
+};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Panics when it is dropped, but not while another panic unwinds.
@@ -127,4 +130,38 @@ fn work_may_have_a_deadline() {
     let mut ended = 0;
     ev.run(&mut ended, RunMode::UntilDone).unwrap();
     assert_eq!(ended, 1);
+}
+
+#[test]
+fn a_buffer_that_returns_wakes_another_loop_that_waits() {
+    let mut ev = Loop::<Vec<Buffer>>::open(Config::default()).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut far = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let near = listener.accept().unwrap().0;
+    let mut cx = ev.context();
+    let handle = cx.attach(near).unwrap();
+    let pool = cx.buffer_pool(1, 8).unwrap();
+    cx.submit_multishot(RecvMany { handle, pool }, |kept: &mut Vec<Buffer>, _, event| {
+        if let Event::More(buffer) = event {
+            kept.push(buffer);
+        }
+        Flow::Continue
+    });
+    let mut kept = Vec::new();
+    // Less than a buffer holds: nothing is left then, and the receive waits for bytes, not for a buffer.
+    far.write_all(b"1234").unwrap();
+    while kept.is_empty() {
+        ev.run(&mut kept, RunMode::NoWait).unwrap();
+    }
+    for _ in 0..3 {
+        ev.run(&mut kept, RunMode::NoWait).unwrap();
+    }
+    far.write_all(b"5678").unwrap();
+    let until = ev.prepare_wait().unwrap();
+    thread::spawn(move || drop(kept)).join().unwrap();
+    let shown = ev.as_fd().unwrap().unwrap();
+    let time = Timespec { tv_sec: 20, tv_nsec: 0 };
+    let is_shown =
+        until == Until::Now || poll(&mut [PollFd::new(&shown, PollFlags::IN)], Some(&time)) == Ok(1);
+    assert!(is_shown, "the other loop would sleep for ever");
 }
