@@ -540,6 +540,7 @@ impl Inbox {
     /// be told how to wake it.
     pub(crate) fn fall_asleep_elsewhere(&self) -> bool {
         let branch = &self.branches[0];
+        // O3. Relaxed: what the bits stand for is acquired where they are taken.
         let before = branch.word.bits.fetch_or(ASLEEP, Ordering::Relaxed);
         let stay = before & (branch.armed | CHILD_BITS | WAKE | JOBS) != 0;
         if stay {

@@ -121,7 +121,8 @@ impl BufferPool {
 
     #[inline(always)]
     fn shared(&self) -> Option<&Shared> {
-        // SAFETY: it is freed only after the last handle is dropped, and this is one.
+        // SAFETY: it is freed only once the last handle has counted itself out, and this one has not: only `drop` does that,
+        // and looks at it no more once it has found that others may free it.
         self.shared.map(|shared| unsafe { shared.as_ref() })
     }
 
