@@ -23,7 +23,7 @@ pub enum Mischief {
     UnaskedEvent,
     /// Pushes the end of a multishot operation for what was started last.
     UnaskedEnd,
-    /// Takes what was started last out of its cell, and says that it is complete.
+    /// Takes what was started last out of its record, and says that it is complete.
     EmptyCell,
     /// Names a handle that it has taken back already in an event for what was started last.
     StaleHandle,

@@ -1,12 +1,19 @@
-//! Where the callbacks of completions live: captures of up to four words without a box.
+//! Where the callbacks of completions live: in their records, captures of up to four words without a box.
+//!
+//! Records are core's and know no types of the user's, so a callback is stored with its type forgotten. Only a [`Loop`] stores any,
+//! only in records of its own driver, which nobody else gets at, and only callbacks of its own type: what [`Inner::submit`] and
+//! [`Inner::put`] store, [`Inner::call`] may call.
+//!
+//! [`Loop`]: crate::Loop
 #![allow(unsafe_code)]
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::{self, MaybeUninit};
+use std::ptr;
 
-use crate::Backend;
 use crate::event_loop::Inner;
+use crate::{Backend, Key, Submission};
 
 /// How many words of captures need no box.
 const INLINE_WORDS: usize = 4;
@@ -18,40 +25,56 @@ pub(crate) trait Deliver<B: Backend, S>: Sized {
     /// What is stored.
     type Callback;
 
-    /// Calls `callback`, which was taken out of the loop, with the outcome in `cell` of the completion at `index`.
-    fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, cell: u32, callback: Self::Callback);
+    /// Whether it is for timers.
+    const IS_TIMER: bool = false;
+
+    /// Calls `callback`, which was taken out of the loop, with an outcome of the completion at `index`: with `item`, if that is
+    /// one, or with the last.
+    fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, item: u32, callback: Self::Callback);
 }
 
+/// How a callback of a loop with these types is called.
+///
+/// # Safety
+/// The record at the index must hold the callback that this was stored with.
+type DeliverStored<B, S> = unsafe fn(&mut Inner<B, S>, &mut S, u32, u32);
+
 /// What is known of a stored callback once its type is forgotten.
-struct Table<B: Backend, S> {
-    /// # Safety
-    /// The slot at the index must hold the value that this table was stored with.
-    deliver: unsafe fn(&mut Inner<B, S>, &mut S, u32, u32),
+#[derive(Debug)]
+struct Table {
+    /// A [`DeliverStored`], of the types of the loop that has stored the callback.
+    deliver: unsafe fn(),
     /// # Safety
     /// The storage must hold the value that this table was stored with, and not be used again.
     drop: unsafe fn(*mut Storage),
 }
 
-/// The callbacks of all completions, by their index.
-pub(crate) struct Callbacks<B: Backend, S> {
-    slots: Vec<Slot<B, S>>,
+/// One callback, or none.
+pub(crate) struct Stored {
+    /// The table that belongs to what `storage` holds; null exactly when it holds nothing.
+    table: *const Table,
+    storage: Storage,
 }
 
-/// One callback, or none.
-struct Slot<B: Backend, S> {
-    /// The table that belongs to what `storage` holds; null exactly when it holds nothing.
-    table: *const Table<B, S>,
-    storage: Storage,
-    /// Callbacks stay on the loop's thread, and may own what must.
-    not_send: PhantomData<*const ()>,
-}
+// SAFETY: a driver that was never part of a loop has no callbacks, and can go to another thread; a loop, which stores what may
+// belong to its thread, is neither Send nor Sync, and keeps its driver for life.
+unsafe impl Send for Stored {}
+// SAFETY: nothing can be done through a shared reference.
+unsafe impl Sync for Stored {}
+
+/// Names the callback of a completion that is to be called, in its record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Callback(*const Table);
 
 /// Makes the table of one type of callback, at compile time.
 struct TableOf<B, S, D>(PhantomData<(B, S, D)>);
 
 impl<B: Backend, S, D: Deliver<B, S>> TableOf<B, S, D> {
-    const TABLE: *const Table<B, S> =
-        &Table { deliver: deliver_stored::<B, S, D>, drop: drop_stored::<D::Callback> };
+    const TABLE: *const Table = &Table {
+        // SAFETY: one pointer to a function for another; `Inner::call` turns it back before it is called.
+        deliver: unsafe { mem::transmute::<DeliverStored<B, S>, unsafe fn()>(deliver_stored::<B, S, D>) },
+        drop: drop_stored::<D::Callback>,
+    };
 }
 
 /// Whether a `T` is stored without a box.
@@ -59,31 +82,19 @@ const fn is_inline<T>() -> bool {
     size_of::<T>() <= size_of::<Storage>() && align_of::<T>() <= align_of::<Storage>()
 }
 
-/// Calls the callback of the completion at `index`; false if it has none.
-#[inline(always)]
-pub(crate) fn deliver<B: Backend, S>(inner: &mut Inner<B, S>, state: &mut S, index: u32, cell: u32) -> bool {
-    let Some(slot) = inner.callbacks.slots.get(index as usize) else { return false };
-    // SAFETY: null, or the address of a constant.
-    let Some(table) = (unsafe { slot.table.as_ref() }) else { return false };
-    let deliver = table.deliver;
-    // SAFETY: a slot's table is that which its storage was written with, kept by `put`.
-    unsafe { deliver(inner, state, index, cell) };
-    true
-}
-
 /// # Safety
-/// The slot at `index` must hold a callback that was stored as one of `D`'s.
+/// The record at `index` must hold a callback that was stored as one of `D`'s.
 unsafe fn deliver_stored<B: Backend, S, D: Deliver<B, S>>(
     inner: &mut Inner<B, S>,
     state: &mut S,
     index: u32,
-    cell: u32,
+    item: u32,
 ) {
-    let slot = &mut inner.callbacks.slots[index as usize];
-    slot.table = std::ptr::null();
+    let Some(stored) = inner.driver.done.records.callback(index, D::IS_TIMER) else { return };
+    stored.table = ptr::null();
     // SAFETY: the caller vouches for the type, and the null table gives the value up.
-    let callback = unsafe { read::<D::Callback>(&raw const slot.storage) };
-    D::deliver(inner, state, index, cell, callback);
+    let callback = unsafe { read::<D::Callback>(&raw const stored.storage) };
+    D::deliver(inner, state, index, item, callback);
 }
 
 /// # Safety
@@ -118,44 +129,26 @@ fn write<T>(storage: &mut Storage, value: T) {
     }
 }
 
-impl<B: Backend, S> Callbacks<B, S> {
-    pub(crate) const fn new() -> Self {
-        Self { slots: Vec::new() }
-    }
+impl Stored {
+    pub(crate) const NONE: Self = Self { table: ptr::null(), storage: MaybeUninit::uninit() };
 
-    /// Stores the callback of the completion at `index`, which has none.
+    /// Names it.
     #[inline(always)]
-    pub(crate) fn put<D: Deliver<B, S>>(&mut self, index: u32, callback: D::Callback) {
-        let index = index as usize;
-        if index >= self.slots.len() {
-            self.grow(index + 1);
-        }
-        let Some(slot) = self.slots.get_mut(index) else { return };
-        debug_assert!(slot.table.is_null(), "a completion has one callback");
-        write(&mut slot.storage, callback);
-        slot.table = TableOf::<B, S, D>::TABLE;
+    pub(crate) const fn name(&self) -> Callback {
+        Callback(self.table)
     }
 
-    #[cold]
-    fn grow(&mut self, len: usize) {
-        self.slots.resize_with(len, || Slot {
-            table: std::ptr::null(),
-            storage: MaybeUninit::uninit(),
-            not_send: PhantomData,
-        });
+    /// Stores a callback where none is, in a record of a loop with these types.
+    #[inline(always)]
+    fn put<B: Backend, S, D: Deliver<B, S>>(&mut self, callback: D::Callback) {
+        debug_assert!(self.table.is_null(), "a completion has one callback");
+        write(&mut self.storage, callback);
+        self.table = TableOf::<B, S, D>::TABLE;
     }
 
-    /// Drops the callback of the completion at `index`, if it has one.
-    pub(crate) fn clear(&mut self, index: u32) {
-        if let Some(slot) = self.slots.get_mut(index as usize) {
-            slot.clear();
-        }
-    }
-}
-
-impl<B: Backend, S> Slot<B, S> {
-    fn clear(&mut self) {
-        let table = mem::replace(&mut self.table, std::ptr::null());
+    /// Drops it.
+    pub(crate) fn clear(&mut self) {
+        let table = mem::replace(&mut self.table, ptr::null());
         // SAFETY: null, or the address of a constant.
         if let Some(table) = unsafe { table.as_ref() } {
             // SAFETY: the storage holds what it was stored with, and the null table gives it up.
@@ -164,15 +157,46 @@ impl<B: Backend, S> Slot<B, S> {
     }
 }
 
-impl<B: Backend, S> Drop for Slot<B, S> {
+impl Drop for Stored {
     fn drop(&mut self) {
         self.clear();
     }
 }
 
-impl<B: Backend, S> fmt::Debug for Callbacks<B, S> {
+impl<B: Backend, S> Inner<B, S> {
+    /// Submits an operation with its callback.
+    #[inline(always)]
+    pub(crate) fn submit<O: Submission, D: Deliver<B, S>>(
+        &mut self,
+        operation: O,
+        callback: D::Callback,
+    ) -> Key {
+        self.driver.submit_with(operation, |stored| stored.put::<B, S, D>(callback))
+    }
+
+    /// Stores the callback of the completion at `index`, which has none, again.
+    #[inline(always)]
+    pub(crate) fn put<D: Deliver<B, S>>(&mut self, index: u32, callback: D::Callback) {
+        if let Some(stored) = self.driver.done.records.callback(index, D::IS_TIMER) {
+            stored.put::<B, S, D>(callback);
+        }
+    }
+
+    /// Calls the callback of the completion at `index`, whose name is `callback`, if it has one.
+    #[inline(always)]
+    pub(crate) fn call(&mut self, state: &mut S, index: u32, item: u32, callback: Callback) {
+        // SAFETY: null, or the address of a constant.
+        let Some(table) = (unsafe { callback.0.as_ref() }) else { return };
+        // SAFETY: all that is stored in this loop's records came through `submit` and `put`, so it was made of this type.
+        let deliver = unsafe { mem::transmute::<unsafe fn(), DeliverStored<B, S>>(table.deliver) };
+        // SAFETY: `callback` was read from the record at `index`, by the driver's `next`, which is all that happened since; the
+        // table in a record is that which its storage was written with.
+        unsafe { deliver(self, state, index, item) };
+    }
+}
+
+impl fmt::Debug for Stored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stored = self.slots.iter().filter(|slot| !slot.table.is_null()).count();
-        write!(f, "Callbacks({stored})")
+        f.write_str(if self.table.is_null() { "none" } else { "a callback" })
     }
 }

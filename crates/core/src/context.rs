@@ -10,8 +10,9 @@ use crate::callback::Deliver;
 use crate::driver::{AttachError, Cancel};
 use crate::event_loop::Inner;
 use crate::handle::{Handle, Key};
+use crate::handles::NONE;
 use crate::notifier::{Notifier, Waker};
-use crate::operation::{Kind, Multishot, OneShot, Submission, Timer};
+use crate::operation::{Kind, Multishot, OneShot, Timer};
 use crate::socket::{Address, Family, ListenOptions, SocketOption};
 use crate::state::State;
 use crate::{BufferPool, Capabilities, Error, Time};
@@ -154,9 +155,7 @@ impl<'a, B: Backend, S> Context<'a, B, S> {
         O: OneShot,
         F: FnOnce(&mut S, &mut Context<'_, B, S>, O::Output) + 'static,
     {
-        let key = self.inner.driver.submit(operation);
-        self.inner.callbacks.put::<Once<O, F>>(key.name.index, callback);
-        key
+        self.inner.submit::<O, Once<O, F>>(operation, callback)
     }
 
     /// Submits an operation that its callback may arm again, with a fresh operation each time.
@@ -191,9 +190,7 @@ impl<'a, B: Backend, S> Context<'a, B, S> {
         O: OneShot,
         F: FnMut(&mut S, &mut Context<'_, B, S>, O::Output) -> Action<O> + 'static,
     {
-        let key = self.inner.driver.submit(operation);
-        self.inner.callbacks.put::<Repeated<O, F>>(key.name.index, callback);
-        key
+        self.inner.submit::<O, Repeated<O, F>>(operation, callback)
     }
 
     /// Submits an operation with many outcomes: any number of [`Event::More`], then one [`Event::Last`], which hands the
@@ -239,9 +236,7 @@ impl<'a, B: Backend, S> Context<'a, B, S> {
         O: Multishot,
         F: FnMut(&mut S, &mut Context<'_, B, S>, Event<O>) -> Flow<O> + 'static,
     {
-        let key = self.inner.driver.submit(operation);
-        self.inner.callbacks.put::<Many<O, F>>(key.name.index, callback);
-        key
+        self.inner.submit::<O, Many<O, F>>(operation, callback)
     }
 
     /// Calls `callback` after `duration`, not at all if it is cancelled.
@@ -280,7 +275,7 @@ impl<'a, B: Backend, S> Context<'a, B, S> {
     pub fn delete(&mut self, key: Key) -> Result<(), Error> {
         // The parts are dropped last: that may be the user's code, and panic.
         if let Some(_parts) = self.inner.driver.delete_now(key)? {
-            self.inner.callbacks.clear(key.name.index);
+            self.inner.driver.done.records.clear_callback(key.name.index);
         }
         Ok(())
     }
@@ -505,12 +500,14 @@ where
 {
     type Callback = F;
 
+    const IS_TIMER: bool = matches!(O::KIND, Kind::Timer);
+
     #[inline(always)]
-    fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, cell: u32, callback: F) {
-        if let Some(output) = inner.driver.done.cells.remove(cell).and_then(O::output) {
+    fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, _item: u32, callback: F) {
+        if let Some(output) = inner.driver.take_output::<O>(index) {
             callback(state, &mut Context::new(inner), output);
         }
-        inner.driver.finish(index);
+        inner.driver.finish::<O>(index);
     }
 }
 
@@ -525,13 +522,15 @@ where
 {
     type Callback = F;
 
+    const IS_TIMER: bool = matches!(O::KIND, Kind::Timer);
+
     #[inline(always)]
-    fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, cell: u32, mut callback: F) {
-        let Some(output) = inner.driver.done.cells.remove(cell).and_then(O::output) else {
-            return inner.driver.finish(index);
+    fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, _item: u32, mut callback: F) {
+        let Some(output) = inner.driver.take_output::<O>(index) else {
+            return inner.driver.finish::<O>(index);
         };
         let transient = O::is_transient(&output);
-        let is_timer = matches!(O::KIND, Kind::Timer);
+        let is_timer = <Self as Deliver<B, S>>::IS_TIMER;
         if is_timer {
             inner.driver.allow_running_reset(index);
         }
@@ -546,11 +545,11 @@ where
             Action::RearmAt(due, operation) => inner.driver.rearm_at(index, operation, due),
             Action::Disarm => match reset {
                 Some(timer) => inner.driver.rearm(index, timer),
-                None => return inner.driver.finish(index),
+                None => return inner.driver.finish::<O>(index),
             },
         };
         if armed {
-            inner.callbacks.put::<Self>(index, callback);
+            inner.put::<Self>(index, callback);
         }
     }
 }
@@ -567,22 +566,25 @@ where
     type Callback = F;
 
     #[inline(always)]
-    fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, cell: u32, mut callback: F) {
-        let Some(outcome) = inner.driver.done.cells.remove(cell) else { return };
-        if O::is_item(&outcome) {
-            if let Some(item) = O::item(outcome) {
+    fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, item: u32, mut callback: F) {
+        if item != NONE {
+            if let Some(item) = inner.driver.done.records.remove_item(item).and_then(O::item) {
                 let flow = callback(state, &mut Context::new(inner), Event::More(item));
                 if !matches!(flow, Flow::Continue) {
                     inner.driver.cancel_at(index);
                 }
             }
-            inner.callbacks.put::<Self>(index, callback);
+            inner.put::<Self>(index, callback);
             return;
         }
-        let Some(output) = <O as Submission>::output(outcome) else { return inner.driver.finish(index) };
+        let Some(output) = inner.driver.take_output::<O>(index) else {
+            return inner.driver.finish::<O>(index);
+        };
         let transient = O::is_transient(&output);
         let flow = callback(state, &mut Context::new(inner), Event::Last(Last { output }));
-        let Flow::Rearm(Again { operation, delay }) = flow else { return inner.driver.finish(index) };
+        let Flow::Rearm(Again { operation, delay }) = flow else {
+            return inner.driver.finish::<O>(index);
+        };
         let armed = match delay.or(transient.then_some(TRANSIENT_DELAY)) {
             Some(delay) => {
                 let due = inner.driver.update_now() + delay;
@@ -591,7 +593,7 @@ where
             None => inner.driver.rearm(index, operation),
         };
         if armed {
-            inner.callbacks.put::<Self>(index, callback);
+            inner.put::<Self>(index, callback);
         }
     }
 }

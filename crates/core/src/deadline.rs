@@ -111,11 +111,6 @@ impl<O: Multishot> Multishot for WithDeadline<O> {
     type Item = O::Item;
 
     #[inline(always)]
-    fn is_item(outcome: &Outcome) -> bool {
-        O::is_item(outcome)
-    }
-
-    #[inline(always)]
     fn item(outcome: Outcome) -> Option<O::Item> {
         O::item(outcome)
     }

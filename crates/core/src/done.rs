@@ -3,27 +3,15 @@
 use std::collections::VecDeque;
 
 use crate::backend::{Token, Wake};
-use crate::cells::Cells;
 use crate::fifo::Fifo;
-use crate::handles::{Handles, NONE};
+use crate::handles::Handles;
 use crate::operation::Operation;
+use crate::records::{ASIDE, Records};
 use crate::thread_pool::{Job, Jobs, Returned, Task, Withdrawal};
 use crate::{Buffer, BufferPool, Error, Handle, Outcome};
 
-/// Marks a token in the queue as that of an item's cell. There are fewer than 2^31 cells.
-const ITEM: u32 = 1 << 31;
-
-/// The token of the cell that an item is in, whose owner is the cell of its operation, if an entry of the queue is of one.
-#[inline(always)]
-pub(crate) const fn of_item(token: Token) -> Option<Token> {
-    if token.index & ITEM == 0 {
-        return None;
-    }
-    Some(Token { index: token.index & !ITEM, arming: token.arming })
-}
-
 /// What a [`Backend`](crate::Backend) completes, in the order in which it is delivered, and the operations that it has
-/// not taken out of their cells.
+/// not taken out.
 ///
 /// An operation and its outcome are one thing: its parts, with a result that is not decided yet. Where nothing outside
 /// the process touches the parts while they wait (readiness), a backend leaves them where they are: it works on
@@ -32,10 +20,9 @@ pub(crate) const fn of_item(token: Token) -> Option<Token> {
 /// decides it, it hands the operation to the pool ([`offload`](Self::offload)).
 #[derive(Debug)]
 pub struct Done {
-    pub(crate) cells: Cells,
-    /// Tokens of what is decided; with [`ITEM`], those of outcomes of multishot operations that go on. Those are in cells
-    /// of their own, owned by their operations' cells, which they leave first.
-    pub(crate) queue: Fifo<Token>,
+    pub(crate) records: Records,
+    /// The indices of completions whose outcomes are decided; with [`ASIDE`], those of items.
+    pub(crate) queue: Fifo<u32>,
     /// Outcomes of tokens that have no undecided operation.
     pub(crate) strays: VecDeque<(Token, Outcome)>,
     pub(crate) handles: Handles,
@@ -53,27 +40,27 @@ impl Done {
     /// That of the loop with `tag`.
     pub(crate) fn with(tag: u32, jobs: Jobs) -> Self {
         let (queue, strays) = (Fifo::new(), VecDeque::new());
-        Self { cells: Cells::new(), queue, strays, handles: Handles::new(tag), jobs }
+        Self { records: Records::new(tag), queue, strays, handles: Handles::new(tag), jobs }
     }
 
     /// Pushes the outcome of what was started as `token`: final, unless it [`is_more`](Outcome::is_more).
     #[inline]
     pub fn push(&mut self, token: Token, outcome: Outcome) {
-        let Some(cell) = self.cells.get(token).filter(|cell| !cell.decided) else {
+        let Some(record) = self.records.undecided(token) else {
             return self.strays.push_back((token, outcome));
         };
         if outcome.is_more() {
             return self.queue_item(token, outcome);
         }
-        cell.put(outcome);
-        self.decide(token);
+        record.outcome = Some(outcome);
+        self.decided(token);
     }
 
     /// Pushes a piece that the [`RecvMany`](crate::RecvMany) which was started as `token` has received: as
     /// [`push`](Self::push), but in few instructions.
     #[inline(always)]
     pub fn push_piece(&mut self, token: Token, buffer: Buffer) {
-        if self.cells.get(token).is_some_and(|cell| !cell.decided) {
+        if self.records.undecided(token).is_some() {
             self.queue_item(token, Outcome::RecvManyItem(buffer));
         } else {
             self.push_stray(token, buffer);
@@ -88,37 +75,28 @@ impl Done {
 
     #[inline(always)]
     fn queue_item(&mut self, token: Token, item: Outcome) {
-        let Token { index, arming } = self.cells.insert(token.index, item);
-        self.queue.push(Token { index: index | ITEM, arming });
+        let index = self.records.insert_item(token, item);
+        self.queue.push(index | ASIDE);
     }
 
-    /// Takes the operation that is to be started as `token` out of its cell. None if it was taken before.
+    /// Takes the operation that is to be started as `token` out. None if it was taken before.
     #[inline]
     pub fn take(&mut self, token: Token) -> Option<Operation> {
-        let cell = self.cells.get(token).filter(|cell| !cell.decided)?;
-        cell.take().and_then(Outcome::into_operation)
+        self.records.undecided(token)?.outcome.take().and_then(Outcome::into_operation)
     }
 
     /// The parts of the operation that was started as `token`, where they are, for its result to be filled in. None if
     /// it was taken out, or is decided.
     #[inline(always)]
     pub fn undecided(&mut self, token: Token) -> Option<&mut Outcome> {
-        self.cells.get(token).filter(|cell| !cell.decided)?.outcome_mut()
+        self.records.undecided(token)?.outcome.as_mut()
     }
 
     /// Says that the result of the operation that was started as `token` is filled in, where its parts are.
     #[inline(always)]
     pub fn decided(&mut self, token: Token) {
-        if self.undecided(token).is_some() {
-            self.decide(token);
-        }
-    }
-
-    #[inline(always)]
-    fn decide(&mut self, token: Token) {
-        if let Some(cell) = self.cells.get(token) {
-            cell.decided = true;
-            self.queue.push(token);
+        if self.records.decide(token) {
+            self.queue.push(token.index);
         }
     }
 
@@ -156,8 +134,7 @@ impl Done {
     /// ```
     #[cold]
     pub fn offload(&mut self, token: Token, job: Job) {
-        let Some(cell) = self.cells.get(token).filter(|cell| !cell.decided) else { return };
-        if let Some(outcome) = cell.take() {
+        if let Some(outcome) = self.records.undecided(token).and_then(|record| record.outcome.take()) {
             self.jobs.submit(token, Task { job, outcome });
         }
     }
@@ -217,18 +194,24 @@ impl Done {
 
     /// An operation to be started, as a driver makes one; for testing a backend by itself.
     pub fn submit(&mut self, operation: Operation) -> Token {
-        self.cells.insert(NONE, operation.undecided())
+        let (index, record) = self.records.allocate();
+        let outcome = operation.undecided();
+        let arming = record.arm(outcome.kind());
+        record.put(outcome);
+        Token { index, arming }
     }
 
     /// Takes the next outcome, as the driver does; for testing a backend by itself.
     pub fn pop(&mut self) -> Option<(Token, Outcome)> {
-        let Some(token) = self.queue.pop() else { return self.strays.pop_front() };
-        if let Some(item) = of_item(token) {
-            let operation = self.cells.get(item)?.owner;
-            let token = self.cells.token(operation);
-            return self.cells.remove(item.index).map(|outcome| (token, outcome));
+        let Some(entry) = self.queue.pop() else { return self.strays.pop_front() };
+        if entry & ASIDE != 0 {
+            let (owner, _) = self.records.item(entry & !ASIDE)?;
+            return self.records.remove_item(entry & !ASIDE).map(|outcome| (owner, outcome));
         }
-        self.cells.remove(token.index).map(|outcome| (token, outcome))
+        let Token { index, arming } = self.records.token(entry);
+        let outcome = self.records.take_back(index)?;
+        self.records.free(index);
+        Some((Token { index, arming: arming - 1 }, outcome))
     }
 }
 

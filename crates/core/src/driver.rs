@@ -3,20 +3,20 @@
 use std::io;
 
 use crate::backend::{Backend, Token};
-use crate::cells::DEADLINE;
-use crate::done::{Done, of_item};
+use crate::callback::{Callback, Stored};
+use crate::done::Done;
 use crate::handle::{Key, Name, Slot};
 use crate::handles::{NONE, Queue};
 use crate::notifier::{Inbox, Notifier, Waker};
 use crate::operation::{Due, Kind, Submission, Target, Timer};
 use crate::outcome::Outcome;
+use crate::records::{ASIDE, Bound, End, Place, TIMER, Veto};
 use crate::state::{Call, Effect, Phase, State, step};
 use crate::thread_pool::Jobs;
 use crate::timers::Timers;
 use crate::{BufferPool, Config, Error, Metrics, Time, Times};
 
 mod cancel;
-mod completion;
 mod deadline;
 mod embed;
 mod handles;
@@ -27,9 +27,7 @@ mod turn;
 mod tests;
 
 pub use cancel::Cancel;
-use completion::{Bound, Completions, Place, Veto};
 pub use handles::AttachError;
-use turn::expired;
 
 /// Drives operations on a backend, without callbacks: for runtimes, and for tests.
 ///
@@ -56,12 +54,11 @@ use turn::expired;
 pub struct Driver<B: Backend> {
     backend: B,
     pub(crate) done: Done,
-    completions: Completions,
     /// What the next turn starts, in the order in which it was submitted.
     starting: Vec<Token>,
+    /// How many of these the present turn has started.
+    started: usize,
     timers: Timers,
-    /// By completion: its deadline, in nanoseconds, where it has one.
-    deadlines: Vec<u64>,
     inbox: Inbox,
     /// What [`Next::Discarded`] was about, to be dropped last.
     pub(crate) discarded: Option<Outcome>,
@@ -101,10 +98,10 @@ pub struct Driver<B: Backend> {
 /// What the next entry of the queue is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Next {
-    /// The last outcome, in `cell`, of the completion at `index`, whose callback is to run now.
-    Last { index: u32, cell: u32 },
+    /// The last outcome of the completion at `index`, whose callback is to run now.
+    Last { index: u32, callback: Callback },
     /// An outcome with more to follow.
-    More { index: u32, cell: u32 },
+    More { index: u32, item: u32, callback: Callback },
     /// The end of the completion at `index`, which was deleted before.
     Discarded { index: u32 },
     /// Nothing that anyone waits for.
@@ -139,10 +136,9 @@ impl<B: Backend> Driver<B> {
         Self {
             backend,
             done: Done::with(tag, jobs),
-            completions: Completions::new(tag),
             starting: Vec::new(),
+            started: 0,
             timers,
-            deadlines: Vec::new(),
             inbox,
             discarded: None,
             closing: Vec::new(),
@@ -169,34 +165,51 @@ impl<B: Backend> Driver<B> {
     /// with it arrives as its outcome.
     #[inline(always)]
     pub fn submit<O: Submission>(&mut self, operation: O) -> Key {
-        let tag = self.completions.tag();
-        let (index, completion) = self.completions.allocate();
-        let key = Key { name: Name { index, generation: completion.generation(), tag } };
+        self.submit_with(operation, |_| {})
+    }
+
+    /// The same, where `store` stores the callback.
+    #[inline(always)]
+    pub(crate) fn submit_with<O: Submission>(
+        &mut self,
+        operation: O,
+        store: impl FnOnce(&mut Stored),
+    ) -> Key {
+        let records = &mut self.done.records;
+        let tag = records.tag();
+        let (index, generation) = if is_timer::<O>() {
+            let (index, record) = records.allocate_timer();
+            store(&mut record.callback);
+            (index, record.generation())
+        } else {
+            let (index, record) = records.allocate();
+            store(&mut record.callback);
+            (index, record.generation())
+        };
         self.enqueue(index, operation);
-        key
+        Key { name: Name { index, generation, tag } }
     }
 
     /// Queues `operation` as the next arming of the completion at `index`, whose place is allocated.
     #[inline(always)]
     fn enqueue<O: Submission>(&mut self, index: u32, operation: O) {
         let deadline = operation.deadline();
-        self.enqueue_unbounded(index, operation);
+        match operation.target() {
+            Target::Timer(due) => self.enqueue_timer(index, due.into()),
+            target => self.enqueue_operation(index, operation, target),
+        }
         if let Some(deadline) = deadline {
             self.bound(index, deadline);
         }
     }
 
     #[inline(always)]
-    fn enqueue_unbounded<O: Submission>(&mut self, index: u32, operation: O) {
-        let target = operation.target();
-        if let Target::Timer(due) = target {
-            return self.enqueue_timer(index, due.into());
-        }
+    fn enqueue_operation<O: Submission>(&mut self, index: u32, operation: O, target: Target) {
         let objection = operation.objection();
-        let token = self.done.cells.insert(index, operation.undecided());
-        let full = self.completions.active() > self.room;
-        let completion = self.completions.get(index);
-        completion.arm(O::KIND, token.index);
+        let full = self.is_full();
+        let Some(record) = self.done.records.operation(index) else { return };
+        let arming = record.arm(O::KIND);
+        record.put(operation.undecided());
         if full {
             return self.refuse(index);
         }
@@ -208,7 +221,7 @@ impl<B: Backend> Driver<B> {
                 let Some(entry) = self.done.handles.get(handle) else {
                     return self.fail(index, Error::StaleHandle);
                 };
-                (completion.slot, completion.direction, completion.linked) = (handle.slot(), direction, true);
+                (record.slot, record.direction, record.linked) = (handle.slot(), direction, true);
                 let queue = entry.queue(direction);
                 if queue.tail != NONE {
                     return self.queue_behind(index);
@@ -222,26 +235,32 @@ impl<B: Backend> Driver<B> {
             }
             Target::Close(handle) => return self.enqueue_close(index, handle),
             // Of a backend's, which is not to be told of a slot that another operation has used.
-            Target::None if !matches!(O::KIND, Kind::Nop) => completion.slot = Slot(NONE),
+            Target::None if !matches!(O::KIND, Kind::Nop) => record.slot = Slot(NONE),
             Target::None | Target::Timer(_) | Target::Notifier => {}
         }
-        if self.starting.len() == self.starting.capacity() {
-            grow_starting(&mut self.starting);
-        }
-        self.starting.push(token);
+        self.start_later(Token { index, arming });
     }
 
-    /// A timer needs no cell before it has expired.
     #[inline]
     fn enqueue_timer(&mut self, index: u32, due: Due) {
-        let full = self.completions.active() > self.room;
-        let completion = self.completions.get(index);
-        completion.arm(Kind::Timer, NONE);
-        completion.set_due(due);
+        let full = self.is_full();
+        let Some(timer) = self.done.records.timer(index) else { return };
+        let arming = timer.arm(Kind::Timer);
+        timer.set_due(due);
         if full {
             return self.refuse(index);
         }
-        let token = self.completions.timer_token(index);
+        self.start_later(Token { index, arming });
+    }
+
+    /// Whether the completion that was allocated last is one too many.
+    #[inline(always)]
+    fn is_full(&self) -> bool {
+        self.done.records.active() > self.room
+    }
+
+    #[inline(always)]
+    fn start_later(&mut self, token: Token) {
         if self.starting.len() == self.starting.capacity() {
             grow_starting(&mut self.starting);
         }
@@ -250,25 +269,20 @@ impl<B: Backend> Driver<B> {
 
     /// Has what waited until now started by the next turn.
     fn start_next_turn(&mut self, index: u32) {
-        let completion = self.completions.get(index);
-        completion.place = Place::Starting;
-        let cell = completion.cell;
-        let is_timer = completion.kind == Kind::Timer;
-        if is_timer && completion.bound != Bound::None {
-            completion.place = Place::Bounded;
-        }
-        let token = if is_timer { self.completions.timer_token(index) } else { self.done.cells.token(cell) };
-        self.starting.push(token);
+        let completion = self.done.records.get(index);
+        let is_bounded_timer = index & TIMER != 0 && completion.bound != Bound::None;
+        completion.place = if is_bounded_timer { Place::Bounded } else { completion.place_to_start() };
+        let token = self.done.records.token(index);
+        self.start_later(token);
     }
 
     /// Ends a completion that was not started, with `error`.
     #[cold]
     fn fail(&mut self, index: u32, error: Error) {
-        let cell = self.completions.get(index).cell;
-        if cell == NONE {
-            return self.end_with(index, expired(Err(error)));
+        if index & TIMER != 0 {
+            return self.end_timer(index, error.into());
         }
-        let token = self.done.cells.token(cell);
+        let token = self.done.records.token(index);
         if let Some(outcome) = self.done.undecided(token) {
             outcome.set_error(error);
         }
@@ -278,32 +292,33 @@ impl<B: Backend> Driver<B> {
     /// Ends a completion that is one too many.
     #[cold]
     fn refuse(&mut self, index: u32) {
-        self.completions.get(index).is_refused = true;
+        self.done.records.get(index).is_refused = true;
         self.room += 1;
         self.fail(index, Error::Full);
     }
 
     /// A completion that may have been refused has ended, or has come to its callback.
     fn forget_refusal(&mut self, index: u32) {
-        if std::mem::take(&mut self.completions.get(index).is_refused) {
+        if std::mem::take(&mut self.done.records.get(index).is_refused) {
             self.room -= 1;
         }
     }
 
-    /// Queues the last outcome, which is in its cell, of a completion that is core's alone.
+    /// Queues the last outcome, which its record has, of an operation that is core's alone.
     fn end(&mut self, index: u32) {
-        let completion = self.completions.get(index);
+        let completion = self.done.records.get(index);
         (completion.phase, _) = step(completion.phase, Call::Queue);
         completion.place = Place::Nothing;
-        let token = self.done.cells.token(completion.cell);
+        let token = self.done.records.token(index);
         self.done.decided(token);
     }
 
-    /// The same for a completion whose cell is free already.
-    fn end_with(&mut self, index: u32, outcome: Outcome) {
-        let token = self.done.cells.insert(index, outcome);
-        self.completions.get(index).cell = token.index;
-        self.end(index);
+    /// The same of a timer.
+    fn end_timer(&mut self, index: u32, end: End) {
+        let Some(timer) = self.done.records.timer(index) else { return };
+        (timer.phase, _) = step(timer.phase, Call::Queue);
+        (timer.place, timer.end) = (Place::Nothing, end);
+        self.done.queue.push(index);
     }
 
     /// Takes the next outcome, in the order in which they were completed.
@@ -312,16 +327,18 @@ impl<B: Backend> Driver<B> {
     /// [`is_more`](Outcome::is_more).
     pub fn pop(&mut self) -> Option<(Key, Outcome)> {
         loop {
-            match self.next() {
-                Next::Last { index, cell } => {
-                    let key = self.completions.key(index);
-                    let outcome = self.done.cells.remove(cell);
-                    self.finish(index);
+            let next = self.next();
+            self.done.queue.settle();
+            match next {
+                Next::Last { index, .. } => {
+                    let key = self.done.records.key(index);
+                    let outcome = self.take_outcome(index);
+                    self.done.records.free(index);
                     return outcome.map(|outcome| (key, outcome));
                 }
-                Next::More { index, cell } => {
-                    let outcome = self.done.cells.remove(cell);
-                    return outcome.map(|outcome| (self.completions.key(index), outcome));
+                Next::More { index, item, .. } => {
+                    let outcome = self.done.records.remove_item(item);
+                    return outcome.map(|outcome| (self.done.records.key(index), outcome));
                 }
                 Next::Discarded { .. } => drop(self.discarded.take()),
                 Next::Nothing => {}
@@ -330,87 +347,118 @@ impl<B: Backend> Driver<B> {
         }
     }
 
-    /// Takes the next entry of the queue; its outcome remains in its cell.
+    /// The last outcome of the completion at `index`.
+    fn take_outcome(&mut self, index: u32) -> Option<Outcome> {
+        if let Some(timer) = self.done.records.timer(index) {
+            return Some(timer.end.outcome());
+        }
+        let record = self.done.records.operation(index)?;
+        let fits = |outcome: &Outcome| outcome.kind() == record.kind && !outcome.is_more();
+        if record.outcome.as_ref().is_some_and(fits) {
+            return record.outcome.take();
+        }
+        self.replace_mismatch(index)
+    }
+
+    /// The last outcome of the completion at `index`, which is one of an `O`, for its callback.
+    #[inline(always)]
+    pub(crate) fn take_output<O: Submission>(&mut self, index: u32) -> Option<O::Output> {
+        if is_timer::<O>() {
+            return O::output(self.done.records.timer(index)?.end.outcome());
+        }
+        let outcome = self.done.records.operation(index)?.outcome.take();
+        match outcome.and_then(O::output) {
+            Some(output) => Some(output),
+            None => self.replace_mismatch(index).and_then(O::output),
+        }
+    }
+
+    /// Takes the next entry of the queue; its outcome remains in its record.
     #[inline(always)]
     pub(crate) fn next(&mut self) -> Next {
-        let Some(token) = self.done.queue.pop() else { return Next::Empty };
-        let Some(cell) = self.done.cells.get(token) else { return self.next_item(token) };
-        let (index, outcome) = (cell.owner, cell.outcome());
-        let Some(completion) = self.completions.owner(index) else { return self.next_marked(token, index) };
+        let Some(index) = self.done.queue.take() else { return Next::Empty };
+        let Some(record) = self.done.records.operation(index) else { return self.next_other(index) };
         // The common case in few instructions; everything else is found out by the table of states.
-        let is_expected =
-            outcome.is_some_and(|outcome| outcome.kind() == completion.kind && !outcome.is_more());
-        let is_common = match completion.phase {
-            Phase::Active => true,
-            // What core itself has ended: a timer that has expired, a notification.
-            Phase::Ended => completion.veto == Veto::None && !completion.is_refused,
-            _ => false,
-        };
-        if !is_common || !is_expected {
-            return self.next_rare(token, index);
+        if !record.deliver() {
+            return self.next_rare(index);
         }
-        completion.phase = Phase::Running;
-        if completion.linked {
-            completion.linked = false;
-            let (slot, direction) = (completion.slot, completion.direction);
+        let callback = record.callback.name();
+        if record.linked {
+            record.linked = false;
+            let (slot, direction) = (record.slot, record.direction);
             self.leave_queue(index, slot, direction);
         }
-        Next::Last { index, cell: token.index }
+        Next::Last { index, callback }
+    }
+
+    /// A timer, or an item.
+    #[inline]
+    fn next_other(&mut self, entry: u32) -> Next {
+        let Some(timer) = self.done.records.timer(entry) else { return self.next_item(entry) };
+        if timer.phase != Phase::Ended || timer.veto != Veto::None || timer.is_refused {
+            return self.next_rare(entry);
+        }
+        timer.phase = Phase::Running;
+        Next::Last { index: entry, callback: self.done.records.timer_callback_name(entry) }
     }
 
     /// An item of a multishot operation that goes on.
     #[inline(always)]
-    fn next_item(&mut self, token: Token) -> Next {
-        let Some(token) = of_item(token) else { return Next::Nothing };
-        let Some(cell) = self.done.cells.get(token) else { return Next::Nothing };
-        let (operation, kind) = (cell.owner, cell.outcome().map(Outcome::kind));
-        let index = self.done.cells.owner(operation) & !DEADLINE;
-        if let Some(completion) = self.completions.owner(index)
-            && matches!(completion.phase, Phase::Active | Phase::Canceling)
-            && completion.cell == operation
-            && kind == Some(completion.kind)
-        {
-            return Next::More { index, cell: token.index };
+    fn next_item(&mut self, entry: u32) -> Next {
+        let item = entry & !ASIDE;
+        let Some((owner, outcome)) = self.done.records.item(item) else { return Next::Nothing };
+        let kind = outcome.kind();
+        match self.done.records.operation(owner.index) {
+            Some(record)
+                if matches!(record.phase, Phase::Active | Phase::Canceling)
+                    && record.is_armed_as(owner)
+                    && record.kind == kind =>
+            {
+                Next::More { index: owner.index, item, callback: record.callback.name() }
+            }
+            _ => self.discard_item(item, owner),
         }
-        self.discard_item(token.index, index)
     }
 
     /// Throws an item away: its operation was deleted, or is none that it could be of.
     #[cold]
-    fn discard_item(&mut self, cell: u32, index: u32) -> Next {
-        let Some(item) = self.done.cells.remove(cell) else { return Next::Nothing };
-        let is_expected = self.completions.owner(index).is_some_and(|completion| {
-            let (_, effect) = step(completion.phase, Call::More);
-            effect != Effect::NotFound && completion.kind == item.kind()
+    fn discard_item(&mut self, item: u32, owner: Token) -> Next {
+        let Some(outcome) = self.done.records.remove_item(item) else { return Next::Nothing };
+        let is_expected = self.done.records.operation(owner.index).is_some_and(|record| {
+            let (_, effect) = step(record.phase, Call::More);
+            effect != Effect::NotFound && record.kind == outcome.kind()
         });
         if !is_expected {
             self.faults += 1;
             self.fault_unreported = true;
         }
-        self.dispose(item);
+        self.dispose(outcome);
         Next::Nothing
     }
 
     /// What an entry of the queue is that is not the common case.
     #[cold]
-    fn next_rare(&mut self, token: Token, index: u32) -> Next {
-        let kind = self.completions.get(index).kind;
-        let outcome = self.done.cells.get(token).and_then(|cell| cell.outcome());
-        let veto = &mut self.completions.get(index).veto;
-        if *veto == Veto::UnlessCanceled
-            && outcome.is_some_and(|outcome| outcome.error() == Some(Error::Canceled))
-        {
-            *veto = Veto::None;
+    fn next_rare(&mut self, index: u32) -> Next {
+        let is_timer = index & TIMER != 0;
+        if !is_timer && self.done.records.get(index).bound != Bound::None {
+            self.settle_deadline(index);
         }
-        if outcome.is_none_or(|outcome| outcome.kind() != kind || outcome.is_more()) {
-            self.replace_mismatch(token, index);
+        let error = match self.done.records.timer(index) {
+            Some(timer) => (timer.end == End::Canceled).then_some(Error::Canceled),
+            None => {
+                let outcome = self.done.records.operation(index).and_then(|record| record.outcome.as_ref());
+                outcome.and_then(Outcome::error)
+            }
+        };
+        let completion = self.done.records.get(index);
+        if completion.veto == Veto::UnlessCanceled && error == Some(Error::Canceled) {
+            completion.veto = Veto::None;
         }
         self.forget_refusal(index);
-        let completion = self.completions.get(index);
+        let completion = self.done.records.get(index);
         let (phase, effect) = step(completion.phase, Call::Last);
         let linked = completion.linked;
         completion.phase = phase;
-        let cell = token.index;
         if effect == Effect::NotFound {
             self.faults += 1;
             self.fault_unreported = true;
@@ -418,14 +466,20 @@ impl<B: Backend> Driver<B> {
             self.unlink(index);
         }
         if effect == Effect::Deliver {
-            return Next::Last { index, cell };
+            let stored = self.done.records.callback(index, is_timer);
+            return Next::Last {
+                index,
+                callback: stored.map_or(Stored::NONE.name(), |stored| stored.name()),
+            };
         }
-        let outcome = self.done.cells.remove(cell);
+        let kind = self.done.records.peek(index).map(|head| head.kind);
+        let outcome = self.done.records.take_back(index);
+        self.faults += u64::from(!is_timer && outcome.as_ref().map(Outcome::kind) != kind);
         if let Some(handle) = outcome.as_ref().and_then(Outcome::new_handle) {
             self.close(handle);
         }
         if effect == Effect::Discard {
-            self.completions.free(index);
+            self.done.records.free(index);
             // Its drop may be the user's, and panic.
             self.discarded = outcome;
             return Next::Discarded { index };
@@ -433,21 +487,18 @@ impl<B: Backend> Driver<B> {
         Next::Nothing
     }
 
-    /// A backend has put the outcome of another kind of operation into a cell, or has lost the one that was there: it
-    /// ends with [`Error::Backend`], its parts lost.
-    fn replace_mismatch(&mut self, token: Token, index: u32) {
+    /// The backend has put the outcome of another kind of operation into the record at `index`, or has lost the one that was
+    /// there: the operation ends with [`Error::Backend`], its parts lost.
+    #[cold]
+    fn replace_mismatch(&mut self, index: u32) -> Option<Outcome> {
+        let record = self.done.records.operation(index)?;
+        let wrong = record.outcome.take();
+        let (kind, slot) = (record.kind, record.slot);
         self.faults += 1;
-        let completion = self.completions.get(index);
-        let handle = self.done.handles.name(completion.slot);
-        let lost = Outcome::lost(completion.kind, handle);
-        let Some(cell) = self.done.cells.get(token) else { return };
-        let wrong = cell.take();
-        if let Some(lost) = lost {
-            cell.put(lost);
-        }
         if let Some(wrong) = wrong {
             self.dispose(wrong);
         }
+        Outcome::lost(kind, self.done.handles.name(slot))
     }
 
     /// Outcomes that nothing was started for.
@@ -469,27 +520,31 @@ impl<B: Backend> Driver<B> {
 
     /// The callback of the completion at `index` is finished with it: its place is free.
     #[inline(always)]
-    pub(crate) fn finish(&mut self, index: u32) {
-        debug_assert_eq!(step(self.completions.phase(index), Call::Disarm), (Phase::Dead, Effect::Free));
-        self.completions.free(index);
+    pub(crate) fn finish<O: Submission>(&mut self, index: u32) {
+        debug_assert_eq!(step(self.done.records.phase(index), Call::Disarm), (Phase::Dead, Effect::Free));
+        if is_timer::<O>() {
+            self.done.records.free_timer(index);
+        } else {
+            self.done.records.free_operation(index);
+        }
     }
 
     /// Where `key`'s completion stands.
     #[must_use]
     pub fn state(&self, key: Key) -> State {
-        self.completions.lookup(key).map_or(State::Dead, |index| self.completions.phase(index).state())
+        self.done.records.lookup(key).map_or(State::Dead, |index| self.done.records.phase(index).state())
     }
 
     /// How many completions are adding, active or deleting, the one whose callback runs and background ones
     /// included.
     #[must_use]
     pub fn active(&self) -> usize {
-        self.completions.active() as usize
+        self.done.records.active() as usize
     }
 
     /// The same, background ones left out.
     pub(crate) fn foreground(&self) -> usize {
-        self.active() - self.completions.background() as usize
+        self.active() - self.done.records.background() as usize
     }
 
     /// Marks `key`'s completion as one that does not keep `UntilDone` running (contract L4).
@@ -497,8 +552,8 @@ impl<B: Backend> Driver<B> {
     /// # Errors
     /// [`Error::NotFound`] for a stale key.
     pub fn background(&mut self, key: Key) -> Result<(), Error> {
-        let index = self.completions.lookup(key).ok_or(Error::NotFound)?;
-        self.completions.set_background(index);
+        let index = self.done.records.lookup(key).ok_or(Error::NotFound)?;
+        self.done.records.set_background(index);
         Ok(())
     }
 
@@ -557,7 +612,7 @@ impl<B: Backend> Driver<B> {
             callbacks: self.callbacks,
             backend_faults: self.faults,
             active: self.active(),
-            starting: self.starting.len(),
+            starting: self.starting.len() - self.started,
             queued: self.done.queue.len(),
             timers: self.timers.len(),
             times: self.times,
@@ -591,6 +646,11 @@ impl<B: Backend> Driver<B> {
     pub(crate) fn outcomes(&self) -> usize {
         self.done.queue.len()
     }
+}
+
+/// Whether an `O` is a timer, with a deadline or without.
+const fn is_timer<O: Submission>() -> bool {
+    matches!(O::KIND, Kind::Timer)
 }
 
 /// Makes room. Cannot unwind, so that what is pushed can stay in registers.

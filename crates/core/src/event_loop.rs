@@ -6,7 +6,6 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::backend::{Backend, Until};
-use crate::callback::{self, Callbacks};
 use crate::context::Context;
 use crate::driver::{Driver, Next};
 use crate::handles::NONE;
@@ -68,8 +67,7 @@ pub struct Loop<B: Backend, S> {
 
 /// What a [`Context`] refers to.
 pub(crate) struct Inner<B: Backend, S> {
-    // Captures are dropped before the driver: they may hold notifiers, not operations.
-    pub(crate) callbacks: Callbacks<B, S>,
+    /// Its records have the callbacks.
     pub(crate) driver: Driver<B>,
     pub(crate) failure: Option<io::Error>,
     pub(crate) stopped: bool,
@@ -77,6 +75,8 @@ pub(crate) struct Inner<B: Backend, S> {
     pub(crate) silent: usize,
     /// Whether the present turn ends after the present callback: it has stopped or failed the loop.
     pub(crate) interrupted: bool,
+    /// The callbacks' state, and that they may belong to the loop's thread.
+    of_callbacks: PhantomData<*const S>,
 }
 
 impl<B: Backend, S> Loop<B, S> {
@@ -97,12 +97,12 @@ impl<B: Backend, S> Loop<B, S> {
 
     fn with_driver(driver: Driver<B>) -> Self {
         let inner = Inner {
-            callbacks: Callbacks::new(),
             driver,
             failure: None,
             stopped: false,
             silent: 0,
             interrupted: false,
+            of_callbacks: PhantomData,
         };
         Self { inner, not_send: PhantomData }
     }
@@ -176,10 +176,13 @@ impl<B: Backend, S> Loop<B, S> {
     }
 
     fn run_until_done(&mut self, state: &mut S) -> io::Result<()> {
-        while self.goes_on()? && self.inner.driver.foreground() > 0 {
+        // What was done before the run counts too.
+        let mut goes_on = self.goes_on()?;
+        while goes_on && self.inner.driver.foreground() > 0 {
             self.turn(state, Until::Forever)?;
             // Not what ends it, and left pending it would keep the next turn from waiting.
             self.inner.driver.take_wake();
+            goes_on = !self.inner.interrupted;
         }
         self.inner.take_failure()
     }
@@ -215,24 +218,26 @@ impl<B: Backend, S> Guard<'_, B, S> {
     fn run_callbacks(&mut self, state: &mut S, most: usize) -> usize {
         let mut called = 0;
         for _ in 0..self.inner.driver.outcomes().min(most) {
-            match self.inner.driver.next() {
-                Next::Last { index, cell } | Next::More { index, cell } => {
-                    self.inner.driver.running = index;
-                    callback::deliver(self.inner, state, index, cell);
-                    self.inner.driver.running = NONE;
-                    called += 1;
-                    if self.inner.interrupted {
-                        break;
-                    }
-                }
+            let (index, item, callback) = match self.inner.driver.next() {
+                Next::Last { index, callback } => (index, NONE, callback),
+                Next::More { index, item, callback } => (index, item, callback),
                 Next::Discarded { index } => {
                     let _last = self.inner.driver.discarded.take();
-                    self.inner.callbacks.clear(index);
+                    self.inner.driver.done.records.clear_callback(index);
+                    continue;
                 }
-                Next::Nothing => {}
+                Next::Nothing => continue,
                 Next::Empty => break,
+            };
+            self.inner.driver.running = index;
+            self.inner.call(state, index, item, callback);
+            self.inner.driver.running = NONE;
+            called += 1;
+            if self.inner.interrupted {
+                break;
             }
         }
+        self.inner.driver.done.queue.settle();
         called
     }
 }
@@ -272,6 +277,13 @@ impl<B: Backend, S> Inner<B, S> {
     }
 }
 
+impl<B: Backend, S> Drop for Inner<B, S> {
+    /// Captures go before the driver: they may hold notifiers, not operations.
+    fn drop(&mut self) {
+        self.driver.done.records.clear_callbacks();
+    }
+}
+
 impl<B: Backend, S> fmt::Debug for Loop<B, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.inner, f)
@@ -283,7 +295,6 @@ impl<B: Backend, S> fmt::Debug for Inner<B, S> {
         f.debug_struct("Loop")
             .field("backend", &B::NAME)
             .field("active", &self.driver.active())
-            .field("callbacks", &self.callbacks)
             .field("stopped", &self.stopped)
             .finish_non_exhaustive()
     }

@@ -22,15 +22,28 @@ impl<T: Copy> Fifo<T> {
         self.items.push(item);
     }
 
+    /// Takes the next one. Whoever has taken the last is to [`settle`](Self::settle).
     #[inline(always)]
-    pub(crate) fn pop(&mut self) -> Option<T> {
+    pub(crate) fn take(&mut self) -> Option<T> {
         let item = *self.items.get(self.taken)?;
         self.taken += 1;
+        Some(item)
+    }
+
+    /// Starts again at the front, if it is empty.
+    #[inline(always)]
+    pub(crate) fn settle(&mut self) {
         if self.taken == self.items.len() {
             self.items.clear();
             self.taken = 0;
         }
-        Some(item)
+    }
+
+    #[inline(always)]
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        let item = self.take();
+        self.settle();
+        item
     }
 
     #[inline(always)]

@@ -416,10 +416,6 @@ pub trait Multishot: Submission {
     /// What comes with each event before the last.
     type Item;
 
-    /// Whether an outcome is one of its items.
-    #[doc(hidden)]
-    fn is_item(outcome: &Outcome) -> bool;
-
     /// Out of the variant of [`Outcome`]; nothing from another one.
     #[doc(hidden)]
     fn item(outcome: Outcome) -> Option<Self::Item>;

@@ -73,11 +73,6 @@ impl Multishot for RecvMany {
     type Item = Buffer;
 
     #[inline(always)]
-    fn is_item(outcome: &Outcome) -> bool {
-        matches!(outcome, Outcome::RecvManyItem(_))
-    }
-
-    #[inline(always)]
     fn item(outcome: Outcome) -> Option<Buffer> {
         match outcome {
             Outcome::RecvManyItem(buffer) => Some(buffer),

@@ -202,11 +202,6 @@ impl Multishot for AcceptMany {
     type Item = Connection;
 
     #[inline(always)]
-    fn is_item(outcome: &Outcome) -> bool {
-        matches!(outcome, Outcome::AcceptManyItem(_))
-    }
-
-    #[inline(always)]
     fn item(outcome: Outcome) -> Option<Connection> {
         match outcome {
             Outcome::AcceptManyItem(connection) => Some(connection),

@@ -44,7 +44,12 @@ impl Waiter {
 
     #[inline(always)]
     pub(crate) fn token(self) -> Option<Token> {
-        (self.0.index != u32::MAX).then_some(self.0)
+        (!self.is_nobody()).then_some(self.0)
+    }
+
+    #[inline(always)]
+    const fn is_nobody(self) -> bool {
+        self.0.index == u32::MAX
     }
 }
 
@@ -78,7 +83,7 @@ impl Table {
     #[inline(always)]
     pub(crate) fn reader(&mut self, slot: Slot) -> Result<&mut Entry, Error> {
         let entry = self.get(slot)?;
-        if entry.reader != Waiter::NOBODY {
+        if !entry.reader.is_nobody() {
             return Err(Error::Busy);
         }
         Ok(entry)
@@ -88,7 +93,7 @@ impl Table {
     #[inline(always)]
     pub(crate) fn writer(&mut self, slot: Slot) -> Result<&mut Entry, Error> {
         let entry = self.get(slot)?;
-        if entry.writer != Waiter::NOBODY {
+        if !entry.writer.is_nobody() {
             return Err(Error::Busy);
         }
         Ok(entry)

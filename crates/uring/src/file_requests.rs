@@ -50,7 +50,7 @@ impl FilePlace {
 }
 
 /// What is asked of the kernel, apart from the memory. What is to be done on it (an offset, a mode) stands in the
-/// operation's own cell.
+/// operation's own record.
 #[derive(Debug)]
 struct Task {
     token: Token,
@@ -99,7 +99,7 @@ impl FileRequest {
         self.paths[number].as_c_str().map(|path| path.as_ptr())
     }
 
-    /// Takes the memory of an operation out of its cell.
+    /// Takes the memory of an operation out of its record.
     fn take_memory(&mut self, outcome: &mut Outcome) {
         self.exchange_memory(outcome);
     }
@@ -109,7 +109,7 @@ impl FileRequest {
         self.exchange_memory(outcome);
     }
 
-    /// What is in the place for what is in the cell, one of which is nothing.
+    /// What is in the place for what is in the record, one of which is nothing.
     fn exchange_memory(&mut self, outcome: &mut Outcome) {
         let [first, second] = &mut self.paths;
         match outcome {
@@ -175,7 +175,7 @@ impl FileRequest {
         done: &StatxDone,
         block: Option<*mut rustix::fs::Statx>,
     ) -> Result<squeue::Entry, Error> {
-        // The path is in the place, so an empty one in the cell says nothing.
+        // The path is in the place, so an empty one in the record says nothing.
         let mut flags = system::statx_flags(done) - AtFlags::EMPTY_PATH;
         flags.set(AtFlags::EMPTY_PATH, done.handle.is_some() && self.paths[0].is_empty());
         let statx = opcode::Statx::new(at, self.path(0)?, block.ok_or(Error::Backend)?.cast());
@@ -220,8 +220,8 @@ pub(crate) struct FileReply {
 pub(crate) struct FileRequests {
     table: Vec<FileRequest>,
     free: Vec<u32>,
-    /// The place of the operation in each of core's cells, as far as it was one of these; it may be gone since.
-    by_cell: Vec<u32>,
+    /// The place of the operation in each of core's records, as far as it was one of these; it may be gone since.
+    by_index: Vec<u32>,
     /// How many use each slot.
     uses: Vec<u32>,
     blocks: StatxBlocks,
@@ -247,7 +247,7 @@ impl FileRequests {
     /// Hands an operation to the kernel, to be done on the descriptor, which is that in `slot`, or on none.
     ///
     /// # Errors
-    /// Why it cannot be; everything is in its cell then.
+    /// Why it cannot be; everything is in its record then.
     pub(crate) fn begin(
         &mut self,
         ring: &mut Ring,
@@ -335,7 +335,7 @@ impl FileRequests {
     }
 
     fn find(&self, token: Token) -> Option<FilePlace> {
-        let number = *self.by_cell.get(token.index as usize)?;
+        let number = *self.by_index.get(token.index as usize)?;
         let task = self.table.get(number as usize)?.task.as_ref()?;
         (task.token == token).then_some(FilePlace(number))
     }
@@ -429,13 +429,13 @@ impl FileRequests {
         *uses = uses.saturating_add_signed(change);
     }
 
-    /// Cells are as dense as core's table of them.
+    /// Tokens' indices are as dense as core's records.
     fn note(&mut self, token: Token, number: u32) {
         let index = token.index as usize;
-        if self.by_cell.len() <= index {
-            self.by_cell.resize(index + 1, u32::MAX);
+        if self.by_index.len() <= index {
+            self.by_index.resize(index + 1, u32::MAX);
         }
-        self.by_cell[index] = number;
+        self.by_index[index] = number;
     }
 
     /// Cancels everything. Returns how many requests the kernel has.

@@ -108,7 +108,7 @@ impl Task {
 #[derive(Debug)]
 #[repr(align(64))]
 struct Request {
-    /// That of a receive or a send, in whose cell an empty one is meanwhile.
+    /// That of a receive or a send, in whose record an empty one is meanwhile.
     buffer: Option<Buffer>,
     /// None in an idle place.
     task: Option<Task>,

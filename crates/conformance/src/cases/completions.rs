@@ -296,10 +296,10 @@ pub(crate) fn buffers_come_back_however_it_ends<B: Backend>(fixture: &Fixture<B>
 
 pub(crate) fn a_stale_key_is_not_found<B: Backend>(fixture: &Fixture<B>) {
     let mut ev = fixture.open();
-    let first = ev.start(Nop);
+    let first = ev.start(Timer::at(Time::ZERO));
     ev.once();
     first.take();
-    // Its place in the table is free, and so the next one's most likely.
+    // Its place in the table is free, and so the next timer's most likely.
     let second = ev.start(Timer::after(Duration::from_millis(1)));
     assert_ne!(first.key, second.key);
     let mut cx = ev.context();

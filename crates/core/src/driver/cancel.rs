@@ -1,14 +1,13 @@
 //! Cancel, delete, and what they need to know of who has the operation.
 
 use super::Driver;
-use super::completion::{Place, Veto};
-use super::turn::expired;
 use crate::Error;
 use crate::backend::Backend;
 use crate::handle::Key;
 use crate::handles::NONE;
 use crate::operation::Timer;
 use crate::outcome::Outcome;
+use crate::records::{End, Place, TIMER, Veto};
 use crate::state::{Call, Effect, Phase, step};
 
 /// The answer to a cancel (contract X1).
@@ -25,14 +24,14 @@ pub enum Cancel {
 impl<B: Backend> Driver<B> {
     /// Asks that `key`'s completion ends. It ends once: with its real result, or with [`Error::Canceled`].
     pub fn cancel(&mut self, key: Key) -> Cancel {
-        match self.completions.lookup(key) {
+        match self.done.records.lookup(key) {
             Some(index) => self.cancel_at(index),
             None => Cancel::NotFound,
         }
     }
 
     pub(crate) fn cancel_at(&mut self, index: u32) -> Cancel {
-        let completion = self.completions.get(index);
+        let completion = self.done.records.get(index);
         if completion.place == Place::Closer && matches!(completion.phase, Phase::Adding | Phase::Active) {
             // The handle is stale already: what has begun to close cannot stay open.
             return Cancel::TooLate;
@@ -53,7 +52,7 @@ impl<B: Backend> Driver<B> {
     /// Ends an operation that was not started as cancelled.
     fn withdraw(&mut self, index: u32) {
         self.decide_canceled(index);
-        if self.completions.get(index).linked {
+        if self.done.records.get(index).linked {
             self.unlink(index);
         }
     }
@@ -62,11 +61,11 @@ impl<B: Backend> Driver<B> {
     /// is to be started means nothing from now on.
     pub(super) fn decide_canceled(&mut self, index: u32) {
         self.forget_delay(index);
-        let completion = self.completions.get(index);
-        if completion.cell == NONE {
-            completion.cell = self.done.cells.insert(index, expired(Err(Error::Canceled))).index;
+        if let Some(timer) = self.done.records.timer(index) {
+            timer.end = End::Canceled;
+            return self.done.queue.push(index);
         }
-        let token = self.done.cells.token(completion.cell);
+        let token = self.done.records.token(index);
         if let Some(outcome) = self.done.undecided(token) {
             outcome.set_error(Error::Canceled);
         }
@@ -74,19 +73,19 @@ impl<B: Backend> Driver<B> {
     }
 
     fn forget_delay(&mut self, index: u32) {
-        let completion = self.completions.get(index);
+        let completion = self.done.records.get(index);
         if matches!(completion.place, Place::Delayed | Place::HeldBack) {
-            self.timers.remove(index);
+            self.disarm_timer(index);
         }
-        self.completions.get(index).place = Place::Nothing;
+        self.done.records.get(index).place = Place::Nothing;
     }
 
     /// Asks whoever has the operation to end it.
     fn ask_for_the_end(&mut self, index: u32) -> Cancel {
-        let completion = self.completions.get(index);
+        let completion = self.done.records.get(index);
         let is_discarding = completion.phase == Phase::Discarding;
         let (place, slot) = (completion.place, completion.slot);
-        let token = self.done.cells.token(completion.cell);
+        let token = self.done.records.token(index);
         match place {
             Place::Backend => {
                 let held = match self.done.cancel_job(token) {
@@ -109,9 +108,9 @@ impl<B: Backend> Driver<B> {
                 }
             }
             Place::Timers | Place::Bounded => {
-                self.timers.remove(index);
+                self.disarm_timer(index);
                 self.held_by_core(index);
-                self.end_with(index, expired(Err(Error::Canceled)));
+                self.end_timer(index, End::Canceled);
             }
             Place::Notifier => {
                 self.notifier_waits -= 1;
@@ -124,6 +123,7 @@ impl<B: Backend> Driver<B> {
             Place::Closer
             | Place::Nothing
             | Place::Starting
+            | Place::StartingHere
             | Place::Waiting
             | Place::Delayed
             | Place::HeldBack => {}
@@ -132,12 +132,12 @@ impl<B: Backend> Driver<B> {
     }
 
     fn held(&mut self, index: u32) {
-        let completion = self.completions.get(index);
+        let completion = self.done.records.get(index);
         (completion.phase, _) = step(completion.phase, Call::Held);
     }
 
     fn held_by_core(&mut self, index: u32) {
-        if self.completions.get(index).phase == Phase::Active {
+        if self.done.records.get(index).phase == Phase::Active {
             self.held(index);
         }
     }
@@ -146,34 +146,33 @@ impl<B: Backend> Driver<B> {
     /// its real result all the same, re-arms ends as cancelled once (contract X3, X6).
     pub fn cancel_all(&mut self) {
         // Those behind others first, by marking them: they end in their order, after the one in front.
-        for index in 0..self.completions.len() {
-            let completion = self.completions.get(index);
+        for index in self.done.records.indices() {
+            let completion = self.done.records.get(index);
             completion.veto = Veto::None;
             if completion.phase == Phase::Adding && completion.is_behind() {
                 completion.veto = Veto::UnlessCanceled;
                 self.held(index);
             }
         }
-        for index in 0..self.completions.len() {
-            let phase = self.completions.phase(index);
+        for index in self.done.records.indices() {
+            let phase = self.done.records.phase(index);
             if phase == Phase::Dead || phase == Phase::Discarding {
                 continue;
             }
-            if phase == Phase::Withdrawn && self.completions.get(index).veto == Veto::UnlessCanceled {
+            if phase == Phase::Withdrawn && self.done.records.get(index).veto == Veto::UnlessCanceled {
                 // Ended by this, when the one in front was.
                 continue;
             }
             let was_queued = phase == Phase::Canceling && self.is_queued(index);
             let too_late = self.cancel_at(index) == Cancel::TooLate;
             let veto = if was_queued || too_late { Veto::Rearm } else { Veto::UnlessCanceled };
-            self.completions.get(index).veto = veto;
+            self.done.records.get(index).veto = veto;
         }
     }
 
-    /// Whether the outcome of a completion that has a cell is queued.
+    /// Whether the outcome of an operation is queued.
     fn is_queued(&mut self, index: u32) -> bool {
-        let token = self.done.cells.token(self.completions.get(index).cell);
-        self.done.cells.get(token).is_some_and(|cell| cell.decided)
+        !self.done.records.get(index).is_undecided()
     }
 
     /// Ends `key`'s completion without delivering anything more, an outcome that is queued already included. What it
@@ -187,13 +186,13 @@ impl<B: Backend> Driver<B> {
 
     /// Deletes, and tells whether that has ended it at once.
     pub(crate) fn delete_now(&mut self, key: Key) -> Result<Option<Option<Outcome>>, Error> {
-        let index = self.completions.lookup(key).ok_or(Error::NotFound)?;
+        let index = self.done.records.lookup(key).ok_or(Error::NotFound)?;
         Ok(self.delete_at(index))
     }
 
     /// Deletes the completion at `index`, and tells whether that has ended it at once.
     fn delete_at(&mut self, index: u32) -> Option<Option<Outcome>> {
-        let completion = self.completions.get(index);
+        let completion = self.done.records.get(index);
         if completion.place == Place::Closer && completion.phase == Phase::Adding {
             completion.phase = Phase::Discarding;
             return None;
@@ -202,13 +201,12 @@ impl<B: Backend> Driver<B> {
         if effect == Effect::TakeBack {
             self.forget_delay(index);
             self.forget_refusal(index);
-            let cell = self.completions.get(index).cell;
-            self.forget_deadline(index, cell);
-            let taken_back = self.done.cells.remove(cell);
-            if self.completions.get(index).linked {
+            self.forget_deadline(index);
+            let taken_back = self.done.records.take_back(index);
+            if self.done.records.get(index).linked {
                 self.unlink(index);
             }
-            self.completions.free(index);
+            self.done.records.free(index);
             return Some(taken_back);
         }
         completion.phase = phase;
@@ -222,7 +220,7 @@ impl<B: Backend> Driver<B> {
     pub(crate) fn abandon(&mut self, index: u32) {
         self.take_running_reset();
         if self.is_running(index) {
-            self.finish(index);
+            self.done.records.free(index);
         } else {
             self.delete_at(index);
         }
@@ -235,13 +233,13 @@ impl<B: Backend> Driver<B> {
     /// [`Error::NotFound`] for a stale key, [`Error::InvalidInput`] if it is no timer, [`Error::Busy`] if its outcome is
     /// queued already, if it was cancelled, or in its own callback where that cannot be called again.
     pub fn timer_reset(&mut self, key: Key, timer: Timer) -> Result<(), Error> {
-        let index = self.completions.lookup(key).ok_or(Error::NotFound)?;
-        let backend = &self.backend;
-        let deadline = super::deadline(timer.due, || backend.now());
-        let completion = self.completions.get(index);
-        if completion.kind != crate::operation::Kind::Timer {
+        let index = self.done.records.lookup(key).ok_or(Error::NotFound)?;
+        if index & TIMER == 0 {
             return Err(Error::InvalidInput);
         }
+        let backend = &self.backend;
+        let deadline = super::deadline(timer.due, || backend.now());
+        let completion = self.done.records.get(index);
         match (completion.phase, completion.place) {
             (Phase::Running, _) if self.resettable == index => {
                 self.running_reset = Some(Timer::at(deadline));
@@ -249,14 +247,14 @@ impl<B: Backend> Driver<B> {
             (Phase::Adding, place @ (Place::Starting | Place::Delayed | Place::Bounded)) => {
                 completion.set_due(timer.due);
                 if place == Place::Delayed {
-                    self.timers.remove(index);
+                    self.disarm_timer(index);
                     self.start_next_turn(index);
                 }
             }
-            (Phase::Active, Place::Timers) if self.timers.remove(index) => {
-                self.timers.insert(index, deadline.as_nanos());
+            (Phase::Active, Place::Timers) if self.disarm_timer(index) => {
+                self.arm_timer(index, deadline.as_nanos());
             }
-            (Phase::Active, Place::Bounded) if self.timers.remove(index) => {
+            (Phase::Active, Place::Bounded) if self.disarm_timer(index) => {
                 self.reset_bounded(index, deadline)
             }
             _ => return Err(Error::Busy),

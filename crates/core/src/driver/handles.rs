@@ -1,13 +1,13 @@
 //! Handles: opening and closing them, and the queue of each direction.
 
 use super::Driver;
-use super::completion::Place;
 use crate::Error;
 use crate::backend::{Backend, OwnedDescriptor};
 use crate::handle::{Handle, Slot};
 use crate::handles::{HandleState, NONE, Queue};
 use crate::operation::Direction;
 use crate::outcome::Outcome;
+use crate::records::Place;
 use crate::socket::{Address, Control, Family, ListenOptions, Reply, SocketKind, SocketOption};
 use crate::state::{Call, Phase, step};
 
@@ -191,7 +191,7 @@ impl<B: Backend> Driver<B> {
             return self.fail(index, Error::StaleHandle);
         };
         entry.closer = index;
-        let completion = self.completions.get(index);
+        let completion = self.done.records.get(index);
         completion.place = Place::Closer;
         completion.slot = handle.slot();
         self.closing.push(handle.slot());
@@ -204,7 +204,7 @@ impl<B: Backend> Driver<B> {
             let slot = self.closing[position];
             let closer = self.done.handles.slot(slot).map_or(NONE, |entry| entry.closer);
             if closer != NONE {
-                let completion = self.completions.get(closer);
+                let completion = self.done.records.get(closer);
                 if completion.phase == Phase::Adding {
                     (completion.phase, _) = step(completion.phase, Call::Start);
                 }
@@ -222,9 +222,9 @@ impl<B: Backend> Driver<B> {
             if head == NONE {
                 continue;
             }
-            let mut follower = self.completions.get(head).next;
+            let mut follower = self.done.records.get(head).next;
             while follower != NONE {
-                let completion = self.completions.get(follower);
+                let completion = self.done.records.get(follower);
                 if completion.phase == Phase::Adding {
                     (completion.phase, _) = step(completion.phase, Call::Held);
                 }
@@ -235,7 +235,7 @@ impl<B: Backend> Driver<B> {
         let mut member = self.done.handles.slot(slot).map_or(NONE, |entry| entry.unordered);
         while member != NONE {
             // Being asked, it may leave the list; no other does.
-            let next = self.completions.get(member).next;
+            let next = self.done.records.get(member).next;
             self.cancel_at(member);
             member = next;
         }
@@ -246,9 +246,9 @@ impl<B: Backend> Driver<B> {
         let Some(entry) = self.done.handles.get(handle) else { return false };
         let next = std::mem::replace(&mut entry.unordered, index);
         if next != NONE {
-            self.completions.get(next).previous = index;
+            self.done.records.get(next).previous = index;
         }
-        let completion = self.completions.get(index);
+        let completion = self.done.records.get(index);
         (completion.slot, completion.linked, completion.unordered) = (handle.slot(), true, true);
         (completion.previous, completion.next) = (NONE, next);
         true
@@ -256,15 +256,15 @@ impl<B: Backend> Driver<B> {
 
     /// Takes such a completion off its handle again.
     fn delist(&mut self, index: u32) {
-        let completion = self.completions.get(index);
+        let completion = self.done.records.get(index);
         completion.unordered = false;
         let (slot, previous, next) = (completion.slot, completion.previous, completion.next);
         (completion.previous, completion.next) = (NONE, NONE);
         if next != NONE {
-            self.completions.get(next).previous = previous;
+            self.done.records.get(next).previous = previous;
         }
         if previous != NONE {
-            self.completions.get(previous).next = next;
+            self.done.records.get(previous).next = next;
         } else if let Some(entry) = self.done.handles.slot(slot) {
             entry.unordered = next;
             if next == NONE {
@@ -281,7 +281,7 @@ impl<B: Backend> Driver<B> {
             return;
         }
         let closer = entry.closer;
-        if closer != NONE && self.completions.phase(closer) == Phase::Adding {
+        if closer != NONE && self.done.records.phase(closer) == Phase::Adding {
             return;
         }
         let result = self.backend.close(slot);
@@ -289,7 +289,7 @@ impl<B: Backend> Driver<B> {
         if closer == NONE {
             return;
         }
-        let token = self.done.cells.token(self.completions.get(closer).cell);
+        let token = self.done.records.token(closer);
         if let Some(Outcome::Close(closed)) = self.done.undecided(token) {
             closed.result = result;
         }
@@ -299,20 +299,20 @@ impl<B: Backend> Driver<B> {
     /// Puts a completion behind the others of its handle and direction.
     #[cold]
     pub(super) fn queue_behind(&mut self, index: u32) {
-        let completion = self.completions.get(index);
+        let completion = self.done.records.get(index);
         completion.place = Place::Waiting;
         let (slot, direction) = (completion.slot, completion.direction);
         let Some(entry) = self.done.handles.slot(slot) else { return };
         let queue = entry.queue(direction);
         let tail = std::mem::replace(&mut queue.tail, index);
-        self.completions.get(tail).next = index;
-        let completion = self.completions.get(index);
+        self.done.records.get(tail).next = index;
+        let completion = self.done.records.get(index);
         (completion.previous, completion.next) = (tail, NONE);
     }
 
     /// Takes a completion out of its handle's queue; the next one's turn may have come.
     pub(super) fn unlink(&mut self, index: u32) {
-        let completion = self.completions.get(index);
+        let completion = self.done.records.get(index);
         completion.linked = false;
         let (slot, direction) = (completion.slot, completion.direction);
         self.leave_queue(index, slot, direction);
@@ -334,7 +334,7 @@ impl<B: Backend> Driver<B> {
 
     #[cold]
     fn unlink_among_others(&mut self, index: u32) {
-        let completion = self.completions.get(index);
+        let completion = self.done.records.get(index);
         if completion.unordered {
             // In no queue, so never alone in one: each comes here.
             return self.delist(index);
@@ -343,10 +343,10 @@ impl<B: Backend> Driver<B> {
         let (previous, next) = (completion.previous, completion.next);
         (completion.previous, completion.next) = (NONE, NONE);
         if next != NONE {
-            self.completions.get(next).previous = previous;
+            self.done.records.get(next).previous = previous;
         }
         if previous != NONE {
-            self.completions.get(previous).next = next;
+            self.done.records.get(previous).next = next;
         }
         let Some(entry) = self.done.handles.slot(slot) else { return };
         let queue = entry.queue(direction);
@@ -367,7 +367,7 @@ impl<B: Backend> Driver<B> {
             if head == NONE {
                 return self.close_if_idle(slot);
             }
-            let completion = self.completions.get(head);
+            let completion = self.done.records.get(head);
             if completion.phase == Phase::Adding {
                 if completion.place == Place::Waiting {
                     self.start_next_turn(head);
@@ -380,12 +380,12 @@ impl<B: Backend> Driver<B> {
 
     /// Ends the head of a queue, which was asked to end before its turn came.
     fn end_head(&mut self, slot: Slot, direction: Direction, head: u32) {
-        let completion = self.completions.get(head);
+        let completion = self.done.records.get(head);
         let next = completion.next;
         (completion.previous, completion.next, completion.linked) = (NONE, NONE, false);
         (completion.phase, _) = step(completion.phase, Call::Queue);
         if next != NONE {
-            self.completions.get(next).previous = NONE;
+            self.done.records.get(next).previous = NONE;
         }
         if let Some(entry) = self.done.handles.slot(slot) {
             let queue = entry.queue(direction);

@@ -1,10 +1,10 @@
 //! Arming a completion again, from its own callback.
 
 use super::Driver;
-use super::completion::{Bound, Place, Veto};
 use crate::backend::Backend;
 use crate::operation::{Kind, Submission, Target};
 use crate::outcome::Outcome;
+use crate::records::{Bound, Place, Veto};
 use crate::state::{Call, Effect, Phase, step};
 use crate::{Error, Handle, Time};
 
@@ -13,17 +13,16 @@ impl<B: Backend> Driver<B> {
     /// deleted it.
     #[inline]
     pub(crate) fn rearm<O: Submission>(&mut self, index: u32, operation: O) -> bool {
-        let completion = self.completions.get(index);
+        let completion = self.done.records.get(index);
         let (phase, effect) = step(completion.phase, Call::Rearm);
         completion.phase = phase;
         if effect != Effect::Queue {
-            self.completions.free(index);
+            self.done.records.free(index);
             return false;
         }
         let veto = std::mem::replace(&mut completion.veto, Veto::None);
         if veto != Veto::None {
-            let token = self.done.cells.insert(index, operation.undecided());
-            self.completions.get(index).arm(O::KIND, token.index);
+            self.arm_idle(index, O::KIND, operation.undecided());
             self.fail(index, Error::Canceled);
         } else {
             self.enqueue(index, operation);
@@ -34,7 +33,7 @@ impl<B: Backend> Driver<B> {
     /// Arms the completion at `index` again, not before `due`. It keeps its place in its handle's queue meanwhile; a handle
     /// that it closes stays open.
     pub(crate) fn rearm_at<O: Submission>(&mut self, index: u32, operation: O, due: Time) -> bool {
-        let completion = self.completions.get(index);
+        let completion = self.done.records.get(index);
         if completion.phase == Phase::Running && completion.veto == Veto::None {
             let target = operation.target();
             if let Some(error) = operation.objection().or_else(|| self.objection(target)) {
@@ -45,15 +44,17 @@ impl<B: Backend> Driver<B> {
                 self.delay_close(index, (handle, operation.undecided()), due);
                 return true;
             }
-            self.completions.get(index).bound = Bound::None;
         }
         let queued = self.starting.len();
         if !self.rearm(index, operation) {
             return false;
         }
-        let completion = self.completions.get(index);
+        let completion = self.done.records.get(index);
         // Anywhere else it has ended already.
-        let waits = matches!(completion.place, Place::Starting | Place::Waiting | Place::Bounded);
+        let waits = matches!(
+            completion.place,
+            Place::Starting | Place::StartingHere | Place::Waiting | Place::Bounded
+        );
         if completion.phase == Phase::Adding && waits {
             completion.place = Place::Delayed;
             // What was put there is its own.
@@ -63,14 +64,22 @@ impl<B: Backend> Driver<B> {
         true
     }
 
+    /// Begins an arming of the completion at `index` that nobody is to start.
+    fn arm_idle(&mut self, index: u32, kind: Kind, outcome: Outcome) {
+        self.done.records.get(index).arm(kind);
+        if let Some(record) = self.done.records.operation(index) {
+            record.put(outcome);
+        }
+    }
+
     fn insert_delay(&mut self, index: u32, due: Time) {
         self.delays_forever |= due == Time::NEVER;
-        self.timers.insert(index, due.as_nanos());
+        self.arm_timer(index, due.as_nanos());
     }
 
     /// Why what is to be armed now would fail at once.
     fn objection(&mut self, target: Target) -> Option<Error> {
-        if self.completions.active() > self.room {
+        if self.done.records.active() > self.room {
             return Some(Error::Full);
         }
         match target {
@@ -88,11 +97,10 @@ impl<B: Backend> Driver<B> {
     #[cold]
     fn hold_back(&mut self, index: u32, (kind, mut outcome): (Kind, Outcome), error: Error, due: Time) {
         outcome.set_error(error);
-        let token = self.done.cells.insert(index, outcome);
+        self.arm_idle(index, kind, outcome);
         let is_refused = error == Error::Full;
         self.room += u32::from(is_refused);
-        let completion = self.completions.get(index);
-        completion.arm(kind, token.index);
+        let completion = self.done.records.get(index);
         (completion.place, completion.is_refused) = (Place::HeldBack, is_refused);
         self.insert_delay(index, due);
     }
@@ -100,16 +108,15 @@ impl<B: Backend> Driver<B> {
     /// Arms the completion at `index` again with a close that begins at `due`.
     #[cold]
     fn delay_close(&mut self, index: u32, (handle, outcome): (Handle, Outcome), due: Time) {
-        let token = self.done.cells.insert(index, outcome);
-        let completion = self.completions.get(index);
-        completion.arm(Kind::Close, token.index);
+        self.arm_idle(index, Kind::Close, outcome);
+        let completion = self.done.records.get(index);
         (completion.place, completion.slot) = (Place::Delayed, handle.slot());
         self.insert_delay(index, due);
     }
 
     /// The delay of a rearm is over: it is started by the next turn, unless others of its handle go before it.
     pub(super) fn delay_over(&mut self, index: u32) {
-        let completion = self.completions.get(index);
+        let completion = self.done.records.get(index);
         if completion.kind == Kind::Close {
             return self.begin_delayed_close(index);
         }
@@ -124,7 +131,7 @@ impl<B: Backend> Driver<B> {
     }
 
     fn begin_delayed_close(&mut self, index: u32) {
-        let token = self.done.cells.token(self.completions.get(index).cell);
+        let token = self.done.records.token(index);
         if let Some(Outcome::Close(closed)) = self.done.undecided(token) {
             let handle = closed.handle;
             self.enqueue_close(index, handle);

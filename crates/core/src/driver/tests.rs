@@ -100,7 +100,7 @@ impl Backend for Manual {
     }
 
     fn start(&mut self, token: Token, slot: Slot, done: &mut Done) {
-        let operation = done.take(token).expect("what is to be started is in its cell");
+        let operation = done.take(token).expect("what is to be started is in its record");
         assert!(self.open.contains(&slot.0), "started on an open slot");
         let fresh = self.held.insert((token.index, token.arming), (slot, operation)).is_none();
         assert!(fresh, "a token is fresh for each arming");
@@ -381,7 +381,7 @@ impl Program {
         assert_eq!(self.driver.backend_faults(), 0);
         assert!(self.driver.backend.open.is_empty(), "every descriptor is closed");
         assert!(self.driver.backend.held.is_empty());
-        assert!(self.driver.done.cells.is_empty());
+        assert!(self.driver.done.records.is_empty());
         assert_eq!(self.driver.timers.len(), 0);
         for submitted in &self.submitted {
             assert_eq!(submitted.outcomes, u32::from(!submitted.deleted));
@@ -476,8 +476,9 @@ fn a_timer_that_never_expires_ends_no_wait() {
 
 /// Delivers the next outcome, of a receive, whose callback arms it again.
 fn deliver_and_rearm(driver: &mut Driver<Manual>) -> Result<usize, Error> {
-    let Next::Last { index, cell } = driver.next() else { panic!("an outcome is queued") };
-    let Some(Outcome::Recv(Received { handle, buffer, result })) = driver.done.cells.remove(cell) else {
+    let Next::Last { index, .. } = driver.next() else { panic!("an outcome is queued") };
+    let Some(Outcome::Recv(Received { handle, buffer, result })) = driver.done.records.take_back(index)
+    else {
         panic!("it is a receive's")
     };
     assert!(driver.rearm(index, Recv { handle, buffer }));
@@ -556,8 +557,9 @@ fn a_delay_is_kept_behind_others() {
             let token = Token { index, arming };
             driver.backend.end(token, &mut driver.done, |operation| operation.fail(Error::NoBuffers));
         }
-        while let Next::Last { index, cell } = driver.next() {
-            let Some(Outcome::Recv(Received { handle, buffer, result })) = driver.done.cells.remove(cell)
+        while let Next::Last { index, .. } = driver.next() {
+            let Some(Outcome::Recv(Received { handle, buffer, result })) =
+                driver.done.records.take_back(index)
             else {
                 panic!("it is a receive's")
             };

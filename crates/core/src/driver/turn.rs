@@ -1,12 +1,10 @@
 //! One pass of the loop.
 
-use super::completion::{Place, TIMER};
 use super::{Driver, deadline};
 use crate::backend::{Backend, Token, Until};
-use crate::cells::DEADLINE;
 use crate::notifier::{Calls, Registration};
-use crate::operation::Due;
-use crate::outcome::{Expired, Outcome};
+use crate::outcome::Outcome;
+use crate::records::{ASIDE, End, Place};
 use crate::state::{Call, Effect, Phase, step};
 use crate::work::AnyWork;
 use crate::{Error, Time};
@@ -25,53 +23,66 @@ impl<B: Backend> Driver<B> {
         self.turns += 1;
         self.now = None;
         self.woken = false;
-        self.close_idle();
+        if !self.closing.is_empty() {
+            self.close_idle();
+        }
         self.start_submitted();
-        self.expire_timers();
+        if self.timers.len() > 0 {
+            self.expire_timers();
+        }
         self.take_mail();
         self.wait(until)?;
         if !self.done.strays.is_empty() {
             self.take_strays();
         }
-        if std::mem::take(&mut self.fault_unreported) {
+        if self.fault_unreported {
+            self.fault_unreported = false;
             return Err(Error::Backend);
         }
         Ok(())
     }
 
+    /// Starts what was submitted before this turn. What comes up meanwhile is left to the next one; and so is, going first, what a
+    /// backend that panics has kept from being started.
+    #[inline(always)]
     fn start_submitted(&mut self) {
-        if self.starting.is_empty() {
+        let count = self.starting.len();
+        if count == 0 {
             return;
         }
-        let list = std::mem::take(&mut self.starting);
-        let mut rest = Rest { driver: self, list, position: 0 };
         // One reading for all that is armed here, and after all of it was submitted: never early.
         let mut clock = None;
-        while let Some(&token) = rest.list.get(rest.position) {
-            rest.position += 1;
-            rest.driver.start(token, &mut clock);
+        while self.started < count
+            && let Some(&token) = self.starting.get(self.started)
+        {
+            self.started += 1;
+            self.start(token, &mut clock);
+        }
+        self.started = 0;
+        if self.starting.len() == count {
+            self.starting.clear();
+        } else {
+            self.starting.drain(..count);
         }
     }
 
     #[inline(always)]
     fn start(&mut self, token: Token, clock: &mut Option<Time>) {
-        if token.index & TIMER != 0 {
-            return self.start_timer(token, clock);
-        }
-        // What was taken back since has left its cell, or is no longer to be added.
-        let Some(cell) = self.done.cells.get(token) else { return };
-        let index = cell.owner;
-        let Some(completion) = self.completions.owner(index) else {
-            return self.start_marked(token, index, clock);
-        };
-        if completion.phase == Phase::Adding {
-            self.hand_over(token, index);
+        // What was taken back since is not undecided.
+        let Some(record) = self.done.records.undecided(token) else { return self.start_other(token, clock) };
+        if record.start() {
+            let slot = record.slot;
+            self.backend.start(token, slot, &mut self.done);
+        } else {
+            self.start_rare(token, clock);
         }
     }
 
     /// Starts what core does itself, or has to look at first.
     #[inline(never)]
-    pub(super) fn start_local(&mut self, token: Token, index: u32) {
+    pub(super) fn start_local(&mut self, token: Token) {
+        let index = token.index;
+        let tag = self.done.records.tag();
         match self.done.undecided(token) {
             Some(Outcome::NotifierWait(_)) => self.start_notifier_wait(token, index),
             Some(Outcome::Nop(done)) => {
@@ -79,15 +90,15 @@ impl<B: Backend> Driver<B> {
                 self.end(index);
             }
             Some(Outcome::Work(_)) => {
-                self.completions.get(index).place = Place::Pool;
+                self.done.records.get(index).place = Place::Pool;
                 self.done.offload(token, AnyWork::job());
             }
             Some(Outcome::RecvManyEnded(many)) => {
-                if !many.pool.is_of(self.completions.tag()) {
+                if !many.pool.is_of(tag) {
                     // Nobody would wake this loop when it waits for a buffer.
                     return self.fail(index, Error::InvalidInput);
                 }
-                let completion = self.completions.get(index);
+                let completion = self.done.records.get(index);
                 completion.place = Place::Backend;
                 let slot = completion.slot;
                 self.backend.start(token, slot, &mut self.done);
@@ -96,23 +107,45 @@ impl<B: Backend> Driver<B> {
         }
     }
 
-    /// Arms a timer, unless it was taken back.
-    fn start_timer(&mut self, token: Token, clock: &mut Option<Time>) {
-        let Some((index, completion)) = self.completions.timer(token) else {
-            return self.start_deadline(token, clock);
-        };
-        debug_assert_eq!(step(completion.phase, Call::Start), (Phase::Active, Effect::HandOver));
-        (completion.phase, completion.place) = (Phase::Active, Place::Timers);
+    /// Arms a timer, or the deadline of what waits behind others, unless it was taken back.
+    #[inline]
+    fn start_other(&mut self, token: Token, clock: &mut Option<Time>) {
+        if token.index & ASIDE != 0 {
+            return self.start_deadline(Token { index: token.index & !ASIDE, ..token }, clock);
+        }
+        let Some(timer) = self.done.records.timer(token.index) else { return };
+        if timer.phase != Phase::Adding || !timer.is_armed_as(token) {
+            return;
+        }
+        match timer.place {
+            Place::Starting => {}
+            Place::Bounded => return self.arm_bounded(token.index, clock),
+            _ => return,
+        }
+        debug_assert_eq!(step(timer.phase, Call::Start), (Phase::Active, Effect::HandOver));
+        (timer.phase, timer.place) = (Phase::Active, Place::Timers);
         let backend = &self.backend;
-        let deadline = deadline(completion.due(), || *clock.get_or_insert_with(|| backend.now()));
-        self.timers.insert(index, deadline.as_nanos());
+        let deadline = deadline(timer.due(), || *clock.get_or_insert_with(|| backend.now()));
+        self.arm_timer(token.index, deadline.as_nanos());
+    }
+
+    /// Has something happen to the completion at `index` at a point in time. The timers are dense by their indices.
+    #[inline]
+    pub(super) fn arm_timer(&mut self, index: u32, nanoseconds: u64) {
+        self.timers.insert(index.rotate_left(1), nanoseconds);
+    }
+
+    /// Takes that back; false if there is nothing.
+    #[inline]
+    pub(super) fn disarm_timer(&mut self, index: u32) -> bool {
+        self.timers.remove(index.rotate_left(1))
     }
 
     fn start_notifier_wait(&mut self, token: Token, index: u32) {
         let Some(Outcome::NotifierWait(wait)) = self.done.undecided(token) else { return };
         let error = match self.inbox.register(&wait.notifier, index) {
             Registration::Waiting => {
-                self.completions.get(index).place = Place::Notifier;
+                self.done.records.get(index).place = Place::Notifier;
                 self.notifier_waits += 1;
                 return;
             }
@@ -123,13 +156,11 @@ impl<B: Backend> Driver<B> {
     }
 
     fn expire_timers(&mut self) {
-        if self.timers.len() == 0 {
-            return;
-        }
         let now = self.update_now().as_nanos();
-        while let Some(index) = self.timers.pop_expired(now) {
-            if self.completions.get(index).place == Place::Timers {
-                self.end_with(index, expired(Ok(())));
+        while let Some(timer) = self.timers.pop_expired(now) {
+            let index = timer.rotate_right(1);
+            if self.done.records.get(index).place == Place::Timers {
+                self.end_timer(index, End::Expired);
             } else {
                 self.expire(index);
             }
@@ -146,13 +177,13 @@ impl<B: Backend> Driver<B> {
         if !self.inbox.has_mail() {
             return;
         }
-        let Self { inbox, completions, done, notifier_waits, .. } = self;
+        let Self { inbox, done, notifier_waits, .. } = self;
         inbox.drain(|index| {
             *notifier_waits -= 1;
-            let completion = completions.get(index);
+            let completion = done.records.get(index);
             (completion.phase, _) = step(completion.phase, Call::Queue);
             completion.place = Place::Nothing;
-            let token = done.cells.token(completion.cell);
+            let token = done.records.token(index);
             if let Some(Outcome::NotifierWait(notified)) = done.undecided(token) {
                 notified.result = Ok(());
             }
@@ -236,11 +267,13 @@ impl<B: Backend> Driver<B> {
     /// Takes what has come back from the pool.
     fn take_jobs(&mut self) {
         while let Some((token, job)) = self.done.take_returned() {
-            let Some(owner) = self.done.cells.get(token).map(|cell| cell.owner) else { continue };
-            let completion = self.completions.get(owner & !DEADLINE);
-            match completion.place {
+            let Some(record) = self.done.records.undecided(token) else { continue };
+            match record.place {
                 Place::Pool => self.done.push(token, job.outcome),
-                _ => self.backend.returned(token, completion.slot, job, &mut self.done),
+                _ => {
+                    let slot = record.slot;
+                    self.backend.returned(token, slot, job, &mut self.done);
+                }
             }
         }
     }
@@ -264,9 +297,16 @@ impl<B: Backend> Driver<B> {
     /// Whether nobody outside the loop is left who could end a wait that has no deadline, so that all timers are those
     /// which never expire: nothing that is under way is the system's, or the system is a simulation, which has no outside.
     /// What waits for a buffer of a pool may always get one, since another thread may hold it.
+    #[inline(always)]
     fn nobody_can_end_it(&mut self) -> bool {
+        let local = self.notifier_waits as usize + self.timers.len();
+        let is_local = self.done.records.active() as usize == local;
+        (is_local || self.delays_forever || self.has_no_outside) && self.really_nobody_can_end_it(is_local)
+    }
+
+    #[cold]
+    fn really_nobody_can_end_it(&mut self, is_local: bool) -> bool {
         let waits = self.notifier_waits;
-        let is_local = self.completions.active() as usize == waits as usize + self.timers.len();
         // Those that wait behind what is delayed for ever are not counted by that.
         let is_local =
             is_local || (self.delays_forever && self.timers.len() > 0 && self.nothing_is_outside());
@@ -277,11 +317,13 @@ impl<B: Backend> Driver<B> {
     /// Whether nothing that is under way is the system's.
     #[cold]
     fn nothing_is_outside(&mut self) -> bool {
-        (0..self.completions.len()).all(|index| {
-            let completion = self.completions.get(index);
+        let records = &mut self.done.records;
+        records.indices().all(|index| {
+            let completion = records.get(index);
             let is_local = match completion.place {
                 Place::Backend | Place::Pool => false,
                 Place::Starting
+                | Place::StartingHere
                 | Place::Waiting
                 | Place::Delayed
                 | Place::HeldBack
@@ -305,48 +347,11 @@ impl<B: Backend> Driver<B> {
 
     /// Whether the callback of the completion at `index` has deleted it.
     pub(crate) fn is_leaving(&self, index: u32) -> bool {
-        self.completions.phase(index) == Phase::Leaving
+        self.done.records.phase(index) == Phase::Leaving
     }
 
     /// Whether the callback of the completion at `index` runs for the last time, unless it re-arms.
     pub(crate) fn is_running(&self, index: u32) -> bool {
-        matches!(self.completions.phase(index), Phase::Running | Phase::Leaving)
+        matches!(self.done.records.phase(index), Phase::Running | Phase::Leaving)
     }
-}
-
-/// The list of what a turn starts, of which nothing is lost when a backend panics: the rest goes first in the next turn.
-struct Rest<'a, B: Backend> {
-    driver: &'a mut Driver<B>,
-    list: Vec<Token>,
-    /// So many were started.
-    position: usize,
-}
-
-impl<B: Backend> Rest<'_, B> {
-    /// Puts what is left before what was submitted since.
-    #[cold]
-    fn keep(&mut self) {
-        self.list.drain(..self.position);
-        self.list.append(&mut self.driver.starting);
-        std::mem::swap(&mut self.list, &mut self.driver.starting);
-    }
-}
-
-impl<B: Backend> Drop for Rest<'_, B> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        if self.position < self.list.len() {
-            return self.keep();
-        }
-        self.list.clear();
-        if self.driver.starting.is_empty() {
-            // All of it was started, and it is only kept for its memory.
-            std::mem::swap(&mut self.list, &mut self.driver.starting);
-        }
-    }
-}
-
-/// The last outcome of a timer that ran.
-pub(super) fn expired(result: Result<(), Error>) -> Outcome {
-    Outcome::Timer(Expired { due: Due::At(Time::NEVER), result })
 }

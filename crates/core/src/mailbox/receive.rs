@@ -6,7 +6,6 @@ use super::{Delivery, Mailbox, MailboxSender, mailbox};
 use crate::callback::Deliver;
 use crate::event_loop::Inner;
 use crate::operation::NotifierWait;
-use crate::outcome::Outcome;
 use crate::{Backend, Context, Error, Key};
 
 impl<B: Backend, S> Context<'_, B, S> {
@@ -43,9 +42,8 @@ impl<B: Backend, S> Context<'_, B, S> {
         // What was sent before may have been notified to one who is gone.
         mailbox.notify();
         let notifier = mailbox.0.notifier.clone();
-        let key = self.inner.driver.submit(NotifierWait { notifier });
-        self.inner.callbacks.put::<Receiver<T, F>>(key.name.index, (mailbox.clone(), callback));
-        key
+        let callback = (mailbox.clone(), callback);
+        self.inner.submit::<NotifierWait, Receiver<T, F>>(NotifierWait { notifier }, callback)
     }
 }
 
@@ -63,15 +61,15 @@ where
         inner: &mut Inner<B, S>,
         state: &mut S,
         index: u32,
-        cell: u32,
+        _item: u32,
         (mailbox, mut callback): Self::Callback,
     ) {
-        let Some(Outcome::NotifierWait(notified)) = inner.driver.done.cells.remove(cell) else {
-            return inner.driver.finish(index);
+        let Some(notified) = inner.driver.take_output::<NotifierWait>(index) else {
+            return inner.driver.finish::<NotifierWait>(index);
         };
         if notified.result.is_err() {
             callback(state, &mut Context::new(inner), Delivery::End(notified.result));
-            return inner.driver.finish(index);
+            return inner.driver.finish::<NotifierWait>(index);
         }
         let mut is_silent = true;
         for _ in 0..mailbox.len() {
@@ -85,7 +83,7 @@ where
         let goes_on = !inner.interrupted && !inner.driver.is_leaving(index);
         if goes_on && mailbox.is_over() {
             callback(state, &mut Context::new(inner), Delivery::End(Ok(())));
-            return inner.driver.finish(index);
+            return inner.driver.finish::<NotifierWait>(index);
         }
         // One notification may have been of many messages, and the rest have none of their own.
         if !mailbox.is_empty() || mailbox.is_over() {
@@ -93,7 +91,7 @@ where
         }
         inner.silent += usize::from(is_silent);
         if inner.driver.rearm(index, NotifierWait { notifier: notified.notifier }) {
-            inner.callbacks.put::<Self>(index, (mailbox, callback));
+            inner.put::<Self>(index, (mailbox, callback));
         }
     }
 }

@@ -115,7 +115,7 @@ pub(crate) struct Client {
     /// Those of them that are free.
     free: Vec<u32>,
     /// The place of a job by its token's index.
-    by_cell: Vec<u32>,
+    by_index: Vec<u32>,
     /// Jobs that the pool's queue has no room for, in order.
     waiting: VecDeque<(u32, u32)>,
     /// Jobs that no thread could be had for.
@@ -141,7 +141,7 @@ impl Client {
             port: Arc::new(Port::new(bell)),
             places: Vec::new(),
             free: Vec::new(),
-            by_cell: Vec::new(),
+            by_index: Vec::new(),
             waiting: VecDeque::new(),
             refused: VecDeque::new(),
             collected: Fifo::new(),
@@ -154,11 +154,11 @@ impl Client {
         let place = &mut self.places[index as usize];
         let number = place.slot.put(task);
         (place.token, place.number) = (token, Some(number));
-        let cell = token.index as usize;
-        if cell >= self.by_cell.len() {
-            self.by_cell.resize(cell + 1, NONE);
+        let place = token.index as usize;
+        if place >= self.by_index.len() {
+            self.by_index.resize(place + 1, NONE);
         }
-        self.by_cell[cell] = index;
+        self.by_index[place] = index;
         self.out += 1;
         if self.out == 1 {
             self.port.bell.enter();
@@ -211,7 +211,7 @@ impl Client {
     }
 
     fn find(&self, token: Token) -> Option<u32> {
-        let index = *self.by_cell.get(token.index as usize)?;
+        let index = *self.by_index.get(token.index as usize)?;
         let place = self.places.get(index as usize)?;
         (place.token == token && place.number.is_some()).then_some(index)
     }

@@ -31,7 +31,7 @@ fn error(driver: &mut Driver<Manual>) -> (Key, Option<Error>) {
 }
 
 fn is_clean(driver: &Driver<Manual>) -> bool {
-    driver.timers.len() == 0 && driver.active() == 0 && driver.done.cells.is_empty()
+    driver.timers.len() == 0 && driver.active() == 0 && driver.done.records.is_empty()
 }
 
 /// The buffer comes back, and not a nanosecond early.
@@ -272,15 +272,15 @@ fn an_ended_operation_leaves_no_deadline() {
     driver.submit(recv(handle).with_timeout(ns(100)));
     turn_at(&mut driver, 10);
     receive_a_byte(&mut driver);
-    let Next::Last { index, cell } = driver.next() else { panic!("an outcome is queued") };
-    drop(driver.done.cells.remove(cell));
+    let Next::Last { index, .. } = driver.next() else { panic!("an outcome is queued") };
+    drop(driver.done.records.take_back(index));
     assert!(driver.rearm(index, recv(handle)));
     turn_at(&mut driver, 20);
     turn_at(&mut driver, 500);
     assert!(driver.pop().is_none(), "this arming has none");
     receive_a_byte(&mut driver);
-    let Next::Last { index, cell } = driver.next() else { panic!("an outcome is queued") };
-    drop(driver.done.cells.remove(cell));
+    let Next::Last { index, .. } = driver.next() else { panic!("an outcome is queued") };
+    drop(driver.done.records.take_back(index));
     assert!(driver.rearm(index, recv(handle).with_timeout(ns(100))));
     turn_at(&mut driver, 600);
     turn_at(&mut driver, 699);
@@ -298,8 +298,8 @@ fn a_deadline_counts_after_a_delay() {
         driver.submit(recv(handle));
         turn_at(&mut driver, 0);
         receive_a_byte(&mut driver);
-        let Next::Last { index, cell } = driver.next() else { panic!("an outcome is queued") };
-        drop(driver.done.cells.remove(cell));
+        let Next::Last { index, .. } = driver.next() else { panic!("an outcome is queued") };
+        drop(driver.done.records.take_back(index));
         for _ in 0..others {
             driver.submit(recv(handle));
         }
@@ -325,8 +325,8 @@ fn a_delayed_timer_keeps_its_deadline() {
         let mut driver = Driver::with_backend(Manual::default());
         let key = driver.submit(Timer::at(Time::ZERO));
         turn_at(&mut driver, 0);
-        let Next::Last { index, cell } = driver.next() else { panic!("an outcome is queued") };
-        drop(driver.done.cells.remove(cell));
+        let Next::Last { index, .. } = driver.next() else { panic!("an outcome is queued") };
+        drop(driver.done.records.take_back(index));
         let timer = Timer::after(ns(500)).with_timeout(ns(100));
         assert!(driver.rearm_at(index, timer, Time::from_nanos(1000)));
         turn_at(&mut driver, 10);

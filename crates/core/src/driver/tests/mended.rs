@@ -10,8 +10,8 @@ fn a_delayed_close_waits_for_its_delay() {
     let [first, second] = [(); 2].map(|()| driver.socket(Family::Ipv4).unwrap());
     let key = driver.submit(Close { handle: first });
     driver.turn(Until::Now).unwrap();
-    let Next::Last { index, cell } = driver.next() else { panic!("it has closed") };
-    drop(driver.done.cells.remove(cell));
+    let Next::Last { index, .. } = driver.next() else { panic!("it has closed") };
+    drop(driver.done.records.take_back(index));
     let due = Time::from_nanos(1000);
     assert!(driver.rearm_at(index, Close { handle: second }, due));
     driver.backend.clock = 900;
@@ -43,8 +43,8 @@ fn a_delayed_close_can_be_cancelled() {
         let [first, second] = [(); 2].map(|()| driver.socket(Family::Ipv4).unwrap());
         let key = driver.submit(Close { handle: first });
         driver.turn(Until::Now).unwrap();
-        let Next::Last { index, cell } = driver.next() else { panic!("it has closed") };
-        drop(driver.done.cells.remove(cell));
+        let Next::Last { index, .. } = driver.next() else { panic!("it has closed") };
+        drop(driver.done.records.take_back(index));
         assert!(driver.rearm_at(index, Close { handle: second }, Time::from_nanos(1000)));
         if closes {
             driver.close(second);
@@ -66,8 +66,8 @@ fn a_delayed_close_can_be_cancelled() {
 fn what_waits_behind_a_delay_for_ever_is_a_deadlock() {
     let mut driver = receiving();
     receive_a_byte(&mut driver);
-    let Next::Last { index, cell } = driver.next() else { panic!("an outcome is queued") };
-    let Some(Outcome::Recv(Received { handle, buffer, .. })) = driver.done.cells.remove(cell) else {
+    let Next::Last { index, .. } = driver.next() else { panic!("an outcome is queued") };
+    let Some(Outcome::Recv(Received { handle, buffer, .. })) = driver.done.records.take_back(index) else {
         panic!("it is a receive's")
     };
     assert!(driver.rearm_at(index, Recv { handle, buffer }, Time::NEVER));
