@@ -30,24 +30,26 @@ pub(crate) fn is_installed() -> bool {
     allocations() != before
 }
 
-fn count(bytes: isize) {
-    LIVE.fetch_add(bytes, Ordering::Relaxed);
+/// Counts that memory was asked for, and `bytes` more of it if there was any.
+fn counted(pointer: *mut u8, bytes: isize) -> *mut u8 {
+    if !pointer.is_null() {
+        LIVE.fetch_add(bytes, Ordering::Relaxed);
+    }
     ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+    pointer
 }
 
 // SAFETY: every call is passed on to the system's allocator as it is; counting touches no memory of the caller's, does
 // not allocate and does not unwind.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
         // SAFETY: the caller keeps the rules of `alloc`, which are those of the system's.
-        unsafe { System.alloc(layout) }
+        counted(unsafe { System.alloc(layout) }, layout.size() as isize)
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
         // SAFETY: the caller keeps the rules of `alloc_zeroed`, which are those of the system's.
-        unsafe { System.alloc_zeroed(layout) }
+        counted(unsafe { System.alloc_zeroed(layout) }, layout.size() as isize)
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
@@ -57,8 +59,8 @@ unsafe impl GlobalAlloc for CountingAllocator {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        count(new_size as isize - layout.size() as isize);
+        let bytes = new_size as isize - layout.size() as isize;
         // SAFETY: the caller got `pointer` from this allocator, and so from the system's, with this layout.
-        unsafe { System.realloc(pointer, layout, new_size) }
+        counted(unsafe { System.realloc(pointer, layout, new_size) }, bytes)
     }
 }

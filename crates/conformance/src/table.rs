@@ -322,6 +322,7 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         deadlines::a_multishot_operation_times_out_as_a_whole: ["X4", "C1"] needs ["ipv4"];
 
         mailboxes::every_message_arrives_once_in_order: ["W2", "C1"] needs ["threads"];
+        mailboxes::a_capacity_without_memory_is_refused: ["E1", "W2"] needs [];
         mailboxes::a_bounded_mailbox_pushes_back: ["W2", "E1"] needs [];
         mailboxes::a_message_wakes_the_loop: ["W2", "W1"] needs ["threads"];
         mailboxes::dropping_the_loop_closes_it: ["W2", "X5"] needs [];

@@ -9,8 +9,10 @@ use proactor_core::{
     Backend, Cancel, Context, Delivery, Error, Loop, MailboxSender, Nop, RunMode, Timer, TrySendError,
 };
 
+use rustix::io::Errno;
+
 use crate::Fixture;
-use crate::steps::{Log, Steps};
+use crate::steps::{Log, Steps, system};
 
 const SENDERS: usize = 4;
 const MESSAGES: usize = 5000;
@@ -64,6 +66,24 @@ pub(crate) fn every_message_arrives_once_in_order<B: Backend>(fixture: &Fixture<
             assert!(!thread.join().unwrap() || capacity.is_some(), "only a bounded one pushes back");
         }
     }
+}
+
+/// A capacity that no memory is for is refused, and says why, before anything is allocated.
+pub(crate) fn a_capacity_without_memory_is_refused<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open();
+    let mut cx = ev.context();
+    for capacity in [0, usize::MAX, usize::MAX / 2, usize::MAX / 8, isize::MAX as usize / size_of::<u64>()] {
+        assert_eq!(cx.mailbox::<u64>(capacity).map(drop), Err(Error::InvalidInput), "{capacity}");
+        assert_eq!(cx.mailbox::<[u64; 1 << 20]>(capacity).map(drop), Err(Error::InvalidInput), "{capacity}");
+    }
+    // A message of no bytes needs a place all the same.
+    assert_eq!(cx.mailbox::<()>(usize::MAX).map(drop), Err(Error::InvalidInput));
+    // An address space has room for this, and no machine has.
+    let beyond = cx.mailbox::<[u8; 1 << 20]>(1 << 40).map(drop);
+    assert_eq!(beyond, Err(system(Errno::NOMEM)));
+    let (sender, mailbox) = cx.mailbox(1).unwrap();
+    assert_eq!((sender.try_send(5), sender.try_send(6)), (Ok(()), Err(TrySendError::Full(6))));
+    assert_eq!(mailbox.try_receive(), Some(5));
 }
 
 /// So many fit and no more, until some were delivered.

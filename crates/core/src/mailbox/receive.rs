@@ -1,6 +1,9 @@
 //! Receiving from a mailbox, on the loop.
 
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+
+use rustix::io::Errno;
 
 use super::{Delivery, Mailbox, MailboxSender, mailbox};
 use crate::callback::Deliver;
@@ -13,11 +16,10 @@ impl<B: Backend, S> Context<'_, B, S> {
     /// All of its memory is allocated here.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] for a capacity of zero.
+    /// [`Error::InvalidInput`] for a capacity of zero, or of more messages than an address space holds; the system's
+    /// ENOMEM where there is no memory for so many (contract E1).
     pub fn mailbox<T>(&mut self, capacity: usize) -> Result<(MailboxSender<T>, Mailbox<T>), Error> {
-        if capacity == 0 {
-            return Err(Error::InvalidInput);
-        }
+        find_room::<T>(capacity)?;
         Ok(mailbox(self.notifier(), Some(capacity)))
     }
 
@@ -45,6 +47,18 @@ impl<B: Backend, S> Context<'_, B, S> {
         let callback = (mailbox.clone(), callback);
         self.inner.submit::<NotifierWait, Receiver<T, F>>(NotifierWait { notifier }, callback)
     }
+}
+
+/// Whether a queue for so many messages can be made. Who makes one is told of nothing that is wrong but by a panic.
+fn find_room<T>(capacity: usize) -> Result<(), Error> {
+    /// A place of the queue: a message, and whose turn it is.
+    type Place<T> = (usize, MaybeUninit<T>);
+    let bytes = capacity.checked_mul(size_of::<Place<T>>());
+    if capacity == 0 || bytes.is_none_or(|bytes| bytes > isize::MAX as usize) {
+        return Err(Error::InvalidInput);
+    }
+    let found = Vec::<Place<T>>::new().try_reserve_exact(capacity);
+    found.map_err(|_| Error::from_errno(Errno::NOMEM))
 }
 
 /// Callbacks of `receive`.
