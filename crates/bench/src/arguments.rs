@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::blocks;
 use crate::workload::{self, Family, Kind, Mechanism, Program, Workload};
 
 /// What the program was asked to do.
@@ -69,7 +70,12 @@ Without a workload, measures ping throughput and waking in less than a minute.
   --full          a million operations instead of as many as fit a fraction of a second
   --json FILE     write the figures to FILE too
   --assert        fail if a count is over its limit
+
+Workloads on files make one of 64 MiB beside the program, or where {directory} says; those past the
+cache fail where there is no disk. What an idle connection takes is the slope between 1,000 and 9,000: bytes of the
+heap by a counting allocator, and of resident memory as the system tells.
 ",
+        directory = blocks::DIRECTORY_VARIABLE,
         workloads = workload::known_names(),
         backends = Mechanism::ALL.map(Mechanism::name).join(", "),
     )

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::arguments::ChildRun;
 use crate::cores::Cores;
 use crate::floor;
-use crate::measurement::{BYTES_PER_TIMER, Figures, NOTIFIES, Result};
+use crate::measurement::{EXTRAS, Figures, Result};
 use crate::ours;
 use crate::workload::{Kind, Mechanism};
 
@@ -120,7 +120,7 @@ fn from_json(line: &str) -> Result<Figures> {
         elapsed: Duration::from_nanos(field("elapsed_ns")?),
         processor_time: Duration::from_nanos(field("processor_ns")?),
         allocations: field("allocations")?,
-        extras: [NOTIFIES, BYTES_PER_TIMER].into_iter().filter_map(extra).collect(),
+        extras: EXTRAS.into_iter().filter_map(extra).collect(),
     })
 }
 
@@ -131,6 +131,7 @@ fn nanoseconds(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measurement::NOTIFIES;
     use crate::workload::{Family, Workload, programs};
 
     #[test]

@@ -12,7 +12,7 @@ use crate::child;
 use crate::cores::Cores;
 use crate::limits::{self, Finding};
 use crate::machine;
-use crate::measurement::{BYTES_PER_TIMER, Result};
+use crate::measurement::{BYTES_PER_TIMER, HEAP_PER_CONNECTION, RSS_PER_CONNECTION, Result};
 use crate::report::{self, Row};
 use crate::workload::{Family, Mechanism, Program, Workload};
 
@@ -25,15 +25,23 @@ pub(crate) const SYSTEM_CALLS: &str = "system calls/operation";
 pub(crate) const EPOLL_CTL: &str = "epoll_ctl/operation";
 pub(crate) const ALLOCATIONS: &str = "allocations/operation";
 pub(crate) const BYTES: &str = "bytes/timer";
+pub(crate) const HEAP: &str = "heap bytes/connection";
+pub(crate) const RESIDENT: &str = "RSS bytes/connection";
 
 /// What is counted when nothing is named.
-const DEFAULT: [Workload; 10] = [
+const DEFAULT: [Workload; 16] = [
     Workload { family: Family::TcpPingPong, parameter: 1 },
     Workload { family: Family::TcpPingPong, parameter: 64 },
     Workload { family: Family::TcpPingPong, parameter: 1000 },
     Workload { family: Family::UdpPingPong, parameter: 64 },
+    Workload { family: Family::UdpPummel, parameter: 64 },
     Workload { family: Family::TcpThroughput, parameter: 1 },
     Workload { family: Family::AcceptChurn, parameter: 64 },
+    Workload { family: Family::FileRead, parameter: 1 },
+    Workload { family: Family::FileReadDirect, parameter: 1 },
+    Workload { family: Family::FileWrite, parameter: 1 },
+    Workload { family: Family::FileWriteDirect, parameter: 1 },
+    Workload { family: Family::Idle, parameter: 1 },
     Workload { family: Family::AsyncPummel, parameter: 1 },
     Workload { family: Family::Async, parameter: 1 },
     Workload { family: Family::TimersInsertFire, parameter: 1 },
@@ -84,6 +92,11 @@ fn lengths(workload: Workload) -> [u64; 2] {
             let trips = 2_000.max(10 * u64::from(workload.parameter));
             [trips, 3 * trips]
         }
+        Family::UdpPummel => [10_000, 30_000],
+        Family::FileRead | Family::FileReadDirect | Family::FileWrite | Family::FileWriteDirect => {
+            [2_000, 6_000]
+        }
+        Family::Idle => [3_000, Family::Idle.nominal()],
         Family::TcpThroughput | Family::AcceptChurn => [1_000, 3_000],
         Family::AsyncPummel => [500, 1_500],
         Family::Async => [1_000, 3_000],
@@ -109,8 +122,10 @@ fn count(workload: Workload, program: Program, scratch: &Scratch) -> Result<Vec<
     let [fewer, more] = [&short, &long].map(|run| child::start(run, &[], LIMIT));
     let more = more?;
     rows.push(row(ALLOCATIONS, difference(fewer?.allocations, more.allocations)));
-    if let Some(bytes) = more.extra(BYTES_PER_TIMER) {
-        rows.push(Row::of(workload, program, 1, BYTES, &[bytes]));
+    for (unit, extra) in
+        [(BYTES, BYTES_PER_TIMER), (HEAP, HEAP_PER_CONNECTION), (RESIDENT, RSS_PER_CONNECTION)]
+    {
+        rows.extend(more.extra(extra).map(|bytes| Row::of(workload, program, 1, unit, &[bytes])));
     }
     Ok(rows)
 }

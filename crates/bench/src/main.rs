@@ -3,6 +3,7 @@
 
 mod allocations;
 mod arguments;
+mod blocks;
 mod bulk;
 mod child;
 mod churn;
@@ -10,10 +11,12 @@ mod cores;
 mod counts;
 mod datagrams;
 mod floor;
+mod idle;
 mod limits;
 mod machine;
 mod measurement;
 mod ours;
+mod packets;
 mod pummel;
 mod report;
 mod sockets;

@@ -29,6 +29,14 @@ pub(crate) const NOTIFIES: &str = "notifies";
 /// The extra that says how many heap bytes an armed timer takes.
 pub(crate) const BYTES_PER_TIMER: &str = "bytes_per_timer";
 
+/// The extra that says how many heap bytes an idle connection takes.
+pub(crate) const HEAP_PER_CONNECTION: &str = "heap_bytes_per_connection";
+/// The extra that says how many bytes of the process's resident memory an idle connection takes.
+pub(crate) const RSS_PER_CONNECTION: &str = "rss_bytes_per_connection";
+
+/// Every extra's name.
+pub(crate) const EXTRAS: [&str; 4] = [NOTIFIES, BYTES_PER_TIMER, HEAP_PER_CONNECTION, RSS_PER_CONNECTION];
+
 impl Figures {
     /// Adds a figure that only some workloads have.
     pub(crate) fn with(mut self, name: &'static str, value: f64) -> Self {

@@ -5,12 +5,15 @@ use std::time::Duration;
 use crate::arguments::{ChildRun, Selection};
 use crate::child;
 use crate::cores::Cores;
+use crate::counts::{HEAP, RESIDENT};
 use crate::machine;
-use crate::measurement::{BYTES_PER_TIMER, Figures, NOTIFIES, Result};
+use crate::measurement::{
+    BYTES_PER_TIMER, Figures, HEAP_PER_CONNECTION, NOTIFIES, RSS_PER_CONNECTION, Result,
+};
 use crate::report::{self, Row};
 use crate::workload::{Family, Program, Workload};
 
-/// Operations of a run that is not calibrated.
+/// The most operations of a run while calibrating.
 const NOMINAL: u64 = 1_000_000;
 /// Operations of the first run when calibrating, and the fewest of any: where eight threads crowd one core, each takes
 /// milliseconds.
@@ -73,7 +76,7 @@ fn measure(selection: &Selection, workload: Workload, cores: u32) -> Result<Vec<
     let place = if cores == 1 { "1 core".to_owned() } else { format!("{cores} cores") };
     let mut runs = Vec::new();
     for program in selection.programs(workload.family) {
-        let mut run = ChildRun { program, workload, cores, count: NOMINAL };
+        let mut run = ChildRun { program, workload, cores, count: workload.family.nominal() };
         if workload.family.is_calibrated() {
             eprintln!("{workload}, {place}: calibrating {} on {}", program.name, program.mechanism.name());
             run.count = if selection.full {
@@ -128,7 +131,10 @@ fn rows(workload: Workload, program: Program, cores: u32, figures: &[Figures]) -
         let measured: Option<Vec<f64>> = figures.iter().map(figure).collect();
         measured.map(|measured| Row::of(workload, program, cores, unit, &measured))
     };
-    let main = if workload.family.is_measured_in_processor_time() {
+    let main = if workload.family == Family::Idle {
+        // How fast they are armed says nothing.
+        None
+    } else if workload.family.is_measured_in_processor_time() {
         row("CPU ns/timer", &|run| Some(run.processor_time.as_nanos() as f64 / run.operations as f64))
     } else {
         let units = workload.family.units_per_operation();
@@ -136,7 +142,9 @@ fn rows(workload: Workload, program: Program, cores: u32, figures: &[Figures]) -
     };
     let notifies = row("notifies/s", &|run| Some(run.extra(NOTIFIES)? / run.elapsed.as_secs_f64()));
     let bytes = row("bytes/timer", &|run| run.extra(BYTES_PER_TIMER));
-    [main, notifies, bytes].into_iter().flatten().collect()
+    let heap = row(HEAP, &|run| run.extra(HEAP_PER_CONNECTION));
+    let resident = row(RESIDENT, &|run| run.extra(RSS_PER_CONNECTION));
+    [main, notifies, bytes, heap, resident].into_iter().flatten().collect()
 }
 
 #[cfg(test)]

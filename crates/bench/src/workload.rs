@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::blocks::Transfer;
 use crate::bulk::BLOCK_BYTES;
 
 /// What a program is made to do; [`Workload`] adds the parameter.
@@ -16,10 +17,22 @@ pub(crate) enum Family {
     TcpPingPong,
     /// Both ends of the parameter's number of pairs of datagram sockets on one loop, 64 bytes there and back.
     UdpPingPong,
+    /// Datagrams of 64 bytes in one direction, 16 at a time on their way in each of the parameter's number of pairs.
+    UdpPummel,
     /// Blocks of 64 KiB over one connection, both ends on one loop.
     TcpThroughput,
     /// Connections are made, carry one byte and are closed, the parameter's number at a time.
     AcceptChurn,
+    /// Blocks of 4 KiB of a file are read, 32 at a time, from the system's cache.
+    FileRead,
+    /// As [`FileRead`](Self::FileRead), past the cache.
+    FileReadDirect,
+    /// Blocks of 4 KiB of a file are written, 32 at a time, to the system's cache.
+    FileWrite,
+    /// As [`FileWrite`](Self::FileWrite), past the cache.
+    FileWriteDirect,
+    /// Connections on which nothing happens, each with a receive that waits: what one takes of memory.
+    Idle,
     /// Timers spread over one second are armed, and all of them fire.
     TimersInsertFire,
     /// Timers spread over one second are armed, and all of them are cancelled.
@@ -28,11 +41,17 @@ pub(crate) enum Family {
 
 impl Family {
     /// Every family, in the order in which reports list them.
-    pub(crate) const ALL: [Family; 8] = [
+    pub(crate) const ALL: [Family; 14] = [
         Family::TcpPingPong,
         Family::UdpPingPong,
+        Family::UdpPummel,
         Family::TcpThroughput,
         Family::AcceptChurn,
+        Family::FileRead,
+        Family::FileReadDirect,
+        Family::FileWrite,
+        Family::FileWriteDirect,
+        Family::Idle,
         Family::AsyncPummel,
         Family::Async,
         Family::TimersInsertFire,
@@ -46,8 +65,14 @@ impl Family {
             Family::Async => "async",
             Family::TcpPingPong => "tcp-ping-pong",
             Family::UdpPingPong => "udp-ping-pong",
+            Family::UdpPummel => "udp-pummel",
             Family::TcpThroughput => "tcp-throughput",
             Family::AcceptChurn => "accept-churn",
+            Family::FileRead => "file-read",
+            Family::FileReadDirect => "file-read-direct",
+            Family::FileWrite => "file-write",
+            Family::FileWriteDirect => "file-write-direct",
+            Family::Idle => "idle",
             Family::TimersInsertFire => "timers-insert-fire",
             Family::TimersInsertCancel => "timers-insert-cancel",
         }
@@ -58,8 +83,15 @@ impl Family {
         match self {
             Family::AsyncPummel | Family::Async => &[1, 2, 4, 8],
             Family::TcpPingPong => &[1, 64, 1000],
-            Family::AcceptChurn | Family::UdpPingPong => &[1, 64],
-            Family::TcpThroughput | Family::TimersInsertFire | Family::TimersInsertCancel => &[],
+            Family::AcceptChurn | Family::UdpPingPong | Family::UdpPummel => &[1, 64],
+            Family::TcpThroughput
+            | Family::FileRead
+            | Family::FileReadDirect
+            | Family::FileWrite
+            | Family::FileWriteDirect
+            | Family::Idle
+            | Family::TimersInsertFire
+            | Family::TimersInsertCancel => &[],
         }
     }
 
@@ -68,8 +100,12 @@ impl Family {
         match self {
             Family::AsyncPummel => "callbacks/s",
             Family::Async | Family::TcpPingPong | Family::UdpPingPong => "round trips/s",
+            Family::UdpPummel => "packets/s",
             Family::TcpThroughput => "MiB/s",
-            Family::AcceptChurn => "connections/s",
+            Family::AcceptChurn | Family::Idle => "connections/s",
+            Family::FileRead | Family::FileReadDirect | Family::FileWrite | Family::FileWriteDirect => {
+                "blocks/s"
+            }
             Family::TimersInsertFire | Family::TimersInsertCancel => "timers/s",
         }
     }
@@ -88,8 +124,14 @@ impl Family {
             Family::AsyncPummel | Family::Async => &[1, 2],
             Family::TcpPingPong
             | Family::UdpPingPong
+            | Family::UdpPummel
             | Family::TcpThroughput
             | Family::AcceptChurn
+            | Family::FileRead
+            | Family::FileReadDirect
+            | Family::FileWrite
+            | Family::FileWriteDirect
+            | Family::Idle
             | Family::TimersInsertFire
             | Family::TimersInsertCancel => &[1],
         }
@@ -100,10 +142,30 @@ impl Family {
         matches!(self, Family::TimersInsertFire | Family::TimersInsertCancel)
     }
 
-    /// Whether the number of operations may be chosen so that they take a certain time. A number of timers may not:
-    /// how many there are is what decides what one costs.
+    /// Whether the number of operations may be chosen so that they take a certain time. A number of timers or of idle
+    /// connections may not: how many there are is what decides what one costs.
     pub(crate) const fn is_calibrated(self) -> bool {
-        !self.is_measured_in_processor_time()
+        !self.is_measured_in_processor_time() && !matches!(self, Family::Idle)
+    }
+
+    /// How many operations a run has that is not calibrated, and a full one at most.
+    pub(crate) const fn nominal(self) -> u64 {
+        match self {
+            Family::Idle => 9_000,
+            _ => 1_000_000,
+        }
+    }
+
+    /// What the family does with a file, if anything.
+    pub(crate) const fn transfer(self) -> Option<Transfer> {
+        let (is_write, is_direct) = match self {
+            Family::FileRead => (false, false),
+            Family::FileReadDirect => (false, true),
+            Family::FileWrite => (true, false),
+            Family::FileWriteDirect => (true, true),
+            _ => return None,
+        };
+        Some(Transfer { is_write, is_direct })
     }
 
     /// Every workload of the family.
@@ -141,7 +203,7 @@ impl FromStr for Workload {
     }
 }
 
-/// The workloads that `name` selects: one, a family, `timers` for both of its kind, or `all`.
+/// The workloads that `name` selects: one, a family, `timers` for both of its kind, `files` for all of theirs, or `all`.
 ///
 /// # Errors
 /// Says which names are known when `name` is none of them.
@@ -149,6 +211,7 @@ pub(crate) fn select(name: &str) -> Result<Vec<Workload>, String> {
     let families: Vec<Family> = match name {
         "all" => Family::ALL.to_vec(),
         "timers" => vec![Family::TimersInsertFire, Family::TimersInsertCancel],
+        "files" => Family::ALL.into_iter().filter(|family| family.transfer().is_some()).collect(),
         _ => Family::ALL.into_iter().filter(|family| family.name() == name).collect(),
     };
     if families.is_empty() {
@@ -159,7 +222,7 @@ pub(crate) fn select(name: &str) -> Result<Vec<Workload>, String> {
 
 /// Every name that [`select`] takes, for messages.
 pub(crate) fn known_names() -> String {
-    let mut names = vec!["all".to_owned(), "timers".to_owned()];
+    let mut names = ["all", "files", "timers"].map(str::to_owned).to_vec();
     for family in Family::ALL {
         let parameters: Vec<String> = family.parameters().iter().map(u32::to_string).collect();
         if parameters.is_empty() {
@@ -267,6 +330,7 @@ pub(crate) fn programs(family: Family) -> &'static [Program] {
             &[EPOLL, EPOLL_MANY, EPOLL_FLOOR, URING, URING_MANY, URING_FLOOR, URING_FLOOR_MULTISHOT]
         }
         Family::Async => &[EPOLL, EPOLL_FLOOR, URING, URING_FLOOR, URING_FLOOR_MESSAGE],
+        Family::Idle => &[EPOLL, EPOLL_MANY, EPOLL_FLOOR, URING, URING_MANY, URING_FLOOR],
         _ => &[EPOLL, EPOLL_FLOOR, URING, URING_FLOOR],
     }
 }
@@ -287,7 +351,8 @@ mod tests {
     fn a_family_selects_each_of_its_parameters() {
         assert_eq!(select("tcp-ping-pong").map(|selected| selected.len()), Ok(3));
         assert_eq!(select("timers").map(|selected| selected.len()), Ok(2));
-        assert_eq!(select("all").map(|selected| selected.len()), Ok(18));
+        assert_eq!(select("files").map(|selected| selected.len()), Ok(4));
+        assert_eq!(select("all").map(|selected| selected.len()), Ok(25));
     }
 
     #[test]

@@ -7,6 +7,11 @@ mod async_pummel;
 mod async_turns;
 mod buffer_ring;
 mod churn_ring;
+mod file_ring;
+mod files_epoll;
+mod files_uring;
+mod idle_epoll;
+mod idle_uring;
 mod packet_ring;
 mod ring;
 
@@ -18,6 +23,8 @@ mod tcp_throughput_uring;
 mod timers;
 mod udp_ping_pong_epoll;
 mod udp_ping_pong_uring;
+mod udp_pummel_epoll;
+mod udp_pummel_uring;
 mod wake;
 mod wake_epoll;
 mod wake_uring;
@@ -43,10 +50,26 @@ pub(crate) fn run(program: &Program, workload: Workload, count: u64, cores: &Cor
         (Family::TcpPingPong, Mechanism::Uring, _) => tcp_ping_pong_uring::run(parameter, count),
         (Family::UdpPingPong, Mechanism::Epoll, _) => udp_ping_pong_epoll::run(parameter, count),
         (Family::UdpPingPong, Mechanism::Uring, _) => udp_ping_pong_uring::run(parameter, count),
+        (Family::UdpPummel, Mechanism::Epoll, _) => udp_pummel_epoll::run(parameter, count),
+        (Family::UdpPummel, Mechanism::Uring, _) => udp_pummel_uring::run(parameter, count),
         (Family::TcpThroughput, Mechanism::Epoll, _) => tcp_throughput_epoll::run(count),
         (Family::TcpThroughput, Mechanism::Uring, _) => tcp_throughput_uring::run(count),
         (Family::AcceptChurn, Mechanism::Epoll, _) => accept_churn_epoll::run(parameter, count),
         (Family::AcceptChurn, Mechanism::Uring, _) => accept_churn_uring::run(parameter, count),
+        (Family::Idle, Mechanism::Epoll, _) => idle_epoll::run(count),
+        (Family::Idle, Mechanism::Uring, _) => idle_uring::run(count),
+        (
+            family
+            @ (Family::FileRead | Family::FileReadDirect | Family::FileWrite | Family::FileWriteDirect),
+            mechanism,
+            _,
+        ) => {
+            let transfer = family.transfer().ok_or("a family of files")?;
+            match mechanism {
+                Mechanism::Epoll => files_epoll::run(transfer, count),
+                Mechanism::Uring => files_uring::run(transfer, count),
+            }
+        }
         (Family::AsyncPummel, Mechanism::Epoll, _) => {
             async_pummel::run::<EpollSleep>(parameter, count, cores)
         }

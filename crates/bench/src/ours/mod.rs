@@ -3,11 +3,14 @@
 mod accept_churn;
 mod async_pummel;
 mod async_turns;
+mod files;
+mod idle;
 mod tcp_ping_pong;
 mod tcp_ping_pong_many;
 mod tcp_throughput;
 mod timers;
 mod udp_ping_pong;
+mod udp_pummel;
 
 use proactor_core::Backend;
 
@@ -32,8 +35,14 @@ pub(crate) fn run<B: Backend + 'static>(
         }
         Family::TcpPingPong => tcp_ping_pong::run::<B>(parameter, count),
         Family::UdpPingPong => udp_ping_pong::run::<B>(parameter, count),
+        Family::UdpPummel => udp_pummel::run::<B>(parameter, count),
         Family::TcpThroughput => tcp_throughput::run::<B>(count),
         Family::AcceptChurn => accept_churn::run::<B>(parameter, count),
+        Family::FileRead => files::read::<B>(count, false),
+        Family::FileReadDirect => files::read::<B>(count, true),
+        Family::FileWrite => files::write::<B>(count, false),
+        Family::FileWriteDirect => files::write::<B>(count, true),
+        Family::Idle => idle::run::<B>(program.name == workload::OURS_MANY, count),
         Family::AsyncPummel => async_pummel::run::<B>(parameter, count, cores),
         Family::Async => async_turns::run::<B>(parameter, count, cores),
         Family::TimersInsertFire => timers::insert_and_fire::<B>(count),
