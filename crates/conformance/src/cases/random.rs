@@ -1,9 +1,9 @@
 //! Random programs (contract C1, C2, H3 and all that they touch).
 
-use proactor_core::{Backend, Config};
+use proactor_core::{Backend, Config, PoolConfig};
 
 use crate::Fixture;
-use crate::random::{check_programs, datagrams, raced, settled};
+use crate::random::{check_programs, datagrams, files, raced, settled};
 
 /// Each step takes effect before the next, and every outcome is the one that the model predicts.
 pub(crate) fn settled_programs_match_the_model<B: Backend>(_fixture: &Fixture<B>) {
@@ -35,4 +35,22 @@ pub(crate) fn programs_of_datagrams_lose_none_with_small_rings<B: Backend>(_fixt
     check_programs(&datagrams::program(), |program| {
         datagrams::run::<B>(program, &Config::default().entries(1))
     });
+}
+
+/// Files and names, work and hosts: each outcome is the one that the model predicts, and the files hold what it says.
+pub(crate) fn programs_of_files_match_the_model<B: Backend>(fixture: &Fixture<B>) {
+    check_programs(&files::program(), |program| {
+        files::run(program, &Config::default(), fixture);
+    });
+}
+
+/// The same with the smallest rings and the smallest pool.
+pub(crate) fn programs_of_files_match_the_model_with_small_rings<B: Backend>(fixture: &Fixture<B>) {
+    check_programs(&files::program(), |program| {
+        files::run(program, &smallest(), fixture);
+    });
+}
+
+fn smallest() -> Config {
+    Config::default().entries(1).own_pool(PoolConfig::default().threads(1).queue(1))
 }

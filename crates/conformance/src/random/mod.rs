@@ -2,13 +2,16 @@
 //! to what fails.
 //!
 //! [`settled`] gives each step the time to take effect; then the contract determines every outcome, a model predicts it,
-//! and backends that agree with the model agree with each other. [`raced`] gives no time at all, and checks what must
-//! hold whatever comes first; [`datagrams`] does the same with messages.
+//! and backends that agree with the model agree with each other; so do programs on [`files`]. [`raced`] gives no time at all,
+//! and checks what must hold whatever comes first; [`datagrams`] does the same with messages.
+
+use std::fmt;
 
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
 pub(crate) mod datagrams;
+pub(crate) mod files;
 pub(crate) mod raced;
 pub(crate) mod settled;
 
@@ -47,4 +50,15 @@ where
 fn seed_from_clock() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| since.as_nanos() as u64)
+}
+
+/// What came of a program whose every outcome is determined: what another backend has to tell as well.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Trace(Vec<String>);
+
+impl Trace {
+    /// Adds what an outcome tells.
+    pub(crate) fn tell(&mut self, told: &impl fmt::Debug) {
+        self.0.push(format!("{told:?}"));
+    }
 }
