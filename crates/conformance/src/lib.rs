@@ -40,4 +40,5 @@ mod warm_up;
 pub use allocator::CountingAllocator;
 pub use case::Case;
 pub use fixture::Fixture;
+pub use random::check_that_both_do_the_same;
 pub use runner::{Suite, main};

@@ -7,12 +7,16 @@ use crate::random::{check_programs, datagrams, files, raced, settled};
 
 /// Each step takes effect before the next, and every outcome is the one that the model predicts.
 pub(crate) fn settled_programs_match_the_model<B: Backend>(_fixture: &Fixture<B>) {
-    check_programs(&settled::program(), |program| settled::run::<B>(program, &Config::default()));
+    check_programs(&settled::program(), |program| {
+        settled::run::<B>(program, &Config::default());
+    });
 }
 
 /// The same with the smallest rings.
 pub(crate) fn settled_programs_match_the_model_with_small_rings<B: Backend>(_fixture: &Fixture<B>) {
-    check_programs(&settled::program(), |program| settled::run::<B>(program, &Config::default().entries(1)));
+    check_programs(&settled::program(), |program| {
+        settled::run::<B>(program, &Config::default().entries(1));
+    });
 }
 
 /// Steps race with each other and with the system: each outcome is one that the contract allows.

@@ -136,8 +136,8 @@ pub(crate) fn run<B: Backend>(program: &[Step], config: &Config, fixture: &Fixtu
         writes: 0,
         trace: Trace::default(),
     };
-    for step in program {
-        world.take(step);
+    for (number, step) in program.iter().enumerate() {
+        world.take(number, step);
     }
     world.compare_contents();
     if fixture.capabilities().descriptors {
@@ -148,7 +148,7 @@ pub(crate) fn run<B: Backend>(program: &[Step], config: &Config, fixture: &Fixtu
 }
 
 impl<B: Backend> World<B> {
-    fn take(&mut self, step: &Step) {
+    fn take(&mut self, number: usize, step: &Step) {
         let Some((key, expected)) = self.submit(&step.what, step.fate == Fate::Run) else { return };
         let expected = match step.fate {
             Fate::Run => Some(expected),
@@ -163,7 +163,7 @@ impl<B: Backend> World<B> {
         if let Some(expected) = expected {
             let outcome = self.wait_for(key);
             let told = self.told(outcome);
-            self.trace.tell(&told);
+            self.trace.end(number, &told);
             assert_eq!(told, expected, "{:?}", step.what);
         }
         for _ in 0..2 {

@@ -5,9 +5,9 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use proactor_core::{
-    Backend, Buffer, BytesRead, Cancel, Close, Config, Driver, Error, Handle, Key, Nop, Notifier,
-    NotifierWait, Outcome, Read, ReadExact, Received, Recv, Send, SendAll, SentAll, Shutdown, ShutdownHow,
-    Timer, Until, Write, WriteAll, WrittenAll,
+    Backend, Buffer, BufferPool, BytesRead, Cancel, Close, Config, Driver, Error, Handle, Key, Nop, Notifier,
+    NotifierWait, Outcome, Read, ReadExact, Received, Recv, RecvMany, Send, SendAll, SentAll, Shutdown,
+    ShutdownHow, Timer, Until, Write, WriteAll, WrittenAll,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -15,6 +15,9 @@ use proptest::sample::Index;
 
 use crate::steps::{assert_bytes, pattern};
 use crate::turns::{Turns, pair};
+
+/// Buffers of the pool, and how long they are: so few that they are soon all held.
+const BUFFERS: (u32, usize) = (4, 5000);
 
 /// Ends of connections: even ones are connected to the odd ones after them.
 const ENDS: usize = 4;
@@ -34,6 +37,11 @@ pub(crate) enum Step {
         end: usize,
         len: usize,
     },
+    RecvMany {
+        end: usize,
+    },
+    /// The pool gets back what was received into.
+    GiveBack,
     ShutDown {
         end: usize,
     },
@@ -75,6 +83,8 @@ pub(crate) fn program() -> impl Strategy<Value = Vec<Step>> {
         4 => (end(), 0_usize..100).prop_map(|(end, len)| Step::Send { end, len }),
         4 => (end(), 0_usize..400_000).prop_map(|(end, len)| Step::SendAll { end, len }),
         10 => (end(), 0_usize..100_000).prop_map(|(end, len)| Step::Recv { end, len }),
+        4 => end().prop_map(|end| Step::RecvMany { end }),
+        3 => Just(Step::GiveBack),
         1 => end().prop_map(|end| Step::ShutDown { end }),
         1 => (end(), any::<bool>()).prop_map(|(end, told)| Step::Close { end, told }),
         2 => (0_u64..2000).prop_map(|nanoseconds| Step::Timer { nanoseconds }),
@@ -96,6 +106,7 @@ pub(crate) fn program() -> impl Strategy<Value = Vec<Step>> {
 enum Kind {
     Send { end: usize, bytes: Vec<u8> },
     Recv { end: usize, len: usize },
+    RecvMany { end: usize },
     ShutDown { end: usize },
     Close { end: usize },
     Other,
@@ -138,6 +149,9 @@ struct World<B: Backend> {
     keys: Vec<Key>,
     /// Of the next operation that takes one.
     timeout: Option<Duration>,
+    pool: BufferPool,
+    /// What came from the pool, and was not given back.
+    held: Vec<Buffer>,
 }
 
 /// Submits an operation, with the timeout that is set, if one is.
@@ -155,6 +169,7 @@ pub(crate) fn run<B: Backend>(program: &[Step], config: &Config) {
     let mut driver = Driver::<B>::open(config.clone()).expect("the backend opens");
     let (first, second) = (pair(&mut driver), pair(&mut driver));
     let notifier = driver.notifier();
+    let pool = driver.buffer_pool(BUFFERS.0, BUFFERS.1).expect("a small pool");
     let mut world = World {
         driver,
         handles: [first.0, first.1, second.0, second.1],
@@ -163,6 +178,8 @@ pub(crate) fn run<B: Backend>(program: &[Step], config: &Config) {
         live: HashMap::new(),
         keys: Vec::new(),
         timeout: None,
+        pool,
+        held: Vec::new(),
     };
     for step in program {
         world.take(step);
@@ -188,16 +205,14 @@ impl<B: Backend> World<B> {
                 self.submitted(key, Kind::Send { end, bytes });
             }
             Step::SendAll { end, len } => self.send_all(end, len),
-            Step::Recv { end, len } => {
-                let (handle, buffer) = (self.handles[end], Buffer::zeroed(len));
-                let key = match self.keys.len() % 4 {
-                    0 => bounded!(self, Read { handle, buffer }),
-                    1 => bounded!(self, ReadExact { handle, buffer }),
-                    _ => bounded!(self, Recv { handle, buffer }),
-                };
-                self.submitted(key, Kind::Recv { end, len });
+            Step::Recv { end, len } => self.receive(end, len),
+            Step::RecvMany { end } => {
+                let (handle, pool) = (self.handles[end], self.pool.clone());
+                let key = bounded!(self, RecvMany { handle, pool });
+                self.submitted(key, Kind::RecvMany { end });
                 self.bounded(key);
             }
+            Step::GiveBack => self.held.clear(),
             Step::ShutDown { end } => {
                 let how = ShutdownHow::Write;
                 let key = self.driver.submit(Shutdown { handle: self.handles[end], how });
@@ -250,10 +265,22 @@ impl<B: Backend> World<B> {
         self.bounded(key);
     }
 
+    fn receive(&mut self, end: usize, len: usize) {
+        let (handle, buffer) = (self.handles[end], Buffer::zeroed(len));
+        let key = match self.keys.len() % 4 {
+            0 => bounded!(self, Read { handle, buffer }),
+            1 => bounded!(self, ReadExact { handle, buffer }),
+            _ => bounded!(self, Recv { handle, buffer }),
+        };
+        self.submitted(key, Kind::Recv { end, len });
+        self.bounded(key);
+    }
+
     fn submitted(&mut self, key: Key, kind: Kind) {
         let end = match kind {
             Kind::Send { end, .. }
             | Kind::Recv { end, .. }
+            | Kind::RecvMany { end }
             | Kind::ShutDown { end }
             | Kind::Close { end } => Some(end),
             Kind::Other => None,
@@ -286,6 +313,7 @@ impl<B: Backend> World<B> {
             let pending = match submitted.kind {
                 Kind::Send { end: other, .. }
                 | Kind::Recv { end: other, .. }
+                | Kind::RecvMany { end: other }
                 | Kind::ShutDown { end: other } => other == end,
                 Kind::Close { .. } | Kind::Other => false,
             };
@@ -316,7 +344,7 @@ impl<B: Backend> World<B> {
         assert_eq!(answer, Ok(()));
         match submitted.kind {
             Kind::Send { end, .. } => self.sides[end].sent_unknown = true,
-            Kind::Recv { end, .. } => self.sides[end].received_unknown = true,
+            Kind::Recv { end, .. } | Kind::RecvMany { end } => self.sides[end].received_unknown = true,
             Kind::ShutDown { .. } | Kind::Close { .. } | Kind::Other => {}
         }
     }
@@ -328,6 +356,7 @@ impl<B: Backend> World<B> {
 
     /// Everything is asked to end, and must.
     fn finish(&mut self) {
+        self.held.clear();
         self.cancel_all();
         for _ in 0..10_000 {
             while self.deliver() {}
@@ -347,6 +376,15 @@ impl<B: Backend> World<B> {
         let Some((number, submitted)) = self.live.remove(&key) else {
             panic!("delivered twice, or deleted before: {outcome:?}");
         };
+        if let (Kind::RecvMany { end }, Outcome::RecvManyItem(buffer)) = (&submitted.kind, &outcome) {
+            assert!((1..=BUFFERS.1).contains(&buffer.len()));
+            self.check(*end, 0, number, &submitted, Ok(buffer.len()));
+            self.sides[*end].received.extend_from_slice(buffer);
+            let Outcome::RecvManyItem(buffer) = outcome else { unreachable!("it was one a moment ago") };
+            self.held.push(buffer);
+            self.live.insert(key, (number, submitted));
+            return true;
+        }
         match (submitted.kind.clone(), outcome) {
             (Kind::Send { end, bytes }, Outcome::Send(sent)) => {
                 assert_bytes(&sent.buffer, &bytes);
@@ -385,6 +423,9 @@ impl<B: Backend> World<B> {
                 });
                 self.check(end, 0, number, &submitted, read.result.map(|()| len));
                 self.received(end, &read.buffer, read.transferred);
+            }
+            (Kind::RecvMany { end }, Outcome::RecvManyEnded(ended)) => {
+                self.check(end, 0, number, &submitted, ended.result.map(|()| 0));
             }
             (Kind::ShutDown { end }, Outcome::Shutdown(outcome)) => {
                 self.check(end, 1, number, &submitted, outcome.result.map(|()| 0));
@@ -448,14 +489,15 @@ impl<B: Backend> World<B> {
                 );
                 assert!(fits && disturbed, "{error:?} of {:?}", submitted.kind);
             }
-            Ok(0) if matches!(submitted.kind, Kind::Recv { len: 1.., .. }) => {
+            Ok(0) if matches!(submitted.kind, Kind::Recv { len: 1.., .. } | Kind::RecvMany { .. }) => {
                 assert!(disturbed, "no end so far")
             }
             Ok(_) => {}
         }
         assert!(!submitted.stale);
         let last = &mut self.sides[end].last[direction];
-        assert!(last.is_none_or(|last| last < number), "first in, first out");
+        // One that goes on has several.
+        assert!(last.is_none_or(|last| last <= number), "first in, first out");
         *last = Some(number);
     }
 

@@ -4,15 +4,16 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use proactor_core::{
-    Accept, AcceptMany, Accepted, Address, Backend, Buffer, Cancel, Close, Config, Connect, Driver, Error,
-    Family, Handle, Key, Nop, Notifier, NotifierWait, Outcome, Received, Recv, Send, SendAll, Shutdown,
-    ShutdownHow, State, Time, Timer, Until,
+    Accept, AcceptMany, Accepted, Address, Backend, Buffer, BufferPool, Cancel, Close, Config, Connect,
+    Driver, Error, Family, Handle, Key, Nop, Notifier, NotifierWait, Outcome, Received, Recv, RecvMany, Send,
+    SendAll, Shutdown, ShutdownHow, SocketOption, State, Time, Timer, Until,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use rustix::io::Errno;
 
+use super::Trace;
 use crate::steps::{assert_bytes, pattern, system};
 use crate::turns::Turns;
 
@@ -32,6 +33,7 @@ pub(crate) enum Step {
     Send { end: Index, len: usize },
     SendAll { end: Index, len: usize },
     Recv { end: Index, len: usize, deadline: Deadline },
+    RecvMany { end: Index },
     ShutDown { end: Index },
     Close { end: Index },
     Timer { now: bool },
@@ -68,6 +70,7 @@ pub(crate) fn program() -> impl Strategy<Value = Vec<Step>> {
         3 => (end(), 0_usize..200).prop_map(|(end, len)| Step::Send { end, len }),
         6 => (end(), 0_usize..2000).prop_map(|(end, len)| Step::SendAll { end, len }),
         10 => (end(), 0_usize..1000, deadline()).prop_map(|(end, len, deadline)| Step::Recv { end, len, deadline }),
+        3 => end().prop_map(|end| Step::RecvMany { end }),
         1 => end().prop_map(|end| Step::ShutDown { end }),
         1 => end().prop_map(|end| Step::Close { end }),
         1 => any::<bool>().prop_map(|now| Step::Timer { now }),
@@ -92,6 +95,10 @@ enum Waiting {
         end: usize,
         len: usize,
         mark: u8,
+    },
+    /// Bytes, into buffers of the pool, until the end.
+    RecvMany {
+        end: usize,
     },
     /// A reset.
     Timer,
@@ -161,13 +168,19 @@ struct World<B: Backend> {
     keys: Vec<Key>,
     ending: HashMap<Key, End>,
     sends: u32,
+    pool: BufferPool,
+    trace: Trace,
 }
 
+/// Buffers of the pool, and how long they are: few and short, so that it runs dry and much takes several.
+const BUFFERS: (u32, usize) = (2, 100);
+
 /// Runs `program`, and panics where an outcome is not the model's.
-pub(crate) fn run<B: Backend>(program: &[Step], config: &Config) {
+pub(crate) fn run<B: Backend>(program: &[Step], config: &Config) -> Trace {
     let mut driver = Driver::<B>::open(config.clone()).expect("the backend opens");
     let (listener, address) = driver.listener();
     let notifiers = (0..NOTIFIERS).map(|_| driver.notifier()).collect();
+    let pool = driver.buffer_pool(BUFFERS.0, BUFFERS.1).expect("a small pool");
     let mut world = World {
         driver,
         listener,
@@ -182,6 +195,8 @@ pub(crate) fn run<B: Backend>(program: &[Step], config: &Config) {
         keys: Vec::new(),
         ending: HashMap::new(),
         sends: 0,
+        pool,
+        trace: Trace::default(),
     };
     for step in program {
         world.take(step);
@@ -190,6 +205,7 @@ pub(crate) fn run<B: Backend>(program: &[Step], config: &Config) {
     world.cancel_all();
     world.settle();
     assert_eq!((world.driver.active(), world.driver.backend_faults()), (0, 0));
+    world.trace
 }
 
 impl<B: Backend> World<B> {
@@ -213,6 +229,7 @@ impl<B: Backend> World<B> {
             Step::Send { end, len } => self.send(end, *len, false),
             Step::SendAll { end, len } => self.send(end, *len, true),
             Step::Recv { end, len, deadline } => self.receive(end, *len, *deadline),
+            Step::RecvMany { end } => self.receive_many(end),
             Step::ShutDown { end } => self.shut_down(end),
             Step::Close { end } => self.close(end),
             Step::Timer { now } => self.timer(*now),
@@ -247,6 +264,7 @@ impl<B: Backend> World<B> {
         self.sides.push(Side::new(client, None));
         self.backlog.push_back(client + 1);
         self.settle();
+        self.send_at_once(handle);
         let from = self.driver.local_address(handle).expect("a connected socket has an address");
         self.sides[client].address = Some(from);
     }
@@ -303,6 +321,16 @@ impl<B: Backend> World<B> {
             return self.ends(key, End::Exactly(Err(Error::TimedOut)));
         }
         self.waits(key, Waiting::Recv { end, len, mark });
+        self.sides[end].receives.push_back(key);
+    }
+
+    fn receive_many(&mut self, which: &Index) {
+        let Some((end, handle)) = self.side(which) else { return };
+        let key = self.driver.submit(RecvMany { handle, pool: self.pool.clone() });
+        if !self.sides[end].open {
+            return self.ends(key, End::Exactly(Err(Error::StaleHandle)));
+        }
+        self.waits(key, Waiting::RecvMany { end });
         self.sides[end].receives.push_back(key);
     }
 
@@ -454,6 +482,7 @@ impl<B: Backend> World<B> {
             let result = result_of(&outcome);
             if let End::Exactly(expected) = end {
                 assert_eq!(result, expected, "{outcome:?}");
+                self.tell(key, result);
             }
             return;
         }
@@ -462,6 +491,7 @@ impl<B: Backend> World<B> {
             (Waiting::Notifier(which), Outcome::NotifierWait(notified)) => {
                 assert_eq!((notified.result, self.notified[which]), (Ok(()), true));
                 self.notified[which] = false;
+                self.tell(key, Ok(()));
                 self.forget(key);
             }
             (Waiting::Accept, Outcome::Accept(Accepted { result: Ok((handle, from)), .. })) => {
@@ -473,6 +503,24 @@ impl<B: Backend> World<B> {
             }
             (Waiting::Recv { end, len, mark }, Outcome::Recv(received)) => {
                 self.received(key, end, len, mark, &received);
+                self.forget(key);
+            }
+            (Waiting::RecvMany { end }, Outcome::RecvManyItem(buffer)) => {
+                assert!((1..=BUFFERS.1).contains(&buffer.len()));
+                self.bytes_came(key, end, &buffer);
+            }
+            (Waiting::RecvMany { end }, Outcome::RecvManyEnded(ended)) => {
+                let side = &self.sides[end];
+                assert_eq!(side.receives.front(), Some(&key), "receives are served in order");
+                match ended.result {
+                    Ok(()) => assert!((side.inbound.is_empty() && side.at_end) || side.broken),
+                    Err(error) => assert!(side.broken, "{error:?}"),
+                }
+                if side.broken {
+                    self.sides[end].inbound.clear();
+                } else {
+                    self.tell(key, Ok(()));
+                }
                 self.forget(key);
             }
             (waiting, outcome) => panic!("{outcome:?} is no end of {waiting:?}"),
@@ -487,6 +535,12 @@ impl<B: Backend> World<B> {
         let expected = known.map_or_else(|| self.driver.local_address(socket), Ok);
         assert_eq!(expected.as_ref(), Ok(from), "connections are accepted in order");
         self.sides[side].handle = Some(handle);
+        self.send_at_once(handle);
+    }
+
+    /// What is sent is there at once, not when something else was acknowledged: so a receive gets all of it.
+    fn send_at_once(&mut self, handle: Handle) {
+        self.driver.set(handle, SocketOption::NoDelay(true)).expect("an option of every stream socket");
     }
 
     fn received(&mut self, key: Key, end: usize, len: usize, mark: u8, received: &Received) {
@@ -496,16 +550,38 @@ impl<B: Backend> World<B> {
         match received.result {
             Ok(0) => assert!(len == 0 || (side.inbound.is_empty() && side.at_end) || side.broken),
             Ok(count) => {
-                assert!(count <= len.min(side.inbound.len()));
-                let expected: Vec<_> = side.inbound.drain(..count).collect();
-                assert_bytes(&received.buffer[..count], &expected);
+                assert!(count <= len);
                 assert!(received.buffer[count..].iter().all(|&byte| byte == mark), "the rest is as it was");
+                self.bytes_came(key, end, &received.buffer[..count]);
             }
             Err(error) => {
                 assert!(side.broken, "{error:?}");
                 side.inbound.clear();
             }
         }
+    }
+}
+
+impl<B: Backend> World<B> {
+    /// Bytes that came are the next that were sent.
+    fn bytes_came(&mut self, key: Key, end: usize, bytes: &[u8]) {
+        let side = &mut self.sides[end];
+        assert_eq!(side.receives.front(), Some(&key), "receives are served in order");
+        assert!(bytes.len() <= side.inbound.len(), "more came than was sent");
+        let expected: Vec<_> = side.inbound.drain(..bytes.len()).collect();
+        assert_bytes(bytes, &expected);
+        if !side.broken {
+            self.trace.bytes(self.number(key), bytes);
+        }
+    }
+
+    /// Where in the program's order an operation stands.
+    fn number(&self, key: Key) -> usize {
+        self.keys.iter().rposition(|&known| known == key).expect("it was submitted")
+    }
+
+    fn tell(&mut self, key: Key, result: Result<(), Error>) {
+        self.trace.end(self.number(key), &result);
     }
 }
 
@@ -518,6 +594,7 @@ fn result_of(outcome: &Outcome) -> Result<(), Error> {
         Outcome::AcceptManyEnded(ended) => Err(ended.error),
         Outcome::Connect(connected) => connected.result,
         Outcome::Recv(received) => received.result.map(drop),
+        Outcome::RecvManyEnded(ended) => ended.result,
         Outcome::Send(sent) => sent.result.map(|count| assert_eq!(count, sent.buffer.len())),
         Outcome::SendAll(sent) => sent.result.inspect(|()| assert_eq!(sent.transferred, sent.buffer.len())),
         Outcome::Shutdown(shut_down) => shut_down.result,
