@@ -3,7 +3,7 @@
 use proactor_core::{Backend, Config, PoolConfig};
 
 use crate::Fixture;
-use crate::random::{check_programs, datagrams, files, raced, settled};
+use crate::random::{check_programs, datagrams, files, jobs, raced, settled};
 
 /// Each step takes effect before the next, and every outcome is the one that the model predicts.
 pub(crate) fn settled_programs_match_the_model<B: Backend>(_fixture: &Fixture<B>) {
@@ -53,6 +53,16 @@ pub(crate) fn programs_of_files_match_the_model_with_small_rings<B: Backend>(fix
     check_programs(&files::program(), |program| {
         files::run(program, &smallest(), fixture);
     });
+}
+
+/// Transfers of a file, jobs and lookups race with each other: each ends once, and no byte is but what was written.
+pub(crate) fn programs_of_jobs_keep_the_contract<B: Backend>(fixture: &Fixture<B>) {
+    check_programs(&jobs::program(), |program| jobs::run(program, &Config::default(), fixture));
+}
+
+/// The same with the smallest rings and the smallest pool.
+pub(crate) fn programs_of_jobs_keep_the_contract_with_small_rings<B: Backend>(fixture: &Fixture<B>) {
+    check_programs(&jobs::program(), |program| jobs::run(program, &smallest(), fixture));
 }
 
 fn smallest() -> Config {

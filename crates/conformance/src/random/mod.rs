@@ -3,7 +3,8 @@
 //!
 //! [`settled`] gives each step the time to take effect; then the contract determines every outcome, a model predicts it,
 //! and backends that agree with the model agree with each other; so do programs on [`files`]. [`raced`] gives no time at all,
-//! and checks what must hold whatever comes first; [`datagrams`] does the same with messages.
+//! and checks what must hold whatever comes first; [`datagrams`] does the same with messages, [`jobs`] with a file and what else
+//! the pool's threads do.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,6 +17,7 @@ use crate::Fixture;
 
 pub(crate) mod datagrams;
 pub(crate) mod files;
+pub(crate) mod jobs;
 pub(crate) mod raced;
 pub(crate) mod settled;
 
