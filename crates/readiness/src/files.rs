@@ -4,9 +4,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::task::Poll;
 
-use proactor_core::{
-    Call, Done, Error, Handle, Job, Outcome, ReadAtDone, Returned, Slot, Target, Token, WriteAtDone,
-};
+use proactor_core::{Done, Error, Handle, Outcome, ReadAtDone, Returned, Slot, Target, Token, WriteAtDone};
 use proactor_system::{self as system, DescriptorKind, Mode};
 
 use crate::Readiness;
@@ -47,7 +45,7 @@ impl<P: Poller> Readiness<P> {
     /// Has a thread of the pool do it.
     fn offload(&mut self, token: Token, slot: Slot, done: &mut Done) {
         let Some(outcome) = done.undecided(token) else { return };
-        let job = Job::new(do_file);
+        let job = system::file_job();
         let job = match outcome.file_target() {
             Some(Target::Unordered(_)) => match self.table.get(slot).and_then(|entry| entry.source.share()) {
                 Ok(descriptor) => job.on(descriptor),
@@ -81,12 +79,6 @@ impl<P: Poller> Readiness<P> {
         })?;
         Ok(handle)
     }
-}
-
-/// On a thread of the pool.
-fn do_file(call: &mut Call<'_>) {
-    let descriptor = call.descriptors[0].map(AsFd::as_fd);
-    *call.opened = system::do_file(call.outcome, descriptor);
 }
 
 /// Whether the system can transfer at positions of a descriptor without waiting, as far as that is known.

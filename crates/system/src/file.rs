@@ -2,12 +2,12 @@
 
 use std::ffi::CStr;
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, SystemTime};
 
 use proactor_core::{
-    Access, Create, Error, FilePath, FileType, Links, Metadata, OpenOptions, Opened, Outcome, ReadAtDone,
-    StatxDone, WriteAtDone,
+    Access, Call, Create, Error, FilePath, FileType, Job, Links, Metadata, OpenOptions, Opened, Outcome,
+    ReadAtDone, StatxDone, WriteAtDone,
 };
 use rustix::fs::{
     self, AtFlags, CWD, FallocateFlags, Mode, OFlags, SeekFrom, Statx, StatxFlags, StatxTimestamp,
@@ -206,6 +206,16 @@ pub fn do_file(outcome: &mut Outcome, descriptor: Option<BorrowedFd<'_>>) -> Opt
     None
 }
 
+/// The job of an operation on a file or a name, which [`do_file`] does on a thread of the pool: on the descriptor of the
+/// handle that the operation names, if it names one. Brings the file that it has opened.
+#[must_use]
+pub const fn file_job() -> Job {
+    Job::new(|call: &mut Call<'_>| {
+        let descriptor = call.descriptors[0].map(AsFd::as_fd);
+        *call.opened = do_file(call.outcome, descriptor);
+    })
+}
+
 fn with<T>(path: &FilePath, mut make: impl FnMut(&CStr) -> Result<T, Errno>) -> Result<T, Error> {
     let path = path.as_c_str()?;
     call(|| make(path))
@@ -288,7 +298,6 @@ mod tests {
 
     #[test]
     fn a_pipe_has_no_positions() {
-        use std::os::fd::AsFd;
         let (reader, _writer) = rustix::pipe::pipe().unwrap();
         assert_eq!(check_positions(reader.as_fd()), Err(Errno::SPIPE.into()));
         assert_eq!(check_positions(std::fs::File::open("/dev/null").unwrap().as_fd()), Ok(()));

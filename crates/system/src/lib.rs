@@ -2,7 +2,7 @@
 //! once, so that a call means the same on every one of them.
 //!
 //! Everything takes a borrowed descriptor, answers with core's [`Error`](proactor_core::Error), repeats interrupted
-//! calls in one place, and never blocks, but for [`do_file`] and the job of [`resolve`]; what would block says [`Poll::Pending`](std::task::Poll).
+//! calls in one place, and never blocks, but for [`do_file`] and the jobs of [`file_job`] and [`resolve`]; what would block says [`Poll::Pending`](std::task::Poll).
 //!
 //! This crate is part of the backends. Users of the library have no need of it.
 #![warn(missing_docs)]
@@ -29,8 +29,8 @@ pub use datagram::{Message, receive_from, send_to};
 pub use descriptor::{DescriptorKind, Mode, Transport, descriptor_kind, set_mode};
 #[cfg(target_os = "linux")]
 pub use file::{
-    Now, STATX_MASK, check_positions, directory_mode, do_file, fill_metadata, is_direct, open_flags,
-    read_now, statx_flags, write_now,
+    Now, STATX_MASK, check_positions, directory_mode, do_file, file_job, fill_metadata, is_direct,
+    open_flags, read_now, statx_flags, write_now,
 };
 pub use resolve::resolve;
 pub use socket::{

@@ -7,15 +7,14 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use proactor_core::{
     Backend, Buffer, Capabilities, Config, Control, Done, Error, Family, Kind, NopDone, Outcome,
-    OwnedDescriptor, Received, Reply, Sent, SentAll, ShutDown, Slot, SocketKind, Time, Token, Until,
+    OwnedDescriptor, Received, Reply, Returned, Sent, SentAll, ShutDown, Slot, SocketKind, Time, Token,
+    Until,
 };
 use proactor_system::{self as system, DescriptorKind, EventWaker, Mode};
 use rustix::io::Errno;
 
 use crate::bytes;
 use crate::descriptors::{Descriptor, Descriptors};
-use crate::file_requests::FileRequests;
-use crate::files;
 use crate::open::{self, Setup};
 use crate::requests::{self, Answer, Place, Requests, Unread};
 use crate::ring::Ring;
@@ -52,14 +51,17 @@ impl Uring {
         capabilities.descriptors = true;
         capabilities.threads = true;
         capabilities.kernel_completions = true;
+        // What the kernel lacks of them, the pool does.
+        capabilities.files = true;
         let (ring, setup) = open::open(config.entries, newest)?;
-        capabilities.files = open::knows(&ring, &FileRequests::OPCODES);
+        let known = open::known(&ring);
         let waker = EventWaker::new()?;
-        let requests = match Requests::new(Ring::new(ring), setup, waker.as_fd()) {
+        let mut requests = match Requests::new(Ring::new(ring), setup, waker.as_fd()) {
             Ok(requests) => requests,
             Err(Error::Unsupported) => return Err(open::too_old()),
             Err(error) => return Err(open::explained(&error.into(), config.entries)),
         };
+        requests.files.known = known;
         Ok(Self {
             requests,
             descriptors: Descriptors::default(),
@@ -69,17 +71,6 @@ impl Uring {
             capabilities,
             belongs_to_its_thread: PhantomData,
         })
-    }
-
-    /// Whether this kernel does all that can be asked of files and names.
-    pub(crate) const fn has_files(&self) -> bool {
-        self.capabilities.files
-    }
-
-    /// As on a kernel that does not know all of that.
-    #[cfg(test)]
-    pub(crate) const fn lacks_files(&mut self) {
-        self.capabilities.files = false;
     }
 
     /// Takes a descriptor into a free slot.
@@ -147,7 +138,7 @@ impl Uring {
                 | Outcome::WriteAll(_)),
             ) => self.transfer_bytes(slot, token, outcome),
             // Core's own, and what this backend does not know yet, end there too.
-            Some(outcome) => self.begin_file(token, slot, outcome),
+            Some(_) => return self.start_file(token, slot, done),
             None => return,
         };
         match started {
@@ -387,6 +378,10 @@ impl Backend for Uring {
         true
     }
 
+    fn returned(&mut self, token: Token, _slot: Slot, job: Returned, done: &mut Done) {
+        self.file_returned(token, job, done);
+    }
+
     #[inline]
     fn wait(&mut self, until: Until, done: &mut Done) -> Result<(), Error> {
         // A wake that came while something else was done ends this wait.
@@ -440,7 +435,6 @@ fn set_done(outcome: &mut Outcome) {
         Outcome::SendAll(SentAll { result, .. })
         | Outcome::Shutdown(ShutDown { result, .. })
         | Outcome::Nop(NopDone { result }) => *result = Ok(()),
-        other if other.file_target().is_some() => files::set_done(other, 0),
         other => bytes::set_done(other, 0),
     }
 }

@@ -94,7 +94,7 @@ impl Uring {
             }
             _ => return Err(Error::Unsupported),
         };
-        let descriptor = self.descriptors.get_mut(slot)?;
+        let descriptor = self.descriptors.get(slot)?;
         if !self.requests.is_idle(place) {
             return Err(Error::Busy);
         }

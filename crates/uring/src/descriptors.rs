@@ -1,6 +1,9 @@
 //! The descriptors, by slot.
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use proactor_core::{Error, Slot};
 use proactor_system::{self as system, DescriptorKind, Mode, Transport};
@@ -13,12 +16,12 @@ pub(crate) struct Descriptor {
     descriptor: OwnedFd,
     pub(crate) kind: DescriptorKind,
     /// Whether it came blocking, and was changed (contract H5).
-    restore: bool,
+    restore: AtomicBool,
 }
 
 impl Descriptor {
     pub(crate) const fn new(descriptor: OwnedFd, kind: DescriptorKind) -> Self {
-        Self { descriptor, kind, restore: false }
+        Self { descriptor, kind, restore: AtomicBool::new(false) }
     }
 
     /// Gives the descriptor out, its status flags as they were.
@@ -28,7 +31,7 @@ impl Descriptor {
     }
 
     fn restore_mode(&self) {
-        if self.restore {
+        if self.restore.load(Ordering::Relaxed) {
             // The system has no reason to refuse, and a descriptor that does not block is better than none.
             let _ = system::set_mode(self.descriptor.as_fd(), Mode::Blocking);
         }
@@ -46,10 +49,10 @@ impl Descriptor {
     /// Before a read or a write. What is neither socket nor file would hold up the thread that submits: of a terminal,
     /// for one, the kernel knows no other way not to wait. Asked each time, because all who share the open file share the
     /// flag, and may have restored it meanwhile.
-    pub(crate) fn keep_nonblocking(&mut self) -> Result<(), Error> {
+    pub(crate) fn keep_nonblocking(&self) -> Result<(), Error> {
         let can_wait = matches!(self.kind, DescriptorKind::Character | DescriptorKind::Other);
         if can_wait && system::set_mode(self.descriptor.as_fd(), Mode::Nonblocking)? == Mode::Blocking {
-            self.restore = true;
+            self.restore.store(true, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -72,6 +75,9 @@ impl AsFd for Descriptor {
 #[derive(Debug, Default)]
 pub(crate) struct Descriptors {
     slots: Vec<Option<Descriptor>>,
+    /// Those that threads of the pool have used: whoever uses one owns it, so that its number is nobody else's as long as
+    /// one of them does (contract H2). They are few, and what the ring alone uses pays nothing for them.
+    shared: BTreeMap<Slot, Arc<Descriptor>>,
 }
 
 impl Descriptors {
@@ -83,7 +89,7 @@ impl Descriptors {
         if slot.index() >= Place::MAX_SLOTS {
             return Err(Error::InvalidInput);
         }
-        if matches!(self.slots.get(slot.index()), Some(Some(_))) { Err(Error::Busy) } else { Ok(()) }
+        if self.get(slot).is_ok() { Err(Error::Busy) } else { Ok(()) }
     }
 
     /// Puts a descriptor into a slot that was [checked](Self::check_free). Returns how many slots there are now.
@@ -102,25 +108,43 @@ impl Descriptors {
     pub(crate) fn get(&self, slot: Slot) -> Result<&Descriptor, Error> {
         match self.slots.get(slot.index()) {
             Some(Some(descriptor)) => Ok(descriptor),
-            _ => Err(Error::StaleHandle),
+            _ => self.get_shared(slot),
         }
     }
 
-    /// The same, to be changed.
+    #[cold]
+    #[inline(never)]
+    fn get_shared(&self, slot: Slot) -> Result<&Descriptor, Error> {
+        self.shared.get(&slot).map(Arc::as_ref).ok_or(Error::StaleHandle)
+    }
+
+    /// A share in it, for a thread of the pool. Allocates the first time.
     ///
     /// # Errors
     /// [`Error::StaleHandle`] if the slot is empty.
-    pub(crate) fn get_mut(&mut self, slot: Slot) -> Result<&mut Descriptor, Error> {
-        self.slots.get_mut(slot.index()).and_then(Option::as_mut).ok_or(Error::StaleHandle)
+    pub(crate) fn share(&mut self, slot: Slot) -> Result<Arc<Descriptor>, Error> {
+        if let Some(descriptor) = self.slots.get_mut(slot.index()).and_then(Option::take) {
+            self.shared.insert(slot, Arc::new(descriptor));
+        }
+        self.shared.get(&slot).map(Arc::clone).ok_or(Error::StaleHandle)
     }
 
     /// Takes the descriptor out of its slot.
     ///
     /// # Errors
-    /// [`Error::StaleHandle`] if the slot is empty.
+    /// [`Error::StaleHandle`] if the slot is empty, [`Error::Busy`] while a thread of the pool uses it.
     pub(crate) fn remove(&mut self, slot: Slot) -> Result<OwnedFd, Error> {
-        let taken = self.slots.get_mut(slot.index()).and_then(Option::take);
-        taken.map(Descriptor::into_inner).ok_or(Error::StaleHandle)
+        if let Some(descriptor) = self.slots.get_mut(slot.index()).and_then(Option::take) {
+            return Ok(descriptor.into_inner());
+        }
+        let shared = self.shared.remove(&slot).ok_or(Error::StaleHandle)?;
+        match Arc::try_unwrap(shared) {
+            Ok(descriptor) => Ok(descriptor.into_inner()),
+            Err(shared) => {
+                self.shared.insert(slot, shared);
+                Err(Error::Busy)
+            }
+        }
     }
 }
 
@@ -128,7 +152,31 @@ impl Drop for Descriptors {
     /// They close by themselves; what others may share is left as it was found.
     fn drop(&mut self) {
         self.slots.iter().flatten().for_each(Descriptor::restore_mode);
+        self.shared.values().for_each(|shared| shared.restore_mode());
     }
 }
 
 const _: () = assert!(size_of::<Option<Descriptor>>() == 8);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shared_is_not_taken_from_those_who_share() {
+        let mut descriptors = Descriptors::default();
+        let slot = Slot(3);
+        assert_eq!(descriptors.share(slot).map(drop), Err(Error::StaleHandle));
+        let (reader, _writer) = rustix::pipe::pipe().unwrap();
+        descriptors.insert(slot, Descriptor::new(reader, DescriptorKind::Character));
+        let shares = [descriptors.share(slot).unwrap(), descriptors.share(slot).unwrap()];
+        assert_eq!(descriptors.remove(slot).map(drop), Err(Error::Busy));
+        assert!(descriptors.get(slot).is_ok() && descriptors.check_free(slot) == Err(Error::Busy));
+        drop(shares);
+        assert!(descriptors.remove(slot).is_ok());
+        assert_eq!(
+            (descriptors.remove(slot).map(drop), descriptors.check_free(slot)),
+            (Err(Error::StaleHandle), Ok(()))
+        );
+    }
+}

@@ -225,24 +225,15 @@ pub(crate) struct FileRequests {
     /// How many use each slot.
     uses: Vec<u32>,
     blocks: StatxBlocks,
+    /// The operations of the ring that this kernel knows: a bit each, by its code.
+    pub(crate) known: u64,
 }
 
 impl FileRequests {
-    /// What has to be known to the kernel for all of this.
-    pub(crate) const OPCODES: [u8; 12] = [
-        opcode::OpenAt::CODE,
-        opcode::Read::CODE,
-        opcode::Write::CODE,
-        opcode::Fsync::CODE,
-        opcode::Ftruncate::CODE,
-        opcode::Fallocate::CODE,
-        opcode::Statx::CODE,
-        opcode::RenameAt::CODE,
-        opcode::LinkAt::CODE,
-        opcode::SymlinkAt::CODE,
-        opcode::UnlinkAt::CODE,
-        opcode::MkDirAt::CODE,
-    ];
+    /// Whether the kernel knows how to do operations of this kind.
+    pub(crate) fn knows(&self, kind: Kind) -> bool {
+        opcode_of(kind).is_some_and(|code| self.known & 1 << code != 0)
+    }
 
     /// Hands an operation to the kernel, to be done on the descriptor, which is that in `slot`, or on none.
     ///
@@ -461,6 +452,25 @@ impl FileRequests {
     pub(crate) fn forget(&mut self) {
         mem::forget(mem::take(self));
     }
+}
+
+/// The code of the ring's operation that does operations of this kind, if one does.
+pub(crate) const fn opcode_of(kind: Kind) -> Option<u8> {
+    Some(match kind {
+        Kind::OpenAt => opcode::OpenAt::CODE,
+        Kind::ReadAt => opcode::Read::CODE,
+        Kind::WriteAt => opcode::Write::CODE,
+        Kind::Fsync | Kind::Fdatasync => opcode::Fsync::CODE,
+        Kind::Truncate => opcode::Ftruncate::CODE,
+        Kind::Allocate => opcode::Fallocate::CODE,
+        Kind::Statx => opcode::Statx::CODE,
+        Kind::Rename => opcode::RenameAt::CODE,
+        Kind::Link => opcode::LinkAt::CODE,
+        Kind::Symlink => opcode::SymlinkAt::CODE,
+        Kind::Unlink | Kind::RemoveDir => opcode::UnlinkAt::CODE,
+        Kind::MakeDir => opcode::MkDirAt::CODE,
+        _ => return None,
+    })
 }
 
 fn push_cancel(ring: &mut Ring, user_data: u64) {

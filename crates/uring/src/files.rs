@@ -2,29 +2,46 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use proactor_core::{Buffer, Done, Error, Fdatasynced, Fsynced, Handle, Kind, Outcome, Slot, Target, Token};
+use proactor_core::{
+    Buffer, Done, Error, Fdatasynced, Fsynced, Handle, Kind, Outcome, Returned, Slot, Target, Token,
+};
 use proactor_system::{self as system, DescriptorKind};
 use rustix::io::Errno;
 
 use crate::Uring;
-use crate::backend::Started;
 use crate::descriptors::Descriptor;
 use crate::file_requests::{FilePlace, FileReply, FileRequests};
 
+/// What became of an operation on a file or a name that was to be started.
+enum Begun {
+    /// The kernel has it.
+    Submitted,
+    /// There is nothing to be done.
+    Nothing,
+    /// The ring does not know it: a thread of the pool has to do it.
+    Unknown,
+}
+
 impl Uring {
-    /// Starts an operation on a file or a name.
-    ///
-    /// # Errors
-    /// Why it cannot be started; [`Error::Unsupported`] if it is something else.
-    pub(crate) fn begin_file(
-        &mut self,
-        token: Token,
-        slot: Slot,
-        outcome: &mut Outcome,
-    ) -> Result<Started, Error> {
-        if !self.has_files() {
-            return Err(Error::Unsupported);
+    /// Starts an operation on a file or a name. What is something else ends with [`Error::Unsupported`].
+    #[inline(never)]
+    pub(crate) fn start_file(&mut self, token: Token, slot: Slot, done: &mut Done) {
+        let Some(outcome) = done.undecided(token) else { return };
+        match self.begin_file(token, slot, outcome) {
+            Ok(Begun::Submitted) => {}
+            Ok(Begun::Nothing) => {
+                set_done(outcome, 0);
+                done.decided(token);
+            }
+            Ok(Begun::Unknown) => self.offload_file(token, slot, done),
+            Err(error) => {
+                outcome.set_error(error);
+                done.decided(token);
+            }
         }
+    }
+
+    fn begin_file(&mut self, token: Token, slot: Slot, outcome: &mut Outcome) -> Result<Begun, Error> {
         let on = match handle(outcome)? {
             Some(_) => Some((slot, self.descriptors.get(slot)?)),
             None => None,
@@ -35,17 +52,48 @@ impl Uring {
                     return Err(Error::ReadOnlyBuffer);
                 }
                 if is_nothing(descriptor, &done.buffer)? {
-                    return Ok(Started::Done);
+                    return Ok(Begun::Nothing);
                 }
             }
             (Outcome::WriteAt(done), Some((_, descriptor))) if is_nothing(descriptor, &done.buffer)? => {
-                return Ok(Started::Done);
+                return Ok(Begun::Nothing);
             }
             _ => {}
         }
+        if !self.requests.files.knows(outcome.kind()) {
+            return Ok(Begun::Unknown);
+        }
         let on = on.map(|(slot, descriptor)| (slot, descriptor.as_fd()));
         self.requests.begin_file(token, on, outcome)?;
-        Ok(Started::Submitted)
+        Ok(Begun::Submitted)
+    }
+
+    /// Has a thread of the pool do it.
+    #[cold]
+    pub(crate) fn offload_file(&mut self, token: Token, slot: Slot, done: &mut Done) {
+        let Some(outcome) = done.undecided(token) else { return };
+        let job = match handle(outcome) {
+            Ok(Some(_)) => self.descriptors.share(slot).map(|descriptor| system::file_job().on(descriptor)),
+            Ok(None) => Ok(system::file_job()),
+            Err(error) => Err(error),
+        };
+        match job {
+            Ok(job) => done.offload(token, job),
+            Err(error) => {
+                outcome.set_error(error);
+                done.decided(token);
+            }
+        }
+    }
+
+    /// A thread of the pool has done it.
+    #[cold]
+    pub(crate) fn file_returned(&mut self, token: Token, job: Returned, done: &mut Done) {
+        let Returned { mut outcome, opened, .. } = job;
+        if let (Outcome::OpenAt(open), Some(file)) = (&mut outcome, opened) {
+            open.result = self.adopt_opened(file, done);
+        }
+        done.push(token, outcome);
     }
 
     /// The kernel has answered.
@@ -150,7 +198,7 @@ fn is_nothing(descriptor: &Descriptor, buffer: &Buffer) -> Result<bool, Error> {
 }
 
 /// Fills in that it went well, with how many bytes for a transfer.
-pub(crate) fn set_done(outcome: &mut Outcome, count: usize) {
+fn set_done(outcome: &mut Outcome, count: usize) {
     match outcome {
         Outcome::ReadAt(done) => done.result = Ok(count),
         Outcome::WriteAt(done) => done.result = Ok(count),

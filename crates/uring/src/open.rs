@@ -89,12 +89,13 @@ pub(crate) fn open(entries: u32, newest: Setup) -> io::Result<(IoUring, Setup)> 
     Err(too_old())
 }
 
-/// Whether the kernel knows these operations.
-pub(crate) fn knows(ring: &IoUring, opcodes: &[u8]) -> bool {
+/// The operations that the kernel knows: a bit each, by its code.
+pub(crate) fn known(ring: &IoUring) -> u64 {
     let mut probe = Probe::new();
     // A kernel that cannot be asked knows as little.
     let is_told = ring.submitter().register_probe(&mut probe).is_ok();
-    is_told && opcodes.iter().all(|&opcode| probe.is_supported(opcode))
+    let codes = (0..64).filter(|&code| is_told && probe.is_supported(code));
+    codes.fold(0, |known, code| known | 1 << code)
 }
 
 /// The error for a kernel whose io_uring lacks what this backend is built on.

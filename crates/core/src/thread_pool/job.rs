@@ -1,6 +1,8 @@
 //! What is done on a thread of the pool: an operation by value, and the call that decides it.
 
 use std::any::Any;
+use std::fmt;
+use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -11,20 +13,21 @@ use crate::{Error, Outcome};
 ///
 /// It is a function and not a closure: all that it works on is the operation itself, which goes to the pool by value,
 /// and up to two descriptors. So nothing is allocated for a job, and it takes nothing of the loop's with it.
-#[derive(Debug)]
 pub struct Job {
     call: fn(&mut Call<'_>),
-    descriptors: [Option<Arc<OwnedDescriptor>>; 2],
+    descriptors: [Option<Shared>; 2],
 }
 
+/// A descriptor that a job owns together with others.
+type Shared = Arc<dyn AsFd + Send + Sync>;
+
 /// What the call of a [`Job`] works on.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct Call<'a> {
     /// The operation's parts, for its result to be filled in.
     pub outcome: &'a mut Outcome,
     /// What [`Job::on`] was called with, in that order.
-    pub descriptors: [Option<&'a OwnedDescriptor>; 2],
+    pub descriptors: [Option<&'a (dyn AsFd + Send + Sync)>; 2],
     /// Where a descriptor goes that the call has opened: on to [`Backend::returned`](crate::Backend::returned), which
     /// takes it into the loop. It is closed if the loop is gone by then.
     pub opened: &'a mut Option<OwnedDescriptor>,
@@ -54,10 +57,23 @@ impl Job {
     /// # Panics
     /// If it has two already.
     #[must_use]
-    pub fn on(mut self, descriptor: Arc<OwnedDescriptor>) -> Self {
+    pub fn on(mut self, descriptor: Arc<dyn AsFd + Send + Sync>) -> Self {
         let place = self.descriptors.iter_mut().find(|place| place.is_none());
         *place.expect("a job uses two descriptors at most") = Some(descriptor);
         self
+    }
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let descriptors = self.descriptors.iter().flatten().count();
+        f.debug_struct("Job").field("descriptors", &descriptors).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Call<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("outcome", &self.outcome).finish_non_exhaustive()
     }
 }
 

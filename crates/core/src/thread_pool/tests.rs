@@ -146,7 +146,7 @@ fn read(call: &mut Call<'_>) {
 /// Opens another descriptor of the same file.
 fn duplicate(call: &mut Call<'_>) {
     let [Some(descriptor), None] = call.descriptors else { panic!("it has one descriptor") };
-    *call.opened = descriptor.try_clone().ok();
+    *call.opened = descriptor.as_fd().try_clone_to_owned().ok();
 }
 
 /// A driver, a handle of it, and what has been written to that one's other end can be read.

@@ -230,15 +230,39 @@ fn everything_in_flight_is_ended_and_freed() {
     assert_eq!(opened.map(drop), Err(rustix::io::Errno::NXIO));
 }
 
+/// What a kernel does not know, the pool does, operation by operation; the rest goes to the ring.
 #[test]
-fn a_kernel_that_lacks_one_has_no_files() {
+fn what_a_kernel_lacks_is_done_on_the_pool() {
+    let directory = Directory::new();
     let mut rig = Rig::new();
     assert!(rig.backend.capabilities().files);
-    rig.backend.lacks_files();
-    let path = FilePath::from("/");
-    let token = rig.start_at(NOWHERE, OpenAt { directory: None, path, options: OpenOptions::read() });
+    let handle = rig.file(&directory, 100);
+    let lacked = [opcode::Ftruncate::CODE, opcode::OpenAt::CODE];
+    for code in lacked {
+        rig.backend.requests.files.known &= !(1 << code);
+    }
+    rig.start(handle, Truncate { handle, len: 50 });
+    let options = OpenOptions::read();
+    let opened = rig.start_at(NOWHERE, OpenAt { directory: None, path: directory.path("file"), options });
+    let synced = rig.start(handle, Fsync { handle });
+    assert_eq!(lacked.map(|code| rig.pushed(code)), [0, 0]);
+    assert_eq!(rig.pushed(opcode::Fsync::CODE), 1);
     let (answered, outcome) = rig.next();
-    assert_eq!((answered, error(&outcome)), (token, Some(Error::Unsupported)));
-    let Outcome::OpenAt(opened) = outcome else { panic!("{outcome:?}") };
-    assert_eq!(opened.path, "/".into());
+    assert_eq!((answered, error(&outcome)), (synced, None), "the jobs are not back yet");
+    while let Some((token, job)) = rig.done.take_returned() {
+        rig.backend.returned(token, NOWHERE, job, &mut rig.done);
+    }
+    assert_eq!(fs::metadata(directory.0.join("file")).unwrap().len(), 50);
+    let (_, truncated) = rig.next();
+    assert!(matches!(truncated, Outcome::Truncate(done) if (done.result, done.len) == (Ok(()), 50)));
+    let (answered, outcome) = rig.next();
+    assert_eq!(answered, opened);
+    let Outcome::OpenAt(done) = outcome else { panic!("{outcome:?}") };
+    // What the pool has opened is the loop's, and the ring's to read; shared or not, it can be closed.
+    let inside = done.result.unwrap();
+    rig.read_at(inside, 100);
+    let (_, outcome) = rig.next();
+    assert!(matches!(outcome, Outcome::ReadAt(done) if done.result == Ok(50)));
+    rig.close(inside);
+    rig.close(handle);
 }
