@@ -4,9 +4,9 @@ use proactor_core::Backend;
 
 use crate::cases::{
     bad_input, bytes, cancel_all, cancellation, completions, datagrams, deadlines, deletion, descriptors,
-    embedding, file_descriptors, file_ends, files, handles, mailboxes, metrics, multishot, names, overflow,
-    panics, pipes, random, recv_many, resolve, results, running, sockets, steady, streams, time, unix,
-    waking, work,
+    directories, embedding, file_descriptors, file_ends, files, handles, mailboxes, metrics, multishot,
+    names, overflow, panics, pipes, random, recv_many, resolve, results, running, sockets, steady, streams,
+    time, unix, waking, work,
 };
 use crate::{Case, Fixture};
 
@@ -188,6 +188,13 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         file_ends::dropping_the_loop_lets_go_of_files: ["X5"] needs ["files"];
         file_ends::buffers_rest_after_cancel_all: ["X3"] needs ["files"];
         file_ends::a_path_with_a_nul_is_refused: ["E1", "C2"] needs ["files"];
+
+        directories::all_comes_in_batches: ["C2", "H3"] needs ["files"];
+        directories::queued_batches_follow_each_other: ["H3"] needs ["files"];
+        directories::a_directory_that_changes_is_read: ["R1"] needs ["files"];
+        directories::what_is_no_directory_says_so: ["C2", "E1", "H2", "R2"] needs ["files"];
+        directories::taken_back_while_queued_it_has_read_nothing: ["C4", "C5", "X1"] needs ["files"];
+        directories::waiting_for_a_thread_it_ends_early: ["X1", "X2", "X5", "H1"] needs ["files", "threads", "descriptors"];
 
         names::a_file_is_renamed: ["C2", "R2"] needs ["files"];
         names::a_file_has_several_names: ["C2", "R2"] needs ["files"];
@@ -441,6 +448,7 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         steady::messages_do_not_allocate: ["B1", "W2"] needs ["threads"];
         steady::notifications_do_not_allocate: ["B1", "W1"] needs ["threads"];
         steady::reads_and_writes_of_a_file_do_not_allocate: ["B1"] needs ["files"];
+        steady::reading_a_directory_does_not_allocate: ["B1"] needs ["files"] patience 4;
         steady::a_job_allocates_its_closure_only: ["B1"] needs ["threads"] patience 4;
 
         random::settled_programs_match_the_model: ["C1", "C2", "H1", "H3", "X1"] needs ["ipv4"];

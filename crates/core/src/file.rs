@@ -1,6 +1,6 @@
 //! Operations on files: what is asked, and what comes back.
 
-use crate::operation::{OneShot, Operation, Target, UNDECIDED, submission};
+use crate::operation::{Direction, OneShot, Operation, Target, UNDECIDED, submission};
 use crate::outcome::error_of_result;
 use crate::path::FilePath;
 use crate::{Buffer, Error, Handle, Kind, Outcome};
@@ -383,10 +383,11 @@ pub(crate) fn back(outcome: Outcome) -> Result<Operation, Outcome> {
 }
 
 impl Outcome {
-    /// What an operation on a file or a name uses: a handle ([`Target::Unordered`]), or none ([`Target::None`]). None if
-    /// it is something else.
+    /// What an operation on a file or a name uses: a handle ([`Target::Unordered`], or [`Target::Stream`] where there is an
+    /// order), or none ([`Target::None`]). None if it is something else.
     #[must_use]
     pub const fn file_target(&self) -> Option<Target> {
+        use crate::directory::DirRead;
         use crate::names::{DirMade, DirRemoved, Linked, Renamed, StatxDone, Symlinked, Unlinked};
         Some(match self {
             Self::ReadAt(ReadAtDone { handle, .. })
@@ -395,6 +396,7 @@ impl Outcome {
             | Self::Fdatasync(Fdatasynced { handle, .. })
             | Self::Truncate(Truncated { handle, .. })
             | Self::Allocate(Allocated { handle, .. }) => Target::Unordered(*handle),
+            Self::ReadDir(DirRead { handle, .. }) => Target::Stream(*handle, Direction::Read),
             Self::OpenAt(Opened { directory, .. })
             | Self::Statx(StatxDone { handle: directory, .. })
             | Self::Rename(Renamed { directory, .. })

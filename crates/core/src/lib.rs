@@ -45,7 +45,7 @@
 //!   [`AcceptMany`], [`Connect`], [`Recv`], [`RecvMany`], [`Send`], [`SendAll`], [`Shutdown`], [`RecvFrom`],
 //!   [`SendTo`], [`Close`], [`Work`], [`Resolve`]; on descriptors of any kind [`Read`], [`ReadExact`], [`Write`], [`WriteAll`]; on files
 //!   [`OpenAt`], [`ReadAt`], [`WriteAt`], [`Fsync`], [`Fdatasync`], [`Truncate`], [`Allocate`], [`Statx`], and on their names
-//!   [`Rename`], [`Link`], [`Symlink`], [`Unlink`], [`MakeDir`], [`RemoveDir`]. The callback gets the matching outcome,
+//!   [`Rename`], [`Link`], [`Symlink`], [`Unlink`], [`MakeDir`], [`RemoveDir`], [`ReadDir`]. The callback gets the matching outcome,
 //!   for [`Recv`] a [`Received`], with all of it and the result.
 //! - **Deadlines**: `with_timeout` and `with_deadline` of each operation make a [`WithDeadline`] of it, which ends with
 //!   [`Error::TimedOut`].
@@ -81,6 +81,7 @@ mod config;
 mod context;
 mod datagram;
 mod deadline;
+mod directory;
 mod done;
 mod driver;
 mod error;
@@ -117,6 +118,7 @@ pub use config::{Capabilities, Config};
 pub use context::{Action, Again, Context, Event, Flow, Last};
 pub use datagram::{Datagram, Peer, ReceivedFrom, RecvFrom, SendTo, SentTo};
 pub use deadline::WithDeadline;
+pub use directory::{DirEntries, DirEntry, DirRead, ReadDir};
 pub use done::Done;
 pub use driver::{AttachError, Cancel, Driver};
 pub use error::Error;

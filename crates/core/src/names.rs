@@ -348,6 +348,6 @@ pub(crate) fn back(outcome: Outcome) -> Result<Operation, Outcome> {
         Outcome::RemoveDir(DirRemoved { directory, path, .. }) => {
             Operation::RemoveDir(RemoveDir { directory, path })
         }
-        other => return Err(other),
+        other => return crate::directory::back(other),
     })
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::bytes::{Read, ReadExact, Write, WriteAll};
 use crate::datagram::{RecvFrom, SendTo};
+use crate::directory::ReadDir;
 use crate::file::{Allocate, Fdatasync, Fsync, OpenAt, ReadAt, Truncate, WriteAt};
 use crate::names::{Link, MakeDir, RemoveDir, Rename, Statx, Symlink, Unlink};
 use crate::outcome::{Closed, Expired, NopDone, Notified, Outcome};
@@ -134,6 +135,7 @@ pub struct Close {
 /// | [`Unlink`](crate::Unlink) | `directory`, `path` | [`Unlinked`](crate::Unlinked) | `result`: `Result<(), Error>` | none |
 /// | [`MakeDir`](crate::MakeDir) | `directory`, `path`, `mode` | [`DirMade`](crate::DirMade) | `result`: `Result<(), Error>` | none |
 /// | [`RemoveDir`](crate::RemoveDir) | `directory`, `path` | [`DirRemoved`](crate::DirRemoved) | `result`: `Result<(), Error>` | none |
+/// | [`ReadDir`](crate::ReadDir) | `handle`, `entries`, `rewind` | [`DirRead`](crate::DirRead) | `result`: `Result<usize, Error>` | reading |
 /// | [`Read`](crate::Read) | `handle`, `buffer` | [`BytesRead`](crate::BytesRead) | `result`: `Result<usize, Error>` | reading |
 /// | [`ReadExact`](crate::ReadExact) | `handle`, `buffer` | [`ExactRead`](crate::ExactRead) | `transferred`: `usize`, `result`: `Result<(), Error>` | reading |
 /// | [`Write`](crate::Write) | `handle`, `buffer` | [`Written`](crate::Written) | `result`: `Result<usize, Error>` | writing |
@@ -199,6 +201,8 @@ pub enum Operation {
     MakeDir(MakeDir),
     /// See [`RemoveDir`].
     RemoveDir(RemoveDir),
+    /// See [`ReadDir`].
+    ReadDir(ReadDir),
     /// See [`Read`].
     Read(Read),
     /// See [`ReadExact`].
@@ -255,6 +259,7 @@ impl Operation {
             Self::Unlink(operation) => operation.undecided(),
             Self::MakeDir(operation) => operation.undecided(),
             Self::RemoveDir(operation) => operation.undecided(),
+            Self::ReadDir(operation) => operation.undecided(),
             Self::Read(operation) => operation.undecided(),
             Self::ReadExact(operation) => operation.undecided(),
             Self::Write(operation) => operation.undecided(),
@@ -328,6 +333,8 @@ pub enum Kind {
     MakeDir,
     /// [`RemoveDir`]
     RemoveDir,
+    /// [`ReadDir`]
+    ReadDir,
     /// [`Read`]
     Read,
     /// [`ReadExact`]
@@ -552,6 +559,7 @@ impl Operation {
             Self::Unlink(operation) => operation.target(),
             Self::MakeDir(operation) => operation.target(),
             Self::RemoveDir(operation) => operation.target(),
+            Self::ReadDir(operation) => operation.target(),
             Self::Read(operation) => operation.target(),
             Self::ReadExact(operation) => operation.target(),
             Self::Write(operation) => operation.target(),

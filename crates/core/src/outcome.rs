@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::bytes::{BytesRead, ExactRead, Read, ReadExact, Write, WriteAll, Written, WrittenAll};
 use crate::datagram::{Peer, ReceivedFrom, RecvFrom, SendTo, SentTo};
+use crate::directory::{DirEntries, DirRead};
 use crate::file::{self, Allocated, Fdatasynced, Fsynced, Opened, ReadAtDone, Truncated, WriteAtDone};
 use crate::names::{DirMade, DirRemoved, Linked, Renamed, StatxDone, Symlinked, Unlinked};
 use crate::operation::{Close, Due, Kind, Nop, NotifierWait, Operation, Timer};
@@ -107,6 +108,8 @@ pub enum Outcome {
     MakeDir(DirMade),
     /// See [`DirRemoved`].
     RemoveDir(DirRemoved),
+    /// See [`DirRead`].
+    ReadDir(DirRead),
     /// See [`BytesRead`].
     Read(BytesRead),
     /// See [`ExactRead`].
@@ -170,6 +173,7 @@ impl Outcome {
             Self::Unlink(_) => Kind::Unlink,
             Self::MakeDir(_) => Kind::MakeDir,
             Self::RemoveDir(_) => Kind::RemoveDir,
+            Self::ReadDir(_) => Kind::ReadDir,
             Self::Read(_) => Kind::Read,
             Self::ReadExact(_) => Kind::ReadExact,
             Self::Write(_) => Kind::Write,
@@ -218,6 +222,10 @@ impl Outcome {
             | Kind::Unlink
             | Kind::MakeDir
             | Kind::RemoveDir => return file::hollow(kind, handle).map(|operation| operation.fail(error)),
+            Kind::ReadDir => {
+                let entries = DirEntries::default();
+                Self::ReadDir(DirRead { handle, entries, rewind: false, result: Err(error) })
+            }
             Kind::Read => Self::Read(BytesRead { handle, buffer, result: Err(error) }),
             Kind::ReadExact => Self::ReadExact(ExactRead { handle, buffer, transferred: 0, result }),
             Kind::Write => Self::Write(Written { handle, buffer, result: Err(error) }),
@@ -300,6 +308,10 @@ impl Outcome {
                 *result = Err(error)
             }
             Self::OpenAt(Opened { result, .. }) => *result = Err(error),
+            Self::ReadDir(DirRead { entries, result, .. }) => {
+                entries.clear();
+                *result = Err(error);
+            }
             Self::ReadExact(ExactRead { result, .. }) | Self::WriteAll(WrittenAll { result, .. }) => {
                 *result = failed
             }
@@ -345,6 +357,7 @@ impl Outcome {
             Self::Unlink(outcome) => outcome.error(),
             Self::MakeDir(outcome) => outcome.error(),
             Self::RemoveDir(outcome) => outcome.error(),
+            Self::ReadDir(outcome) => outcome.error(),
             Self::Work(work) => work.error(),
             Self::Resolve(outcome) => outcome.error(),
             Self::RecvManyEnded(outcome) => outcome.error(),

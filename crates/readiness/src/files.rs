@@ -32,7 +32,7 @@ impl<P: Poller> Readiness<P> {
         let source = match outcome.file_target() {
             // Core's own, and what this backend does not know yet.
             None => return Err(Error::Unsupported),
-            Some(Target::Unordered(_)) => &mut self.table.get(slot)?.source,
+            Some(Target::Unordered(_) | Target::Stream(..)) => &mut self.table.get(slot)?.source,
             Some(_) => return Ok(Poll::Pending),
         };
         match outcome {
@@ -47,13 +47,15 @@ impl<P: Poller> Readiness<P> {
         let Some(outcome) = done.undecided(token) else { return };
         let job = system::file_job();
         let job = match outcome.file_target() {
-            Some(Target::Unordered(_)) => match self.table.get(slot).and_then(|entry| entry.source.share()) {
-                Ok(descriptor) => job.on(descriptor),
-                Err(error) => {
-                    outcome.set_error(error);
-                    return done.decided(token);
+            Some(Target::Unordered(_) | Target::Stream(..)) => {
+                match self.table.get(slot).and_then(|entry| entry.source.share()) {
+                    Ok(descriptor) => job.on(descriptor),
+                    Err(error) => {
+                        outcome.set_error(error);
+                        return done.decided(token);
+                    }
                 }
-            },
+            }
             _ => job,
         };
         done.offload(token, job);

@@ -44,6 +44,7 @@ impl Sim {
             Operation::ReadExact(operation) => bytes::begin_read_exact(operation),
             Operation::Write(operation) => bytes::begin_write(operation),
             Operation::WriteAll(operation) => bytes::begin_write_all(operation),
+            Operation::ReadDir(_) => Err(operation.fail(rustix::io::Errno::NOTDIR.into())),
             other => Err(other.fail(Error::Unsupported)),
         }
     }

@@ -3,8 +3,8 @@
 use std::task::Poll;
 
 use proactor_core::{
-    Buffer, BytesRead, Direction, Error, ExactRead, Operation, Outcome, Read, ReadExact, Slot, Write,
-    WriteAll, Written, WrittenAll,
+    Buffer, BytesRead, DirRead, Direction, Error, ExactRead, Operation, Outcome, Read, ReadDir, ReadExact,
+    Slot, Write, WriteAll, Written, WrittenAll,
 };
 
 use crate::Sim;
@@ -102,6 +102,12 @@ impl Sim {
                 let result = self.write_file(slot, &buffer);
                 let (transferred, result) = (result.unwrap_or(0), result.map(drop));
                 Outcome::WriteAll(WrittenAll { handle, buffer, transferred, result })
+            }
+            Operation::ReadDir(ReadDir { handle, mut entries, rewind }) => {
+                entries.clear();
+                let listed = self.files.list(slot, &mut entries, rewind);
+                let result = listed.map(|()| entries.len()).map_err(Error::from);
+                Outcome::ReadDir(DirRead { handle, entries, rewind, result })
             }
             other => other.fail(self.no_socket(slot)),
         }

@@ -3,9 +3,10 @@
 //! Faults have the numbers that Linux gives for them.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::time::{Duration, SystemTime};
 
-use proactor_core::{Access, Direction, FileType, Links, Metadata, OpenOptions, Slot, Time};
+use proactor_core::{Access, DirEntries, Direction, FileType, Links, Metadata, OpenOptions, Slot, Time};
 use rustix::io::Errno;
 use slab::Slab;
 
@@ -66,6 +67,8 @@ pub(crate) struct Files {
     nodes: Slab<Node>,
     root: Id,
     open: BTreeMap<Slot, Open>,
+    /// The last name that was listed of a directory which is open in a slot; empty where none was.
+    listed: BTreeMap<Slot, Vec<u8>>,
 }
 
 impl Files {
@@ -81,7 +84,7 @@ impl Files {
         let root = nodes.insert(Node::new(Content::directory(0), 0o755, Time::ZERO));
         // Its name is that it is the root.
         nodes[root].links = 1;
-        let mut files = Self { nodes, root, open: BTreeMap::new() };
+        let mut files = Self { nodes, root, open: BTreeMap::new(), listed: BTreeMap::new() };
         let temporary = files.nodes.insert(Node::new(Content::directory(root), 0o777, Time::ZERO));
         files.name(root, b"tmp", temporary);
         let devices = files.nodes.insert(Node::new(Content::directory(root), 0o755, Time::ZERO));
@@ -115,6 +118,7 @@ impl Files {
     /// Closes what is open in a slot, if anything is.
     pub(crate) fn close(&mut self, slot: Slot) -> bool {
         let Some(open) = self.open.remove(&slot) else { return false };
+        self.listed.remove(&slot);
         self.nodes[open.node].open -= 1;
         self.forget_if_unused(open.node);
         true
@@ -234,6 +238,33 @@ impl Files {
             Content::Null if at_least => Err(Errno::NODEV),
             _ => Err(Errno::INVAL),
         }
+    }
+
+    /// Lists what is in a directory: from the first name on, or from that behind the last which was listed, as much as
+    /// there is room for.
+    pub(crate) fn list(&mut self, slot: Slot, entries: &mut DirEntries, rewind: bool) -> Result<(), Errno> {
+        /// What the system's form of an entry takes beside its name.
+        const ENTRY: usize = 24;
+        let node = self.opened(slot).ok_or(Errno::NOTDIR)?.node;
+        let Content::Directory(directory) = &self.nodes[node].content else { return Err(Errno::NOTDIR) };
+        self.check_alive(node)?;
+        let last = self.listed.entry(slot).or_default();
+        if rewind {
+            last.clear();
+        }
+        // No name is empty.
+        let from = if last.is_empty() { Bound::Unbounded } else { Bound::Excluded(last.as_slice()) };
+        let mut room = entries.room();
+        for (name, &id) in directory.entries.range::<[u8], _>((from, Bound::Unbounded)) {
+            let Some(left) = room.checked_sub(ENTRY + name.len()) else { break };
+            room = left;
+            entries.push(name, Some(self.nodes[id].content.file_type()), id as u64 + 1);
+        }
+        if let Some(listed) = entries.len().checked_sub(1).and_then(|number| entries.get(number)) {
+            last.clear();
+            last.extend_from_slice(listed.as_bytes());
+        }
+        Ok(())
     }
 
     /// What is known of a file.

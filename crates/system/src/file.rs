@@ -15,6 +15,7 @@ use rustix::fs::{
 use rustix::io::{Errno, ReadWriteFlags};
 
 use crate::call::call;
+use crate::directory;
 use crate::socket::MAX_TRANSFER;
 
 /// What a `statx` is asked for.
@@ -61,16 +62,7 @@ pub fn statx_flags(asked: &StatxDone) -> AtFlags {
 /// Writes down what the system knows of a file.
 pub fn fill_metadata(known: &Statx, metadata: &mut Metadata) {
     let mode = Mode::from_raw_mode(known.stx_mode.into());
-    metadata.file_type = match fs::FileType::from_raw_mode(known.stx_mode.into()) {
-        fs::FileType::RegularFile => FileType::File,
-        fs::FileType::Directory => FileType::Directory,
-        fs::FileType::Symlink => FileType::Symlink,
-        fs::FileType::CharacterDevice => FileType::CharacterDevice,
-        fs::FileType::BlockDevice => FileType::BlockDevice,
-        fs::FileType::Fifo => FileType::Fifo,
-        fs::FileType::Socket => FileType::Socket,
-        _ => FileType::Other,
-    };
+    metadata.file_type = file_type(fs::FileType::from_raw_mode(known.stx_mode.into()));
     metadata.mode = mode.as_raw_mode() & 0o7777;
     metadata.len = known.stx_size;
     metadata.blocks = known.stx_blocks;
@@ -84,6 +76,20 @@ pub fn fill_metadata(known: &Statx, metadata: &mut Metadata) {
     metadata.changed = time(&known.stx_ctime);
     let knows_birth = StatxFlags::from_bits_retain(known.stx_mask).contains(StatxFlags::BTIME);
     metadata.created = knows_birth.then(|| time(&known.stx_btime));
+}
+
+/// What the system says that a file is.
+pub(crate) const fn file_type(told: fs::FileType) -> FileType {
+    match told {
+        fs::FileType::RegularFile => FileType::File,
+        fs::FileType::Directory => FileType::Directory,
+        fs::FileType::Symlink => FileType::Symlink,
+        fs::FileType::CharacterDevice => FileType::CharacterDevice,
+        fs::FileType::BlockDevice => FileType::BlockDevice,
+        fs::FileType::Fifo => FileType::Fifo,
+        fs::FileType::Socket => FileType::Socket,
+        _ => FileType::Other,
+    }
 }
 
 /// A time of the system's, which may be before 1970. What std has no room for, the system has no files from.
@@ -201,6 +207,7 @@ pub fn do_file(outcome: &mut Outcome, descriptor: Option<BorrowedFd<'_>>) -> Opt
         Outcome::RemoveDir(done) => {
             done.result = with(&done.path, |path| fs::unlinkat(at, path, AtFlags::REMOVEDIR));
         }
+        Outcome::ReadDir(done) => done.result = directory::read(done, at),
         other => other.set_error(Error::Unsupported),
     }
     None

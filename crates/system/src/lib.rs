@@ -14,6 +14,8 @@ mod close;
 mod datagram;
 mod descriptor;
 #[cfg(target_os = "linux")]
+mod directory;
+#[cfg(target_os = "linux")]
 mod file;
 mod options;
 mod resolve;

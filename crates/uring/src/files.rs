@@ -179,7 +179,7 @@ impl Uring {
 /// [`Error::Unsupported`] if it is something else.
 fn handle(outcome: &Outcome) -> Result<Option<Handle>, Error> {
     match outcome.file_target() {
-        Some(Target::Unordered(handle)) => Ok(Some(handle)),
+        Some(Target::Unordered(handle) | Target::Stream(handle, _)) => Ok(Some(handle)),
         Some(Target::None) => Ok(None),
         _ => Err(Error::Unsupported),
     }

@@ -9,6 +9,7 @@ pub(crate) mod datagrams;
 pub(crate) mod deadlines;
 pub(crate) mod deletion;
 pub(crate) mod descriptors;
+pub(crate) mod directories;
 pub(crate) mod embedding;
 pub(crate) mod file_descriptors;
 pub(crate) mod file_ends;

@@ -6,9 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use proactor_core::{
-    Action, Backend, Buffer, Config, Context, Create, Delivery, Error, Event, Flow, Handle, Loop, Nop,
-    NotifierWait, OpenAt, OpenOptions, Peer, Pool, PoolConfig, ReadAt, ReadExact, Recv, RecvFrom, RecvMany,
-    RunMode, SendAll, SendTo, SocketOption, Timer, Work, Write, WriteAll, WriteAt,
+    Action, Backend, Buffer, Config, Context, Create, Delivery, DirEntries, Error, Event, Flow, Handle, Loop,
+    Nop, NotifierWait, OpenAt, OpenOptions, Peer, Pool, PoolConfig, ReadAt, ReadDir, ReadExact, Recv,
+    RecvFrom, RecvMany, RunMode, SendAll, SendTo, SocketOption, Timer, Work, Write, WriteAll, WriteAt,
 };
 
 use crate::Fixture;
@@ -405,6 +405,52 @@ pub(crate) fn reads_and_writes_of_a_file_do_not_allocate<B: Backend>(fixture: &F
         few == many
     });
     assert!(same, "{FEW} and {MANY} operations: {pairs:?}");
+}
+
+/// Batches of a directory, each into the memory of the one before; rewound at its end.
+pub(crate) fn reading_a_directory_does_not_allocate<B: Backend>(fixture: &Fixture<B>) {
+    let scratch = Scratch::new(fixture);
+    let pool = Pool::new(PoolConfig::default().threads(1)).unwrap();
+    let mut ev: Loop<B, Count> = fixture.open_with(Config::default().pool(pool));
+    let mut count = Count::default();
+    for number in 0..50 {
+        let options = OpenOptions::write().create(Create::IfMissing);
+        let path = scratch.path(&format!("{number}-of-a-length-that-has-them-come-in-batches"));
+        ev.context().submit(OpenAt { directory: None, path, options }, |_, cx, opened| {
+            cx.close(opened.result.unwrap());
+        });
+    }
+    ev.run(&mut count, RunMode::UntilDone).unwrap();
+    let mut read = |operations| {
+        let options = OpenOptions::read().directory();
+        let open = OpenAt { directory: None, path: scratch.directory(), options };
+        let entries = DirEntries::with_room(DirEntries::MIN_ROOM);
+        let mut count = Count { left: operations };
+        let before = allocator::allocations();
+        ev.context().submit(open, move |_, cx, opened| {
+            let handle = opened.result.unwrap();
+            cx.submit_rearm(ReadDir { handle, entries, rewind: false }, |count: &mut Count, cx, read| {
+                count.left -= 1;
+                let (handle, entries, rewind) = (read.handle, read.entries, read.result == Ok(0));
+                if count.left == 0 {
+                    cx.close(handle);
+                    return Action::Disarm;
+                }
+                Action::Rearm(ReadDir { handle, entries, rewind })
+            });
+        });
+        ev.run(&mut count, RunMode::UntilDone).unwrap();
+        assert_eq!(count.left, 0, "all of them ran");
+        allocator::allocations() - before
+    };
+    read(1000);
+    let mut pairs = Vec::new();
+    let same = (0..ATTEMPTS).any(|_| {
+        let (few, many) = (read(FEW / 10), read(MANY / 10));
+        pairs.push((few, many));
+        few == many
+    });
+    assert!(same, "{} and {} batches: {pairs:?}", FEW / 10, MANY / 10);
 }
 
 /// A job of the pool is an operation by value: nothing is allocated for it but the box of its closure, on any thread.

@@ -16,17 +16,17 @@ use crate::Fixture;
 use crate::steps::{Captures, Log, Steps};
 
 /// A pool of so many threads.
-fn pool(threads: u32) -> Pool {
+pub(crate) fn pool(threads: u32) -> Pool {
     Pool::new(PoolConfig::default().threads(threads)).expect("a configuration in its ranges")
 }
 
 /// A loop on that pool.
-fn on<B: Backend>(fixture: &Fixture<B>, pool: &Pool) -> Loop<B, ()> {
+pub(crate) fn on<B: Backend>(fixture: &Fixture<B>, pool: &Pool) -> Loop<B, ()> {
     fixture.open_with(Config::default().pool(pool.clone()))
 }
 
 /// Lets one job begin and end when the case says so.
-struct Gate {
+pub(crate) struct Gate {
     begun: Receiver<()>,
     open: Sender<()>,
 }
@@ -34,7 +34,7 @@ struct Gate {
 impl Gate {
     /// The gate, and what a job does that goes through it: it says that it has begun, and ends when the gate opens or
     /// is gone.
-    fn new() -> (Self, impl FnOnce() + Send + 'static) {
+    pub(crate) fn new() -> (Self, impl FnOnce() + Send + 'static) {
         let ((begin, begun), (open, opened)) = (channel(), channel());
         let pass = move || {
             let _ = begin.send(());
@@ -43,11 +43,11 @@ impl Gate {
         (Self { begun, open }, pass)
     }
 
-    fn wait_until_begun(&self) {
+    pub(crate) fn wait_until_begun(&self) {
         self.begun.recv().expect("the job begins");
     }
 
-    fn open(&self) {
+    pub(crate) fn open(&self) {
         self.open.send(()).expect("the job waits");
     }
 }
