@@ -6,7 +6,7 @@ use crate::cases::{
     bad_input, bytes, cancel_all, cancellation, completions, datagrams, deadlines, deletion, descriptors,
     directories, embedding, file_descriptors, file_ends, files, handles, mailboxes, metrics, multishot,
     names, overflow, panics, pipes, random, recv_many, resolve, results, running, sockets, steady, streams,
-    time, unix, waking, work,
+    time, unix, unix_datagrams, waking, work,
 };
 use crate::{Case, Fixture};
 
@@ -286,6 +286,15 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         unix::what_waits_can_be_cancelled: ["X2", "H1"] needs ["unix_sockets"];
         unix::a_full_queue_holds_up_nobody: ["X2", "R3"] needs ["unix_sockets"];
         unix::faults_are_told: ["E1", "R2"] needs ["unix_sockets", "descriptors"];
+
+        unix_datagrams::messages_by_abstract_name: ["R4", "H1"] needs ["unix_sockets"];
+        unix_datagrams::messages_by_path: ["R4", "H3"] needs ["unix_sockets", "descriptors"];
+        unix_datagrams::messages_keep_their_bounds: ["R1", "H3"] needs ["unix_sockets"];
+        unix_datagrams::a_connected_one_speaks_with_its_peer: ["R4", "R2", "H3"] needs ["unix_sockets"];
+        unix_datagrams::a_full_receiver_is_waited_for: ["X2", "R3", "C2"] needs ["unix_sockets"];
+        unix_datagrams::a_full_receiver_holds_up_nobody: ["R2", "R3", "L5"] needs ["unix_sockets"];
+        unix_datagrams::what_waits_can_be_ended: ["X2", "C5", "H1", "X5"] needs ["unix_sockets"];
+        unix_datagrams::faults_are_told: ["E1", "R2", "C2"] needs ["unix_sockets"];
 
         sockets::the_column_has_its_capabilities: ["E2"] needs [];
         sockets::detach_is_unsupported_where_there_are_no_descriptors: ["H5", "E2"] needs ["ipv4"];

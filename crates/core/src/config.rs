@@ -96,7 +96,7 @@ pub struct Capabilities {
     pub ipv4: bool,
     /// TCP over IPv6.
     pub ipv6: bool,
-    /// Unix stream sockets, by the forms of [`UnixAddress`](crate::UnixAddress) that the system has.
+    /// Unix sockets of streams and of datagrams, by the forms of [`UnixAddress`](crate::UnixAddress) that the system has.
     pub unix_sockets: bool,
     /// Descriptors of the system can be attached and detached (a simulator has none).
     pub descriptors: bool,

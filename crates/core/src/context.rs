@@ -350,7 +350,7 @@ impl<'a, B: Backend, S> Context<'a, B, S> {
         self.inner.driver.close(handle);
     }
 
-    /// Opens a stream socket (TCP).
+    /// Opens a stream socket: TCP, or a Unix stream.
     ///
     /// # Errors
     /// [`Error::Unsupported`] where the family is, or the system's reason.
@@ -358,7 +358,8 @@ impl<'a, B: Backend, S> Context<'a, B, S> {
         self.inner.driver.socket(family)
     }
 
-    /// Opens a datagram socket (UDP), bound to nothing yet: [`bind`](Self::bind) does that, or sending.
+    /// Opens a datagram socket (UDP, or a Unix socket of datagrams), bound to nothing yet: [`bind`](Self::bind) does that,
+    /// or, on IPv4 and IPv6, sending.
     ///
     /// # Errors
     /// [`Error::Unsupported`] where the family is, or the system's reason.

@@ -141,14 +141,18 @@ pub struct RecvFrom {
 ///
 /// On a stream socket it ends with the system's EOPNOTSUPP; on a connected datagram socket it also tells that an earlier
 /// datagram was refused (ECONNREFUSED), and then this one was not sent.
+///
+/// Over Unix sockets nothing is lost: where the receiver's queue is full, a sender that is
+/// [connected](crate::Connect) to it waits. One that only names it cannot, because no system tells when there is room:
+/// it is ENOBUFS then, which [`is_transient`](crate::Error::is_transient).
 #[derive(Debug)]
 pub struct SendTo {
-    /// A datagram socket. Where it is not bound, the system chooses a port for it.
+    /// A datagram socket. Where it is not bound, the system chooses a port for it; a Unix socket stays without a name.
     pub handle: Handle,
     /// Its range is sent.
     pub buffer: Buffer,
     /// Where to. If it is empty, to the peer that the socket is connected to; without one, the outcome is the system's
-    /// error (EDESTADDRREQ).
+    /// error (EDESTADDRREQ; of a Unix socket ENOTCONN).
     pub peer: Peer,
 }
 

@@ -1,5 +1,6 @@
 //! Operations on datagrams: each is one call, which takes a whole datagram or would block.
 
+use std::os::fd::BorrowedFd;
 use std::task::Poll;
 
 use proactor_core::{Buffer, Datagram, Done, Error, Outcome, Peer, ReceivedFrom, SentTo, Slot, Token};
@@ -92,7 +93,42 @@ impl Source {
             return Poll::Pending;
         }
         let sent = system::send_to(self.descriptor()?, bytes, peer.address());
+        if sent.is_pending() && peer.address().is_some() && self.is_local() {
+            return self.send_to_the_slow(|socket| system::send_to(socket, bytes, peer.address()));
+        }
         self.write_drained = sent.is_pending();
         sent
+    }
+
+    /// Whether it is a Unix socket.
+    pub(crate) fn is_local(&self) -> bool {
+        matches!(self.kind(), DescriptorKind::Socket(transport) if transport.is_local())
+    }
+
+    /// Goes on after a Unix socket would block in sending to somebody by name.
+    #[cold]
+    pub(crate) fn send_to_the_slow<T>(
+        &mut self,
+        send: impl FnMut(BorrowedFd<'_>) -> Poll<Result<T, Error>>,
+    ) -> Poll<Result<T, Error>> {
+        let sent = send_to_the_slow(self.descriptor()?, send);
+        self.write_drained = sent.is_pending();
+        sent
+    }
+}
+
+/// An edge comes only where the socket itself says that it has no room: for want of its own, or since it is connected to
+/// just that receiver. Otherwise it is the queue of the receiver that is full, and nothing will tell when it is not.
+fn send_to_the_slow<T>(
+    socket: BorrowedFd<'_>,
+    mut send: impl FnMut(BorrowedFd<'_>) -> Poll<Result<T, Error>>,
+) -> Poll<Result<T, Error>> {
+    if !system::has_room(socket)? {
+        return Poll::Pending;
+    }
+    // There may be since the first try.
+    match send(socket) {
+        Poll::Pending if system::has_room(socket)? => Poll::Ready(Err(Errno::NOBUFS.into())),
+        sent => sent,
     }
 }

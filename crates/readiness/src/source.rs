@@ -140,7 +140,7 @@ impl Source {
 
     /// Whether an empty buffer may be filled by the system: with an empty message.
     pub(crate) fn takes_messages(&self) -> bool {
-        self.traits.kind == DescriptorKind::Socket(Transport::Messages)
+        matches!(self.traits.kind, DescriptorKind::Socket(transport) if !transport.is_stream())
     }
 
     /// Before a call on what is no socket. Asked each time, because all who share the open file share the flag: another

@@ -5,10 +5,11 @@ use std::os::fd::BorrowedFd;
 use std::task::Poll;
 
 use proactor_core::{Address, Datagram, Error};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{RecvAncillaryBuffer, RecvFlags, ReturnFlags, SendFlags};
 
 use crate::MAX_TRANSFER;
-use crate::call::attempt;
+use crate::call::{attempt, call};
 use crate::socket::{address_from_system, address_to_system};
 
 /// A datagram as [`receive_from`] brings it.
@@ -39,6 +40,17 @@ pub fn receive_from(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Poll<Result<Mes
             address: message.address.and_then(|address| address_from_system(address).ok()),
         })
     })
+}
+
+/// Whether `socket` says that it has room for what is to be sent.
+///
+/// # Errors
+/// What the system said.
+#[cold]
+pub fn has_room(socket: BorrowedFd<'_>) -> Result<bool, Error> {
+    let mut polled = [PollFd::from_borrowed_fd(socket, PollFlags::OUT)];
+    call(|| rustix::event::poll(&mut polled, Some(&Timespec::default())))?;
+    Ok(polled[0].revents().contains(PollFlags::OUT))
 }
 
 /// Sends `bytes` as one datagram to `address`, or to the peer that the socket is connected to, without waiting whatever
@@ -113,7 +125,9 @@ mod tests {
         assert_eq!(send_to(one.as_fd(), b"text", None), Poll::Ready(Ok(())));
         let expected = Message { datagram: Datagram::new(4, false), address: None };
         assert_eq!(receive_from(other.as_fd(), &mut [0; 8]), Poll::Ready(Ok(expected)));
+        assert_eq!(has_room(one.as_fd()), Ok(true));
         while send_to(one.as_fd(), b"more", None) == Poll::Ready(Ok(())) {}
+        assert_eq!(has_room(one.as_fd()), Ok(false));
         assert_eq!(send_to(one.as_fd(), b"full", None), Poll::Pending);
     }
 }

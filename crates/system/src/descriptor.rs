@@ -36,6 +36,8 @@ pub enum Transport {
     OtherStream,
     /// Messages: UDP and other sockets where an empty one is data.
     Messages,
+    /// Messages within this machine: a Unix socket.
+    LocalMessages,
 }
 
 impl Transport {
@@ -43,7 +45,14 @@ impl Transport {
     #[must_use]
     #[inline]
     pub const fn is_stream(self) -> bool {
-        !matches!(self, Self::Messages)
+        !matches!(self, Self::Messages | Self::LocalMessages)
+    }
+
+    /// Whether it is a Unix socket, over which descriptors can be passed.
+    #[must_use]
+    #[inline]
+    pub const fn is_local(self) -> bool {
+        matches!(self, Self::LocalStream | Self::LocalMessages)
     }
 }
 
@@ -63,12 +72,13 @@ pub fn descriptor_kind(descriptor: BorrowedFd<'_>) -> Result<DescriptorKind, Err
 }
 
 fn transport(socket: BorrowedFd<'_>) -> Result<Transport, Error> {
-    if call(|| sockopt::socket_type(socket))? != SocketType::STREAM {
-        return Ok(Transport::Messages);
-    }
+    let is_stream = call(|| sockopt::socket_type(socket))? == SocketType::STREAM;
     let family = call(|| sockopt::socket_domain(socket))?;
-    if family == AddressFamily::UNIX {
-        return Ok(Transport::LocalStream);
+    match (is_stream, family == AddressFamily::UNIX) {
+        (true, true) => return Ok(Transport::LocalStream),
+        (false, true) => return Ok(Transport::LocalMessages),
+        (false, false) => return Ok(Transport::Messages),
+        (true, false) => {}
     }
     let over_ip = family == AddressFamily::INET || family == AddressFamily::INET6;
     let is_tcp = over_ip && call(|| sockopt::socket_protocol(socket))? == Some(ipproto::TCP);
@@ -120,7 +130,7 @@ mod tests {
         let (stream, _other) = UnixStream::pair().unwrap();
         assert_eq!(kind(&stream), DescriptorKind::Socket(Transport::LocalStream));
         let datagram = UnixDatagram::unbound().unwrap();
-        assert_eq!(kind(&datagram), DescriptorKind::Socket(Transport::Messages));
+        assert_eq!(kind(&datagram), DescriptorKind::Socket(Transport::LocalMessages));
     }
 
     #[test]

@@ -27,7 +27,7 @@ mod waker;
 pub use bytes::{read, write};
 pub use clock::now;
 pub use close::close;
-pub use datagram::{Message, receive_from, send_to};
+pub use datagram::{Message, has_room, receive_from, send_to};
 pub use descriptor::{DescriptorKind, Mode, Transport, descriptor_kind, set_mode};
 #[cfg(target_os = "linux")]
 pub use file::{

@@ -52,7 +52,8 @@ pub fn open_stream(family: Family, mode: Mode) -> Result<OwnedFd, Error> {
     open_socket(family, SocketKind::Stream, mode).map(|(socket, _)| socket)
 }
 
-/// Opens a socket of `family` and `kind`, TCP, UDP or a Unix stream, that is not inherited by programs that this one starts.
+/// Opens a socket of `family` and `kind`, TCP, UDP or a Unix socket, that is not inherited by programs that this one
+/// starts.
 ///
 /// # Errors
 /// [`Error::Unsupported`] where the system has no such family, or this crate no such kind; otherwise what it said.
@@ -66,7 +67,7 @@ pub fn open_socket(family: Family, kind: SocketKind, mode: Mode) -> Result<(Owne
     let (how, transport) = match (kind, family) {
         (SocketKind::Stream, Family::Unix) => ((SocketType::STREAM, None), Transport::LocalStream),
         (SocketKind::Stream, _) => ((SocketType::STREAM, Some(ipproto::TCP)), Transport::Tcp),
-        (_, Family::Unix) => return Err(Error::Unsupported),
+        (SocketKind::Datagram, Family::Unix) => ((SocketType::DGRAM, None), Transport::LocalMessages),
         (SocketKind::Datagram, _) => ((SocketType::DGRAM, Some(ipproto::UDP)), Transport::Messages),
         _ => return Err(Error::Unsupported),
     };

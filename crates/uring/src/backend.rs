@@ -99,7 +99,9 @@ impl Uring {
     #[inline(always)]
     fn transfer(&mut self, slot: Slot, place: Place, task: (Token, Kind), buffer: &mut Buffer) -> bool {
         match self.descriptors.get(slot) {
-            Ok(descriptor) if !buffer.is_empty() => {
+            Ok(descriptor)
+                if !buffer.is_empty() && (task.1 != Kind::SendAll || !descriptor.sends_local_messages()) =>
+            {
                 self.requests.begin_transfer(place, descriptor.as_fd(), task, buffer)
             }
             _ => false,
@@ -171,6 +173,11 @@ impl Uring {
         if buffer.is_empty() && descriptor.takes_bytes() {
             // The kernel would wait for bytes that there is no room for.
             return Ok(Started::Done);
+        }
+        if kind != Kind::Recv && descriptor.sends_local_messages() {
+            let begun =
+                self.requests.begin_bytes(place, descriptor.as_fd(), (token, kind), buffer, descriptor.kind);
+            return begun.map(|()| Started::Submitted);
         }
         let begun = self.requests.begin_transfer(place, descriptor.as_fd(), (token, kind), buffer);
         if begun { Ok(Started::Submitted) } else { Err(Error::Busy) }

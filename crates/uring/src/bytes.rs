@@ -105,8 +105,7 @@ impl Uring {
             return Ok(Started::Done);
         }
         descriptor.keep_nonblocking()?;
-        let is_socket = descriptor.is_socket();
-        self.requests.begin_bytes(place, descriptor.as_fd(), (token, kind), buffer, is_socket)?;
+        self.requests.begin_bytes(place, descriptor.as_fd(), (token, kind), buffer, descriptor.kind)?;
         Ok(Started::Submitted)
     }
 

@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 
 use proactor_core::{Datagram, Done, Error, Kind, Outcome, ReceivedFrom, SentTo, Slot, Token};
-use proactor_system::DescriptorKind;
+use proactor_system::{self as system, DescriptorKind};
 use rustix::io::Errno;
 
 use crate::Uring;
@@ -25,7 +25,8 @@ impl Uring {
         let socket = self.descriptors.get(slot)?;
         check_carries_messages(socket)?;
         let (place, task) = (Place::reading(slot), (token, Kind::RecvFrom));
-        self.requests.begin_message(place, socket.as_fd(), task, &mut received.buffer, None)?;
+        let on = (socket.as_fd(), socket.kind);
+        self.requests.begin_message(place, on, task, &mut received.buffer, None)?;
         Ok(Started::Submitted)
     }
 
@@ -35,7 +36,8 @@ impl Uring {
         check_carries_messages(socket)?;
         let (place, task) = (Place::writing(slot), (token, Kind::SendTo));
         let address = sent.peer.address();
-        self.requests.begin_message(place, socket.as_fd(), task, &mut sent.buffer, address)?;
+        let on = (socket.as_fd(), socket.kind);
+        self.requests.begin_message(place, on, task, &mut sent.buffer, address)?;
         Ok(Started::Submitted)
     }
 
@@ -60,8 +62,22 @@ impl Uring {
                     sent.result = Ok(());
                 }
             }),
-            Err(errno) => self.refused(place, errno, done),
+            Err(errno) => self.message_refused(place, errno, done),
         }
+    }
+
+    /// Goes on after the kernel has refused to send the message that is held at `place`.
+    #[cold]
+    fn message_refused(&mut self, place: Place, errno: Errno, done: &mut Done) {
+        let has_room = |socket: &Descriptor| system::has_room(socket.as_fd()).unwrap_or(false);
+        if errno == Errno::AGAIN
+            && !self.requests.is_canceled(place)
+            && self.requests.has_no_room_again(place)
+            && self.descriptors.get(place.slot()).is_ok_and(has_room)
+        {
+            return self.fail(place, Errno::NOBUFS.into(), done);
+        }
+        self.refused(place, errno, done);
     }
 }
 

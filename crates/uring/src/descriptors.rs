@@ -37,13 +37,15 @@ impl Descriptor {
         }
     }
 
-    pub(crate) const fn is_socket(&self) -> bool {
-        matches!(self.kind, DescriptorKind::Socket(_))
+    /// Whether it sends datagrams within this machine.
+    #[inline(always)]
+    pub(crate) const fn sends_local_messages(&self) -> bool {
+        matches!(self.kind, DescriptorKind::Socket(Transport::LocalMessages))
     }
 
     /// Whether an empty buffer may be filled by the system: with an empty message.
     pub(crate) const fn takes_messages(&self) -> bool {
-        matches!(self.kind, DescriptorKind::Socket(Transport::Messages))
+        matches!(self.kind, DescriptorKind::Socket(transport) if !transport.is_stream())
     }
 
     /// Before a read or a write. What is neither socket nor file would hold up the thread that submits: of a terminal,

@@ -135,6 +135,16 @@ impl Messages {
         unsafe { &raw mut (*block).header }
     }
 
+    /// Whether the block, which the kernel does not use, has an address.
+    ///
+    /// # Panics
+    /// If there is no such block.
+    pub(crate) fn has_address(&self, number: u32) -> bool {
+        let block = self.all[number as usize].as_ptr();
+        // SAFETY: the block lives as long as `self`, and its owner, who asks, has it.
+        unsafe { (*block).header.msg_namelen > 0 }
+    }
+
     /// Where the message in a block came from, if that has a name, and whether it was cut; the kernel is done with it.
     ///
     /// # Panics

@@ -24,7 +24,7 @@ use std::time::Duration;
 use io_uring::types::Fd;
 use io_uring::{cqueue, opcode, squeue};
 use proactor_core::{Address, Buffer, Done, Error, Kind, Outcome, Slot, Token, Until};
-use proactor_system::{MAX_TRANSFER, now};
+use proactor_system::{DescriptorKind, MAX_TRANSFER, Transport, now};
 use rustix::io::Errno;
 
 use crate::address::Blocks;
@@ -38,6 +38,7 @@ use crate::transfer::{Manner, Rest, transfer};
 
 mod end;
 mod files;
+mod messages;
 mod recv_many;
 
 /// How long a drop waits for what it has cancelled, and opening for its probe. None of the operations here can be held
@@ -96,11 +97,31 @@ struct Task {
     is_canceled: bool,
     /// Whether what reads or writes does it on a socket.
     is_socket: bool,
+    /// Whether it is a datagram within this machine, so that what sends is not to wait in the kernel.
+    is_local_message: bool,
+    /// Whether it had no room once, though its socket had.
+    had_no_room: bool,
 }
 
 impl Task {
     const fn new(token: Token, kind: Kind, extra: u32) -> Self {
-        Self { token, extra, kind, is_poll: false, is_canceled: false, is_socket: false }
+        Self {
+            token,
+            extra,
+            kind,
+            is_poll: false,
+            is_canceled: false,
+            is_socket: false,
+            is_local_message: false,
+            had_no_room: false,
+        }
+    }
+
+    /// What is done on a descriptor of this kind.
+    fn on(mut self, kind: DescriptorKind) -> Self {
+        self.is_socket = matches!(kind, DescriptorKind::Socket(_));
+        self.is_local_message = kind == DescriptorKind::Socket(Transport::LocalMessages);
+        self
     }
 }
 
@@ -237,6 +258,8 @@ pub(crate) struct Requests {
     /// Those on files and names.
     pub(crate) files: FileRequests,
     pub(crate) manner: Manner,
+    /// How datagrams within this machine are sent.
+    impatient: Manner,
     /// Whether one accept can go on for ever.
     pub(crate) accepts_many: bool,
     /// Whether one receive can go on for ever.
@@ -253,6 +276,7 @@ impl Requests {
     /// The system's, from the first calls on the ring; [`Error::Unsupported`] if this kernel cannot watch a descriptor
     /// for as long as the ring lives.
     pub(crate) fn new(ring: Ring, setup: Setup, watched: BorrowedFd<'_>) -> Result<Self, Error> {
+        let manner = Manner::with(setup);
         let mut requests = Self {
             ring,
             table: Vec::new(),
@@ -260,7 +284,8 @@ impl Requests {
             pools: Pools::default(),
             messages: Messages::default(),
             files: FileRequests::default(),
-            manner: Manner::with(setup),
+            impatient: manner.impatient(),
+            manner,
             accepts_many: false,
             receives_many: false,
             strays: 0,
@@ -369,7 +394,7 @@ impl Requests {
         true
     }
 
-    /// Hands a read or a write of `kind` to the kernel, taking its buffer away.
+    /// Hands a read or a write of `kind`, or a send to be told apart, to the kernel, taking its buffer away.
     ///
     /// # Errors
     /// [`Error::Busy`] if something is on its way at `place` already, [`Error::ReadOnlyBuffer`] if the buffer is to be
@@ -380,14 +405,14 @@ impl Requests {
         descriptor: BorrowedFd<'_>,
         (token, kind): (Token, Kind),
         buffer: &mut Buffer,
-        is_socket: bool,
+        on: DescriptorKind,
     ) -> Result<(), Error> {
         let request = self.idle(place).ok_or(Error::Busy)?;
         if bytes::fills_buffer(kind) && !buffer.is_writable() {
             return Err(Error::ReadOnlyBuffer);
         }
         request.buffer = Some(mem::take(buffer));
-        request.task = Some(Task { is_socket, ..Task::new(token, kind, 0) });
+        request.task = Some(Task::new(token, kind, 0).on(on));
         self.submit(place, descriptor);
         Ok(())
     }
@@ -428,32 +453,6 @@ impl Requests {
         Ok(())
     }
 
-    /// Hands a message of `kind` to the kernel, taking its buffer away: to `address`, or to nobody by name.
-    ///
-    /// # Errors
-    /// [`Error::Busy`] if something is on its way at `place` already, [`Error::Unsupported`] for an address that has no
-    /// form in the kernel, [`Error::ReadOnlyBuffer`].
-    pub(crate) fn begin_message(
-        &mut self,
-        place: Place,
-        descriptor: BorrowedFd<'_>,
-        (token, kind): (Token, Kind),
-        buffer: &mut Buffer,
-        address: Option<&Address>,
-    ) -> Result<(), Error> {
-        self.idle(place).ok_or(Error::Busy)?;
-        // A buffer that is received into has its bytes to itself.
-        if kind == Kind::RecvFrom && !buffer.is_writable() {
-            return Err(Error::ReadOnlyBuffer);
-        }
-        let block = self.messages.take(address)?;
-        let request = &mut self.table[place.index()];
-        request.buffer = Some(mem::take(buffer));
-        request.task = Some(Task::new(token, kind, block));
-        self.submit(place, descriptor);
-        Ok(())
-    }
-
     /// Hands what is held at `place` to the kernel, to be done on `descriptor`. Does nothing if nothing is.
     pub(crate) fn submit(&mut self, place: Place, descriptor: BorrowedFd<'_>) {
         let Some(request) = self.table.get_mut(place.index()) else { return };
@@ -463,6 +462,7 @@ impl Requests {
         let Some(task) = &mut request.task else { return };
         task.is_poll = false;
         let fd = Fd(descriptor.as_raw_fd());
+        let manner = if task.is_local_message { &self.impatient } else { &self.manner };
         let entry = match task.kind {
             Kind::Accept => {
                 let (address, len) = self.blocks.for_writing(task.extra);
@@ -491,14 +491,14 @@ impl Requests {
             }
             kind => match &mut request.buffer {
                 Some(buffer) if kind == Kind::RecvFrom => {
-                    self.messages.receive(task.extra, descriptor, buffer, self.manner.recv)
+                    self.messages.receive(task.extra, descriptor, buffer, manner.recv)
                 }
                 Some(buffer) if kind == Kind::SendTo => {
-                    self.messages.send(task.extra, descriptor, buffer, self.manner.send)
+                    self.messages.send(task.extra, descriptor, buffer, manner.send)
                 }
                 Some(buffer) => {
                     let rest = Rest { kind, transferred: task.extra, options: 0, is_socket: task.is_socket };
-                    transfer(buffer, descriptor, &self.manner, rest)
+                    transfer(buffer, descriptor, manner, rest)
                 }
                 None => return,
             },
@@ -663,14 +663,6 @@ impl Requests {
             Some(Request { task: Some(task), .. }) if has_block(task.kind) => self.blocks.address(task.extra),
             _ => Err(Error::Unsupported),
         }
-    }
-
-    /// Where the message came from that is held at `place`, if that has a name, and whether it was cut. None if the
-    /// kernel has it, or if it is no received message.
-    pub(crate) fn message(&self, place: Place) -> Option<(Option<Address>, bool)> {
-        let request = self.table.get(place.index()).filter(|request| !request.is_in_kernel())?;
-        let task = request.task.as_ref().filter(|task| task.kind == Kind::RecvFrom)?;
-        Some(self.messages.received(task.extra))
     }
 
     /// Ends what is held at `place`, which is idle then: its operation gets its buffer back, and `decide` tells it how it

@@ -22,6 +22,14 @@ pub(crate) struct Manner {
 }
 
 impl Manner {
+    /// The same for datagrams within this machine. The kernel, told to wait with one whose receiver has no room, sends an empty
+    /// one in its place when there is: it has taken the bytes before it looked, and does not take them again. So it is told
+    /// not to wait, and asked again when the socket has room.
+    pub(crate) const fn impatient(&self) -> Self {
+        let (send, send_all) = (self.send | libc::MSG_DONTWAIT, self.send | libc::MSG_DONTWAIT);
+        Self { send, send_all, ..*self }
+    }
+
     /// With a ring that was set up like this.
     pub(crate) fn with(setup: Setup) -> Self {
         /// IORING_RECVSEND_POLL_FIRST, which came together with cooperative task work.

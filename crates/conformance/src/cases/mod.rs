@@ -32,5 +32,6 @@ pub(crate) mod steady;
 pub(crate) mod streams;
 pub(crate) mod time;
 pub(crate) mod unix;
+pub(crate) mod unix_datagrams;
 pub(crate) mod waking;
 pub(crate) mod work;

@@ -19,19 +19,19 @@ fn recv(handle: Handle) -> Recv {
     Recv { handle, buffer: vec![0; 64].into() }
 }
 
-fn unnamed() -> Address {
+pub(super) fn unnamed() -> Address {
     UnixAddress::unnamed().into()
 }
 
 /// A path that nothing has, which goes with this.
-struct Place(PathBuf);
+pub(super) struct Place(pub(super) PathBuf);
 
 impl Place {
-    fn new<B: Backend>(name: &str) -> Self {
+    pub(super) fn new<B: Backend>(name: &str) -> Self {
         Self(std::env::temp_dir().join(format!("proactor-{name}-{}-{}", B::NAME, std::process::id())))
     }
 
-    fn address(&self) -> Address {
+    pub(super) fn address(&self) -> Address {
         UnixAddress::path(&self.0).unwrap().into()
     }
 }
