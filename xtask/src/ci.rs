@@ -26,12 +26,13 @@ struct Step {
 }
 
 /// Quick ones first, so that a slip shows soon.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step { name: "fmt", what: "the code is formatted", run: fmt },
     Step { name: "tidy", what: "the project's written rules hold", run: tidy::check },
     Step { name: "clippy", what: "no warnings from compiler and clippy", run: clippy },
     Step { name: "docs", what: "the documentation builds without warnings", run: docs },
     Step { name: "doc-tests", what: "the examples in the documentation run", run: doc_tests },
+    Step { name: "features", what: "what only a feature brings is built and tested", run: features },
     Step {
         name: "standalone",
         what: "each crate builds with only the features that it names",
@@ -120,6 +121,32 @@ fn docs(workspace: &Workspace) -> Result<()> {
 
 fn doc_tests(workspace: &Workspace) -> Result<()> {
     process::run(&mut cargo(workspace, &["test", "--doc", "--workspace"]))
+}
+
+/// The features that no default has.
+fn features(workspace: &Workspace) -> Result<()> {
+    process::run(&mut cargo(
+        workspace,
+        &[
+            "clippy",
+            "--package",
+            "proactor-core",
+            "--features",
+            "tracing",
+            "--all-targets",
+            "--",
+            "--deny",
+            "warnings",
+        ],
+    ))?;
+    for package in ["proactor-epoll", "proactor-uring"] {
+        process::run(&mut cargo(
+            workspace,
+            &["check", "--quiet", "--package", package, "--features", "tracing"],
+        ))?;
+    }
+    let arguments = ["test", "--package", "proactor-core", "--features", "tracing", "--test", "tracing"];
+    process::run(&mut cargo(workspace, &arguments))
 }
 
 /// Built together, crates lend each other the features of their dependencies; a user builds one alone.

@@ -15,6 +15,7 @@ use crate::notifier::{Notifier, Waker};
 use crate::operation::{Kind, Multishot, OneShot, Timer};
 use crate::socket::{Address, Family, ListenOptions, SocketOption};
 use crate::state::State;
+use crate::trace::trace;
 use crate::{BufferPool, Capabilities, Error, Time};
 
 /// How long a rearm after a transient error is held back, so that a program which re-arms at once burns no core
@@ -570,6 +571,8 @@ where
     fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, item: u32, mut callback: F) {
         if item != NONE {
             if let Some(item) = inner.driver.done.records.remove_item(item).and_then(O::item) {
+                inner.driver.completions.count(O::KIND);
+                trace!(kind = ?O::KIND, key = ?inner.driver.done.records.key(index), "item");
                 let flow = callback(state, &mut Context::new(inner), Event::More(item));
                 if !matches!(flow, Flow::Continue) {
                     inner.driver.cancel_at(index);

@@ -14,6 +14,7 @@ use crate::records::{ASIDE, Bound, End, Place, TIMER, Veto};
 use crate::state::{Call, Effect, Phase, State, step};
 use crate::thread_pool::Jobs;
 use crate::timers::Timers;
+use crate::trace::{debug, trace, warning};
 use crate::{BufferPool, Config, Error, Metrics, Time, Times};
 
 mod cancel;
@@ -75,6 +76,7 @@ pub struct Driver<B: Backend> {
     turns: u64,
     waits: u64,
     pub(crate) callbacks: u64,
+    pub(crate) completions: crate::Completions,
     /// If they are measured.
     pub(crate) times: Option<Times>,
     faults: u64,
@@ -132,6 +134,7 @@ impl<B: Backend> Driver<B> {
         let inbox = Inbox::new(backend.waker());
         let timers = Timers::new(backend.now().as_nanos());
         let capabilities = backend.capabilities();
+        debug!(backend = B::NAME, "opened");
         let jobs = Jobs::new(config.pool.clone(), capabilities, inbox.bell());
         Self {
             backend,
@@ -149,6 +152,7 @@ impl<B: Backend> Driver<B> {
             turns: 0,
             waits: 0,
             callbacks: 0,
+            completions: crate::Completions::default(),
             times: config.measure.then(Times::default),
             faults: 0,
             fault_unreported: false,
@@ -186,8 +190,10 @@ impl<B: Backend> Driver<B> {
             store(&mut record.callback);
             (index, record.generation())
         };
+        let key = Key { name: Name { index, generation, tag } };
+        trace!(kind = ?O::KIND, ?key, "submitted");
         self.enqueue(index, operation);
-        Key { name: Name { index, generation, tag } }
+        key
     }
 
     /// Queues `operation` as the next arming of the completion at `index`, whose place is allocated.
@@ -334,17 +340,24 @@ impl<B: Backend> Driver<B> {
                     let key = self.done.records.key(index);
                     let outcome = self.take_outcome(index);
                     self.done.records.free(index);
-                    return outcome.map(|outcome| (key, outcome));
+                    return outcome.map(|outcome| self.popped(key, outcome));
                 }
                 Next::More { index, item, .. } => {
+                    let key = self.done.records.key(index);
                     let outcome = self.done.records.remove_item(item);
-                    return outcome.map(|outcome| (self.done.records.key(index), outcome));
+                    return outcome.map(|outcome| self.popped(key, outcome));
                 }
                 Next::Discarded { .. } => drop(self.discarded.take()),
                 Next::Nothing => {}
                 Next::Empty => return None,
             }
         }
+    }
+
+    fn popped(&mut self, key: Key, outcome: Outcome) -> (Key, Outcome) {
+        self.completions.count(outcome.kind());
+        trace!(kind = ?outcome.kind(), ?key, error = ?outcome.error(), "completed");
+        (key, outcome)
     }
 
     /// The last outcome of the completion at `index`.
@@ -363,10 +376,19 @@ impl<B: Backend> Driver<B> {
     /// The last outcome of the completion at `index`, which is one of an `O`, for its callback.
     #[inline(always)]
     pub(crate) fn take_output<O: Submission>(&mut self, index: u32) -> Option<O::Output> {
+        self.completions.count(O::KIND);
         if is_timer::<O>() {
-            return O::output(self.done.records.timer(index)?.end.outcome());
+            let outcome = self.done.records.timer(index)?.end.outcome();
+            trace!(kind = ?O::KIND, key = ?self.done.records.key(index), error = ?outcome.error(), "completed");
+            return O::output(outcome);
         }
         let outcome = self.done.records.operation(index)?.outcome.take();
+        trace!(
+            kind = ?O::KIND,
+            key = ?self.done.records.key(index),
+            error = ?outcome.as_ref().and_then(Outcome::error),
+            "completed"
+        );
         match outcome.and_then(O::output) {
             Some(output) => Some(output),
             None => self.replace_mismatch(index).and_then(O::output),
@@ -494,6 +516,7 @@ impl<B: Backend> Driver<B> {
         let record = self.done.records.operation(index)?;
         let wrong = record.outcome.take();
         let (kind, slot) = (record.kind, record.slot);
+        warning!(?kind, key = ?self.done.records.key(index), "the backend has lost an operation's parts");
         self.faults += 1;
         if let Some(wrong) = wrong {
             self.dispose(wrong);
@@ -505,6 +528,7 @@ impl<B: Backend> Driver<B> {
     #[cold]
     fn take_strays(&mut self) {
         while let Some((_, outcome)) = self.done.strays.pop_front() {
+            warning!(kind = ?outcome.kind(), "the backend has pushed what nothing was started for");
             self.faults += 1;
             self.fault_unreported = true;
             self.dispose(outcome);
@@ -610,6 +634,7 @@ impl<B: Backend> Driver<B> {
             turns: self.turns,
             waits: self.waits,
             callbacks: self.callbacks,
+            completions: self.completions,
             backend_faults: self.faults,
             active: self.active(),
             starting: self.starting.len() - self.started,

@@ -68,6 +68,12 @@
 //! [`Driver`] is the layer between: operations in, outcomes out, no callbacks. It has the completions, their order on
 //! each handle, the timers and the notifiers, so that no backend has any of them. Runtimes may build on it.
 //!
+//! # Observing
+//! [`Context::metrics`] counts what a loop does, at no cost worth a switch. With the feature `tracing`, of this crate or of a
+//! backend's, each step is an event of the target `proactor` besides: at the level TRACE what is submitted, cancelled and
+//! delivered (`kind`, `key`, `error`) and each turn (`turn`, `queued`), at DEBUG that a driver was opened (`backend`), at WARN what a
+//! backend did against the rules of its trait (`kind`, `key`).
+//!
 //! # What is not here
 //! No futures and no tasks: a proactor is not an async runtime. No readiness: nothing says that a socket could be read.
 //! No system call and no `cfg(target_os)`.
@@ -108,6 +114,7 @@ mod sync;
 mod thread_pool;
 mod time;
 mod timers;
+mod trace;
 mod unix;
 mod work;
 
@@ -129,7 +136,7 @@ pub use file::{
 };
 pub use handle::{Handle, Key, Slot};
 pub use mailbox::{Delivery, Mailbox, MailboxSender, TrySendError};
-pub use metrics::{Metrics, Times};
+pub use metrics::{Completions, Metrics, Times};
 pub use names::{
     DirMade, DirRemoved, FileType, Link, Linked, Links, MakeDir, Metadata, RemoveDir, Rename, Renamed, Statx,
     StatxDone, Symlink, Symlinked, Unlink, Unlinked,

@@ -1,6 +1,10 @@
 //! What a loop has done.
 
+use std::fmt;
+use std::ops::Index;
 use std::time::Duration;
+
+use crate::Kind;
 
 /// What a loop has done since it was opened, and how it stands: [`Context::metrics`](crate::Context::metrics).
 ///
@@ -14,6 +18,8 @@ pub struct Metrics {
     pub waits: u64,
     /// Callbacks that have run.
     pub callbacks: u64,
+    /// Outcomes that were delivered, by the kind of their operations.
+    pub completions: Completions,
     /// How often the backend broke a rule of its trait.
     pub backend_faults: u64,
     /// Completions that are adding, active or deleting now.
@@ -38,6 +44,44 @@ pub struct Times {
     pub callbacks: Duration,
     /// The longest callback.
     pub longest_callback: Duration,
+}
+
+/// How many outcomes were delivered, to callbacks or by [`Driver::pop`](crate::Driver::pop), by the kind of their operations:
+/// `completions[Kind::Recv]`. What was deleted is not delivered; each item of a multishot operation counts by itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Completions([u64; Kind::COUNT]);
+
+impl Completions {
+    #[inline(always)]
+    pub(crate) const fn count(&mut self, kind: Kind) {
+        self.0[kind as usize] += 1;
+    }
+
+    /// Of every kind.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+}
+
+impl Default for Completions {
+    fn default() -> Self {
+        Self([0; Kind::COUNT])
+    }
+}
+
+impl Index<Kind> for Completions {
+    type Output = u64;
+
+    fn index(&self, kind: Kind) -> &u64 {
+        &self.0[kind as usize]
+    }
+}
+
+impl fmt::Debug for Completions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Completions").field("total", &self.total()).finish_non_exhaustive()
+    }
 }
 
 impl Times {

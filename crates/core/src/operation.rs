@@ -349,6 +349,11 @@ pub enum Kind {
     Resolve,
 }
 
+impl Kind {
+    /// How many there are.
+    pub(crate) const COUNT: usize = Self::Resolve as usize + 1;
+}
+
 /// The side of a handle on which an operation queues (contract H3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Direction {
@@ -584,5 +589,6 @@ mod tests {
         let (rows, variants) = (named("/// | [`", '`'), named("    /// See [`", '`'));
         assert!(rows.len() > 30);
         assert_eq!(rows, variants);
+        assert_eq!(rows.len(), crate::Kind::COUNT, "the last variant counts them");
     }
 }

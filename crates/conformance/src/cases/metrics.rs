@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use proactor_core::{Action, Backend, Config, Loop, Nop, RunMode, Timer};
+use proactor_core::{Action, Backend, Cancel, Config, Kind, Loop, Nop, RunMode, Timer};
 
 use crate::Fixture;
 
@@ -53,4 +53,13 @@ pub(crate) fn what_is_done_is_counted<B: Backend>(fixture: &Fixture<B>) {
     assert_eq!((metrics.callbacks, metrics.turns), (100, 100));
     assert_eq!((metrics.active, metrics.timers, metrics.starting, metrics.queued), (1, 1, 0, 0));
     assert_eq!((metrics.backend_faults, metrics.times), (0, None));
+    let completions = metrics.completions;
+    assert_eq!((completions[Kind::Nop], completions[Kind::Timer], completions.total()), (100, 0, 100));
+    let mut cx = ev.context();
+    assert_eq!(cx.cancel(far), Cancel::Requested);
+    let deleted = cx.submit(Nop, |_, _, _| unreachable!("it is deleted"));
+    cx.delete(deleted).unwrap();
+    ev.run(&mut count, RunMode::NoWait).unwrap();
+    let completions = ev.context().metrics().completions;
+    assert_eq!((completions[Kind::Nop], completions[Kind::Timer], completions.total()), (100, 1, 101));
 }

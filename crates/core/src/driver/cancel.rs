@@ -9,6 +9,7 @@ use crate::operation::Timer;
 use crate::outcome::Outcome;
 use crate::records::{End, Place, TIMER, Veto};
 use crate::state::{Call, Effect, Phase, step};
+use crate::trace::trace;
 
 /// The answer to a cancel (contract X1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,10 +25,12 @@ pub enum Cancel {
 impl<B: Backend> Driver<B> {
     /// Asks that `key`'s completion ends. It ends once: with its real result, or with [`Error::Canceled`].
     pub fn cancel(&mut self, key: Key) -> Cancel {
-        match self.done.records.lookup(key) {
+        let answer = match self.done.records.lookup(key) {
             Some(index) => self.cancel_at(index),
             None => Cancel::NotFound,
-        }
+        };
+        trace!(?key, ?answer, "cancelled");
+        answer
     }
 
     pub(crate) fn cancel_at(&mut self, index: u32) -> Cancel {

@@ -6,6 +6,7 @@ use crate::notifier::{Calls, Registration};
 use crate::outcome::Outcome;
 use crate::records::{ASIDE, End, Place};
 use crate::state::{Call, Effect, Phase, step};
+use crate::trace::trace;
 use crate::work::AnyWork;
 use crate::{Error, Time};
 
@@ -32,6 +33,7 @@ impl<B: Backend> Driver<B> {
         }
         self.take_mail();
         self.wait(until)?;
+        trace!(turn = self.turns, queued = self.done.queue.len(), "turn");
         if !self.done.strays.is_empty() {
             self.take_strays();
         }
