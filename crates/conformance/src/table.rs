@@ -5,8 +5,8 @@ use proactor_core::Backend;
 use crate::cases::{
     bad_input, bytes, cancel_all, cancellation, completions, datagrams, deadlines, deletion, descriptors,
     directories, embedding, file_descriptors, file_ends, files, handles, mailboxes, metrics, multishot,
-    names, overflow, panics, pipes, random, recv_many, resolve, results, running, sockets, steady, streams,
-    time, unix, unix_datagrams, waking, work,
+    names, offloading, overflow, panics, pipes, random, recv_many, resolve, results, running, sockets,
+    steady, streams, time, unix, unix_datagrams, waking, work,
 };
 use crate::{Case, Fixture};
 
@@ -188,6 +188,14 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         file_ends::dropping_the_loop_lets_go_of_files: ["X5"] needs ["files"];
         file_ends::buffers_rest_after_cancel_all: ["X3"] needs ["files"];
         file_ends::a_path_with_a_nul_is_refused: ["E1", "C2"] needs ["files"];
+
+        offloading::each_kind_waits_for_a_thread: ["C1", "H4"] needs ["files", "threads", "descriptors"];
+        offloading::waiting_for_a_thread_each_can_be_cancelled: ["X1", "X2", "C4", "C5"] needs ["files", "threads", "descriptors"];
+        offloading::waiting_for_a_thread_it_ends_early: ["C2", "X4", "X5", "H1"] needs ["files", "threads", "descriptors"];
+        offloading::an_operation_overrules_its_loop: ["C1"] needs ["files", "threads", "kernel_completions"];
+        offloading::closing_waits_for_a_thread: ["H1", "X1", "X3"] needs ["threads", "descriptors"];
+        offloading::what_a_thread_was_to_close_is_closed: ["C5", "X5"] needs ["threads", "descriptors"];
+        offloading::without_a_pool_the_loop_does_it: ["C1", "C2", "H4"] needs ["files"];
 
         directories::all_comes_in_batches: ["C2", "H3"] needs ["files"];
         directories::queued_batches_follow_each_other: ["H3"] needs ["files"];

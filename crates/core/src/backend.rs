@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use crate::done::Done;
 use crate::socket::{Control, Family, Reply, SocketKind};
 use crate::thread_pool::Returned;
-use crate::{Capabilities, Config, Error, Slot, Time};
+use crate::{Capabilities, Config, Error, Outcome, Slot, Time};
 
 /// The system's descriptor, owned. An alias of core's, so that a system with another type stays possible.
 pub type OwnedDescriptor = std::os::fd::OwnedFd;
@@ -121,6 +121,13 @@ pub trait Backend: Sized {
     /// buffer alone and put it back before it says that the rest is decided.
     fn start(&mut self, token: Token, slot: Slot, done: &mut Done);
 
+    /// As [`start`](Self::start), of an operation on a file or a name that its user wants done by the pool's threads: the
+    /// backend hands it over ([`Done::offload`]), whatever else it could do. One that has no descriptors to hand over, as
+    /// a simulation, starts it as ever.
+    fn start_on_pool(&mut self, token: Token, slot: Slot, done: &mut Done) {
+        self.start(token, slot, done);
+    }
+
     /// Asks that what was started as `token` ends, pushing its outcome now or later: its real one where that is
     /// decided, [`Error::Canceled`] otherwise. `slot` is what it was started with.
     ///
@@ -182,4 +189,15 @@ pub trait Backend: Sized {
     /// What the system said; the descriptor is gone then. [`Error::StaleHandle`] if the slot is empty; [`Error::Busy`] if
     /// something is pending all the same, and then the descriptor stays.
     fn close(&mut self, slot: Slot) -> Result<(), Error>;
+
+    /// The same, by a thread of the pool: the descriptor is taken out of its slot, which is free then, and what the system
+    /// says becomes the result of the [`Close`](crate::Close) that `done` keeps as `token`. A backend that has no
+    /// descriptors to hand over closes it at once.
+    fn close_on_pool(&mut self, token: Token, slot: Slot, done: &mut Done) {
+        let result = self.close(slot);
+        if let Some(Outcome::Close(closed)) = done.undecided(token) {
+            closed.result = result;
+        }
+        done.decided(token);
+    }
 }

@@ -1,6 +1,6 @@
 //! What a loop is opened with, and what its backend can do.
 
-use crate::{Error, Pool, PoolChoice, PoolConfig};
+use crate::{Error, Offload, Pool, PoolChoice, PoolConfig};
 
 /// How a loop is opened. Checked when opening: what is out of range is [`Error::InvalidInput`] (contract E1, L5).
 #[derive(Clone, Debug)]
@@ -19,6 +19,9 @@ pub struct Config {
     /// first needed. Most loops never need one: what goes there is what a backend cannot do otherwise, and
     /// [`Work`](crate::Work).
     pub pool: PoolChoice,
+    /// What goes there of the operations on files and names, and of closing, where they do not say so themselves: what has
+    /// to, unless set.
+    pub offload: Offload,
 }
 
 impl Config {
@@ -67,6 +70,13 @@ impl Config {
         self
     }
 
+    /// Sets [`Config::offload`](field@Self::offload).
+    #[must_use]
+    pub const fn offload(mut self, offload: Offload) -> Self {
+        self.offload = offload;
+        self
+    }
+
     /// Checks the ranges.
     ///
     /// # Errors
@@ -82,7 +92,13 @@ impl Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { entries: 256, max_operations: None, measure: false, pool: PoolChoice::default() }
+        Self {
+            entries: 256,
+            max_operations: None,
+            measure: false,
+            pool: PoolChoice::default(),
+            offload: Offload::WhereNeeded,
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::state::{Call, Effect, Phase, State, step};
 use crate::thread_pool::Jobs;
 use crate::timers::Timers;
 use crate::trace::{debug, trace, warning};
-use crate::{BufferPool, Config, Error, Metrics, Time, Times};
+use crate::{BufferPool, Config, Error, Metrics, Offload, Time, Times};
 
 mod cancel;
 mod deadline;
@@ -77,6 +77,8 @@ pub struct Driver<B: Backend> {
     waits: u64,
     pub(crate) callbacks: u64,
     pub(crate) completions: crate::Completions,
+    /// What goes to the pool where an operation does not say so.
+    offload: Offload,
     /// If they are measured.
     pub(crate) times: Option<Times>,
     faults: u64,
@@ -153,6 +155,7 @@ impl<B: Backend> Driver<B> {
             waits: 0,
             callbacks: 0,
             completions: crate::Completions::default(),
+            offload: config.offload,
             times: config.measure.then(Times::default),
             faults: 0,
             fault_unreported: false,
@@ -200,12 +203,27 @@ impl<B: Backend> Driver<B> {
     #[inline(always)]
     fn enqueue<O: Submission>(&mut self, index: u32, operation: O) {
         let deadline = operation.deadline();
+        let offload = operation.offload();
         match operation.target() {
             Target::Timer(due) => self.enqueue_timer(index, due.into()),
             target => self.enqueue_operation(index, operation, target),
         }
+        if O::KIND.can_offload() {
+            self.choose_place(index, offload);
+        }
         if let Some(deadline) = deadline {
             self.bound(index, deadline);
+        }
+    }
+
+    /// Notes whether the operation at `index`, which was just queued, is for the pool.
+    #[inline]
+    fn choose_place(&mut self, index: u32, offload: Option<Offload>) {
+        let is_on_pool = offload.unwrap_or(self.offload) == Offload::Always;
+        let head = self.done.records.get(index);
+        head.set_on_pool(is_on_pool);
+        if head.place == Place::Starting || head.place == Place::StartingHere {
+            head.place = head.place_to_start();
         }
     }
 

@@ -49,6 +49,8 @@
 //!   for [`Recv`] a [`Received`], with all of it and the result.
 //! - **Deadlines**: `with_timeout` and `with_deadline` of each operation make a [`WithDeadline`] of it, which ends with
 //!   [`Error::TimedOut`].
+//! - **What the pool does**: as much as has to be, or what [`Config::offload`](field@Config::offload) and an operation's `on_pool` say;
+//!   [`Offload`], [`WithOffload`].
 //! - **[`Handle`]** names a descriptor that the loop owns, **[`Key`]** a submitted operation. Both are `Copy`, and go
 //!   stale rather than name something else; [`State`] says what a completion goes through.
 //! - **[`Buffer`]** is the one type of owned bytes, **[`BufferPool`]** where a [`RecvMany`] takes its own from, **[`Error`]** the one type of errors.
@@ -100,6 +102,7 @@ mod mailbox;
 mod metrics;
 mod names;
 mod notifier;
+mod offload;
 mod operation;
 mod outcome;
 mod path;
@@ -142,6 +145,7 @@ pub use names::{
     StatxDone, Symlink, Symlinked, Unlink, Unlinked,
 };
 pub use notifier::{Notifier, Waker};
+pub use offload::{Offload, WithOffload};
 pub use operation::{
     Close, Direction, Kind, Multishot, Nop, NotifierWait, OneShot, Operation, Submission, Target, Timer,
 };

@@ -11,7 +11,7 @@ use crate::outcome::{Closed, Expired, NopDone, Notified, Outcome};
 use crate::resolve::Resolve;
 use crate::stream::{Accept, AcceptMany, Connect, Recv, Send, SendAll, Shutdown};
 use crate::work::AnyWork;
-use crate::{Error, Handle, Notifier, RecvMany, Time};
+use crate::{Error, Handle, Notifier, Offload, RecvMany, Time};
 
 /// Completes in the next turn, having done nothing.
 #[derive(Debug)]
@@ -397,6 +397,13 @@ pub trait Submission: sealed::Sealed + Sized {
     #[doc(hidden)]
     #[inline(always)]
     fn deadline(&self) -> Option<Result<Time, Duration>> {
+        None
+    }
+
+    /// What of it goes to the pool, if it says so itself.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn offload(&self) -> Option<Offload> {
         None
     }
 

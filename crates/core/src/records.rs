@@ -53,8 +53,9 @@ pub(crate) struct Head {
     background: bool,
     /// Whether its outcome is that it was one too many.
     pub(crate) is_refused: bool,
-    /// Of a timer that is to be armed, whether it is due so much after that.
-    is_relative: bool,
+    /// Of a timer that is to be armed, whether it is due so much after that; of an operation that a thread of the pool may do,
+    /// whether one is to.
+    is_relative_or_on_pool: bool,
     /// How a timer has ended.
     pub(crate) end: End,
 }
@@ -199,7 +200,7 @@ impl Head {
         veto: Veto::None,
         background: false,
         is_refused: false,
-        is_relative: false,
+        is_relative_or_on_pool: false,
         end: End::Expired,
     };
 
@@ -286,14 +287,27 @@ impl Head {
     pub(crate) const fn place_to_start(&self) -> Place {
         match self.kind {
             Kind::Nop | Kind::NotifierWait | Kind::RecvMany | Kind::Work => Place::StartingHere,
+            kind if kind.is_of_files() && self.is_on_pool() => Place::StartingHere,
             _ => Place::Starting,
         }
+    }
+
+    /// Whether a thread of the pool is to do it. Of kinds that can go there, nothing of others.
+    #[inline(always)]
+    pub(crate) const fn is_on_pool(&self) -> bool {
+        self.is_relative_or_on_pool
+    }
+
+    /// Sets it.
+    #[inline(always)]
+    pub(crate) const fn set_on_pool(&mut self, is_on_pool: bool) {
+        self.is_relative_or_on_pool = is_on_pool;
     }
 
     /// When a timer that is to be armed is due. It is in no queue, so the links have room for that.
     pub(crate) fn due(&self) -> Due {
         let nanoseconds = u64::from(self.next) << 32 | u64::from(self.previous);
-        if self.is_relative {
+        if self.is_relative_or_on_pool {
             Due::After(Duration::from_nanos(nanoseconds))
         } else {
             Due::At(Time::from_nanos(nanoseconds))
@@ -307,7 +321,7 @@ impl Head {
             Due::After(duration) => (true, (Time::ZERO + duration).as_nanos()),
             Due::At(time) => (false, time.as_nanos()),
         };
-        self.is_relative = is_relative;
+        self.is_relative_or_on_pool = is_relative;
         (self.next, self.previous) = ((nanoseconds >> 32) as u32, nanoseconds as u32);
     }
 }

@@ -58,6 +58,16 @@ impl<P: Poller> Readiness<P> {
         Ok((descriptor, traits.restore))
     }
 
+    /// The same, as others who share what it refers to are to find that.
+    fn take_to_close(&mut self, slot: Slot) -> Result<OwnedFd, Error> {
+        let (descriptor, restore) = self.release(slot)?;
+        if restore == Restore::Always {
+            // Nothing to be done where that fails: the descriptor goes.
+            let _ = system::set_mode(descriptor.as_fd(), Mode::Blocking);
+        }
+        Ok(descriptor)
+    }
+
     /// Has a slot tried again in the next wait, which does not block then.
     pub(crate) fn leave_unfinished(&mut self, slot: Slot) {
         if let Ok(entry) = self.table.get(slot) {
@@ -244,6 +254,10 @@ impl<P: Poller> Backend for Readiness<P> {
         }
     }
 
+    fn start_on_pool(&mut self, token: Token, slot: Slot, done: &mut Done) {
+        self.start_file_on_pool(token, slot, done);
+    }
+
     fn cancel(&mut self, token: Token, slot: Slot, done: &mut Done) -> bool {
         let Ok(entry) = self.table.get(slot) else { return false };
         let is_undecided = done.undecided(token).is_some();
@@ -286,12 +300,14 @@ impl<P: Poller> Backend for Readiness<P> {
     }
 
     fn close(&mut self, slot: Slot) -> Result<(), Error> {
-        let (descriptor, restore) = self.release(slot)?;
-        if restore == Restore::Always {
-            // Nothing to be done where that fails: the descriptor goes.
-            let _ = system::set_mode(descriptor.as_fd(), Mode::Blocking);
+        self.take_to_close(slot).and_then(system::close)
+    }
+
+    fn close_on_pool(&mut self, token: Token, slot: Slot, done: &mut Done) {
+        match self.take_to_close(slot) {
+            Ok(descriptor) => done.offload(token, system::close_job(descriptor)),
+            Err(error) => fail(token, error, done),
         }
-        system::close(descriptor)
     }
 }
 

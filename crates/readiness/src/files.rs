@@ -27,6 +27,22 @@ impl<P: Poller> Readiness<P> {
         }
     }
 
+    /// Has a thread of the pool do it, as its user wants it. Of nothing there is nothing to do there.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn start_file_on_pool(&mut self, token: Token, slot: Slot, done: &mut Done) {
+        let Some(outcome) = done.undecided(token) else { return };
+        let is_nothing = match outcome {
+            Outcome::ReadAt(read) => read.buffer.is_empty(),
+            Outcome::WriteAt(write) => write.buffer.is_empty(),
+            _ => false,
+        };
+        if is_nothing || outcome.file_target().is_none() {
+            return self.start_file(token, slot, done);
+        }
+        self.offload(token, slot, done);
+    }
+
     /// Does it, where that does not wait.
     fn try_file(&mut self, slot: Slot, outcome: &mut Outcome) -> Result<Poll<()>, Error> {
         let source = match outcome.file_target() {

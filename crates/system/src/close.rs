@@ -3,7 +3,7 @@
 
 use std::os::fd::{IntoRawFd, OwnedFd};
 
-use proactor_core::Error;
+use proactor_core::{Call, Error, Job, Outcome};
 use rustix::io::Errno;
 
 /// Closes `descriptor`, which is gone whatever the result.
@@ -19,6 +19,17 @@ pub fn close(descriptor: OwnedFd) -> Result<(), Error> {
         Ok(()) | Err(Errno::INTR) => Ok(()),
         Err(errno) => Err(Error::from_errno(errno)),
     }
+}
+
+/// The job of a [`Close`](proactor_core::Close) on the pool, with the descriptor that it closes.
+#[must_use]
+pub fn close_job(descriptor: OwnedFd) -> Job {
+    let job = Job::new(|call: &mut Call<'_>| {
+        if let (Outcome::Close(closed), Some(descriptor)) = (&mut *call.outcome, call.opened.take()) {
+            closed.result = close(descriptor);
+        }
+    });
+    job.with(descriptor)
 }
 
 #[cfg(test)]

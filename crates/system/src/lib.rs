@@ -2,7 +2,7 @@
 //! once, so that a call means the same on every one of them.
 //!
 //! Everything takes a borrowed descriptor, answers with core's [`Error`](proactor_core::Error), repeats interrupted
-//! calls in one place, and never blocks, but for [`do_file`] and the jobs of [`file_job`] and [`resolve`]; what would block says [`Poll::Pending`](std::task::Poll).
+//! calls in one place, and never blocks, but for [`close`], [`do_file`] and the jobs of [`close_job`], [`file_job`] and [`resolve`]; what would block says [`Poll::Pending`](std::task::Poll).
 //!
 //! This crate is part of the backends. Users of the library have no need of it.
 #![warn(missing_docs)]
@@ -26,7 +26,7 @@ mod waker;
 
 pub use bytes::{read, write};
 pub use clock::now;
-pub use close::close;
+pub use close::{close, close_job};
 pub use datagram::{Message, has_room, receive_from, send_to};
 pub use descriptor::{DescriptorKind, Mode, Transport, descriptor_kind, set_mode};
 #[cfg(target_os = "linux")]

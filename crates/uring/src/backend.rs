@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use proactor_core::{
-    Backend, Buffer, Capabilities, Config, Control, Done, Error, Family, Kind, NopDone, Outcome,
+    Backend, Buffer, Capabilities, Config, Control, Done, Error, Family, Kind, NopDone, Offload, Outcome,
     OwnedDescriptor, Received, Reply, Returned, Sent, SentAll, ShutDown, Slot, SocketKind, Time, Token,
     Until,
 };
@@ -140,7 +140,7 @@ impl Uring {
                 | Outcome::WriteAll(_)),
             ) => self.transfer_bytes(slot, token, outcome),
             // Core's own, and what this backend does not know yet, end there too.
-            Some(_) => return self.start_file(token, slot, done),
+            Some(_) => return self.start_file(token, slot, Offload::WhereNeeded, done),
             None => return,
         };
         match started {
@@ -374,6 +374,10 @@ impl Backend for Uring {
         self.reap_if_crowded(done);
     }
 
+    fn start_on_pool(&mut self, token: Token, slot: Slot, done: &mut Done) {
+        self.start_file(token, slot, Offload::Always, done);
+    }
+
     fn cancel(&mut self, token: Token, slot: Slot, done: &mut Done) -> bool {
         match self.requests.find(slot, token) {
             Some(place) if self.requests.has_pools() && self.cancel_dry(place, done) => return true,
@@ -424,6 +428,16 @@ impl Backend for Uring {
     /// Also [`Error::Busy`] while something is pending, and then it stays.
     fn close(&mut self, slot: Slot) -> Result<(), Error> {
         self.release(slot).and_then(system::close)
+    }
+
+    fn close_on_pool(&mut self, token: Token, slot: Slot, done: &mut Done) {
+        match self.release(slot) {
+            Ok(descriptor) => done.offload(token, system::close_job(descriptor)),
+            Err(error) => {
+                done.undecided(token).into_iter().for_each(|outcome| outcome.set_error(error));
+                done.decided(token);
+            }
+        }
     }
 }
 

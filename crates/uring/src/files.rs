@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use proactor_core::{
-    Buffer, Done, Error, Fdatasynced, Fsynced, Handle, Kind, Outcome, Returned, Slot, Target, Token,
+    Buffer, Done, Error, Fdatasynced, Fsynced, Handle, Kind, Offload, Outcome, Returned, Slot, Target, Token,
 };
 use proactor_system::{self as system, DescriptorKind};
 use rustix::io::Errno;
@@ -18,22 +18,23 @@ enum Begun {
     Submitted,
     /// There is nothing to be done.
     Nothing,
-    /// The ring does not know it: a thread of the pool has to do it.
-    Unknown,
+    /// A thread of the pool is to do it.
+    ForThePool,
 }
 
 impl Uring {
-    /// Starts an operation on a file or a name. What is something else ends with [`Error::Unsupported`].
+    /// Starts an operation on a file or a name, on the ring where that knows it, unless all of them are for the pool. What is
+    /// something else ends with [`Error::Unsupported`].
     #[inline(never)]
-    pub(crate) fn start_file(&mut self, token: Token, slot: Slot, done: &mut Done) {
+    pub(crate) fn start_file(&mut self, token: Token, slot: Slot, offload: Offload, done: &mut Done) {
         let Some(outcome) = done.undecided(token) else { return };
-        match self.begin_file(token, slot, outcome) {
+        match self.begin_file(token, (slot, offload), outcome) {
             Ok(Begun::Submitted) => {}
             Ok(Begun::Nothing) => {
                 set_done(outcome, 0);
                 done.decided(token);
             }
-            Ok(Begun::Unknown) => self.offload_file(token, slot, done),
+            Ok(Begun::ForThePool) => self.offload_file(token, slot, done),
             Err(error) => {
                 outcome.set_error(error);
                 done.decided(token);
@@ -41,7 +42,12 @@ impl Uring {
         }
     }
 
-    fn begin_file(&mut self, token: Token, slot: Slot, outcome: &mut Outcome) -> Result<Begun, Error> {
+    fn begin_file(
+        &mut self,
+        token: Token,
+        (slot, offload): (Slot, Offload),
+        outcome: &mut Outcome,
+    ) -> Result<Begun, Error> {
         let on = match handle(outcome)? {
             Some(_) => Some((slot, self.descriptors.get(slot)?)),
             None => None,
@@ -60,8 +66,8 @@ impl Uring {
             }
             _ => {}
         }
-        if !self.requests.files.knows(outcome.kind()) {
-            return Ok(Begun::Unknown);
+        if offload == Offload::Always || !self.requests.files.knows(outcome.kind()) {
+            return Ok(Begun::ForThePool);
         }
         let on = on.map(|(slot, descriptor)| (slot, descriptor.as_fd()));
         self.requests.begin_file(token, on, outcome)?;

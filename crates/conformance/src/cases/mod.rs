@@ -19,6 +19,7 @@ pub(crate) mod mailboxes;
 pub(crate) mod metrics;
 pub(crate) mod multishot;
 pub(crate) mod names;
+pub(crate) mod offloading;
 pub(crate) mod overflow;
 pub(crate) mod panics;
 pub(crate) mod pipes;

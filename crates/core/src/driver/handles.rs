@@ -284,6 +284,12 @@ impl<B: Backend> Driver<B> {
         if closer != NONE && self.done.records.phase(closer) == Phase::Adding {
             return;
         }
+        if closer != NONE && self.done.records.get(closer).is_on_pool() {
+            // Its outcome comes as those of operations do.
+            let token = self.done.records.token(closer);
+            self.backend.close_on_pool(token, slot, &mut self.done);
+            return self.done.handles.release(slot);
+        }
         let result = self.backend.close(slot);
         self.done.handles.release(slot);
         if closer == NONE {

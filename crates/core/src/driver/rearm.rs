@@ -6,7 +6,7 @@ use crate::operation::{Kind, Submission, Target};
 use crate::outcome::Outcome;
 use crate::records::{Bound, Place, Veto};
 use crate::state::{Call, Effect, Phase, step};
-use crate::{Error, Handle, Time};
+use crate::{Error, Handle, Offload, Time};
 
 impl<B: Backend> Driver<B> {
     /// Arms the completion at `index` again, from its own callback. False, and its place is free, if that callback
@@ -41,6 +41,8 @@ impl<B: Backend> Driver<B> {
                 return true;
             }
             if let Target::Close(handle) = target {
+                let offload = operation.offload().unwrap_or(self.offload);
+                self.done.records.get(index).set_on_pool(offload == Offload::Always);
                 self.delay_close(index, (handle, operation.undecided()), due);
                 return true;
             }

@@ -105,7 +105,13 @@ impl<B: Backend> Driver<B> {
                 let slot = completion.slot;
                 self.backend.start(token, slot, &mut self.done);
             }
-            _ => unreachable!("these are all that core starts itself"),
+            // On a file or a name, and for the pool.
+            _ => {
+                let completion = self.done.records.get(index);
+                completion.place = Place::Backend;
+                let slot = completion.slot;
+                self.backend.start_on_pool(token, slot, &mut self.done);
+            }
         }
     }
 
@@ -324,6 +330,7 @@ impl<B: Backend> Driver<B> {
             let completion = records.get(index);
             let is_local = match completion.place {
                 Place::Backend | Place::Pool => false,
+                Place::Closer => !completion.is_on_pool(),
                 Place::Starting
                 | Place::StartingHere
                 | Place::Waiting
@@ -332,7 +339,6 @@ impl<B: Backend> Driver<B> {
                 | Place::Notifier
                 | Place::Timers
                 | Place::Bounded
-                | Place::Closer
                 | Place::Nothing => true,
             };
             is_local || completion.phase == Phase::Dead

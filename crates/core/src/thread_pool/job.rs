@@ -16,6 +16,7 @@ use crate::{Error, Outcome};
 pub struct Job {
     call: fn(&mut Call<'_>),
     descriptors: [Option<Shared>; 2],
+    given: Option<OwnedDescriptor>,
 }
 
 /// A descriptor that a job owns together with others.
@@ -29,7 +30,7 @@ pub struct Call<'a> {
     /// What [`Job::on`] was called with, in that order.
     pub descriptors: [Option<&'a (dyn AsFd + Send + Sync)>; 2],
     /// Where a descriptor goes that the call has opened: on to [`Backend::returned`](crate::Backend::returned), which
-    /// takes it into the loop. It is closed if the loop is gone by then.
+    /// takes it into the loop. It is closed if the loop is gone by then. At first it is what [`Job::with`] was given.
     pub opened: &'a mut Option<OwnedDescriptor>,
 }
 
@@ -47,7 +48,15 @@ impl Job {
     /// A job that `call` does. A panic in it ends the operation with [`Error::Panicked`], and nothing else.
     #[must_use]
     pub const fn new(call: fn(&mut Call<'_>)) -> Self {
-        Self { call, descriptors: [None, None] }
+        Self { call, descriptors: [None, None], given: None }
+    }
+
+    /// A descriptor that the call gets for itself, as [`Call::opened`]: to close it, for one. It is closed if the job is
+    /// never done.
+    #[must_use]
+    pub fn with(mut self, descriptor: OwnedDescriptor) -> Self {
+        self.given = Some(descriptor);
+        self
     }
 
     /// A descriptor that the call uses, two at most. The job owns it together with the backend, so whatever becomes of
@@ -95,7 +104,7 @@ impl Task {
     /// Does it, on this thread.
     pub(crate) fn run(self) -> Returned {
         let Self { job, mut outcome } = self;
-        let mut opened = None;
+        let mut opened = job.given;
         let descriptors = job.descriptors.each_ref().map(Option::as_deref);
         let call = &mut Call { outcome: &mut outcome, descriptors, opened: &mut opened };
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| (job.call)(call))) {

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use proactor_core::{
-    Backend, Buffer, Call, Error, Fsync, Handle, Job, OpenAt, OpenOptions, Outcome, ReadAt, ReadAtDone, Slot,
-    Token, WriteAt,
+    Backend, Buffer, Call, Close, Error, Fsync, Handle, Job, OpenAt, OpenOptions, Outcome, ReadAt,
+    ReadAtDone, Slot, Token, WriteAt,
 };
 
 use super::{Rig, error};
@@ -149,4 +149,26 @@ fn a_slot_that_holds_nothing_is_stale() {
     let (_, outcome) = rig.done.pop().unwrap();
     assert_eq!(error(&outcome), Some(Error::StaleHandle));
     assert!(rig.done.take_returned().is_none());
+}
+
+/// What its user wants on the pool goes there, though it is in the cache.
+#[test]
+fn what_is_to_go_to_the_pool_does() {
+    let scratch = Scratch::new(10_000);
+    let mut rig = Rig::new();
+    let handle = rig.attach(scratch.open());
+    let read = ReadAt { handle, buffer: Buffer::zeroed(64), offset: 0 };
+    let token = rig.done.submit(read.into());
+    rig.backend.start_on_pool(token, handle.slot(), &mut rig.done);
+    let Outcome::ReadAt(done) = rig.take_returned(handle.slot()) else { panic!("it is a read's") };
+    assert_eq!(done.result, Ok(64));
+    let token = rig.done.submit(Close { handle }.into());
+    rig.backend.close_on_pool(token, handle.slot(), &mut rig.done);
+    assert_eq!(rig.backend.close(handle.slot()), Err(Error::StaleHandle), "its slot is free");
+    let outcome = rig.take_returned(handle.slot());
+    assert!(matches!(outcome, Outcome::Close(closed) if closed.result == Ok(())));
+    let token = rig.done.submit(Close { handle }.into());
+    rig.backend.close_on_pool(token, handle.slot(), &mut rig.done);
+    let (_, outcome) = rig.done.pop().unwrap();
+    assert_eq!(error(&outcome), Some(Error::StaleHandle));
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use io_uring::opcode;
 use proactor_core::{
-    Allocate, Backend, Buffer, Config, Create, Done, Error, Fdatasync, FilePath, Fsync, Handle, Link,
+    Allocate, Backend, Buffer, Close, Config, Create, Done, Error, Fdatasync, FilePath, Fsync, Handle, Link,
     MakeDir, OpenAt, OpenOptions, Outcome, ReadAt, RemoveDir, Rename, Slot, Statx, Symlink, Truncate, Unlink,
     Until, WriteAt,
 };
@@ -265,4 +265,44 @@ fn what_a_kernel_lacks_is_done_on_the_pool() {
     assert!(matches!(outcome, Outcome::ReadAt(done) if done.result == Ok(50)));
     rig.close(inside);
     rig.close(handle);
+}
+
+/// What its user wants on the pool goes there, and the ring is not asked.
+#[test]
+fn what_is_to_go_to_the_pool_does() {
+    let directory = Directory::new();
+    let mut rig = Rig::new();
+    let handle = rig.file(&directory, 100);
+    let none = None;
+    let path = |name: &str| directory.path(name);
+    let operations: [proactor_core::Operation; 5] = [
+        ReadAt { handle, buffer: Buffer::zeroed(64), offset: 0 }.into(),
+        WriteAt { handle, buffer: Buffer::zeroed(64), offset: 0 }.into(),
+        Fsync { handle }.into(),
+        Statx::of(handle).into(),
+        Rename { directory: none, from: path("file"), to: path("moved") }.into(),
+    ];
+    let before = rig.backend.requests.ring.pushed.clone();
+    for operation in operations {
+        let text = format!("{operation:?}");
+        let token = rig.done.submit(operation);
+        rig.backend.start_on_pool(token, handle.slot(), &mut rig.done);
+        assert!(rig.done.is_empty(), "{text} is the pool's");
+        let (returned, job) = rig.done.take_returned().unwrap();
+        rig.backend.returned(returned, handle.slot(), job, &mut rig.done);
+        let (answered, outcome) = rig.next();
+        assert_eq!((answered, error(&outcome)), (token, None), "{text}");
+    }
+    // What is refused, or is nothing, needs no thread.
+    let nothing = ReadAt { handle, buffer: Buffer::zeroed(0), offset: 0 };
+    let token = rig.done.submit(nothing.into());
+    rig.backend.start_on_pool(token, handle.slot(), &mut rig.done);
+    assert!(matches!(rig.next(), (_, Outcome::ReadAt(done)) if done.result == Ok(0)));
+    let token = rig.done.submit(Close { handle }.into());
+    rig.backend.close_on_pool(token, handle.slot(), &mut rig.done);
+    assert_eq!(rig.backend.close(handle.slot()), Err(Error::StaleHandle), "its slot is free");
+    let (returned, job) = rig.done.take_returned().unwrap();
+    rig.backend.returned(returned, handle.slot(), job, &mut rig.done);
+    assert!(matches!(rig.next(), (_, Outcome::Close(closed)) if closed.result == Ok(())));
+    assert_eq!(rig.backend.requests.ring.pushed, before, "the ring was not asked");
 }
