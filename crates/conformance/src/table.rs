@@ -5,8 +5,8 @@ use proactor_core::Backend;
 use crate::cases::{
     bad_input, bytes, cancel_all, cancellation, completions, datagrams, deadlines, deletion, descriptors,
     directories, embedding, file_descriptors, file_ends, files, handles, mailboxes, metrics, multishot,
-    names, offloading, overflow, panics, pipes, random, recv_many, resolve, results, running, sockets,
-    steady, streams, time, unix, unix_datagrams, waking, work,
+    names, offloading, overflow, panics, pipes, random, recv_many, resolve, results, running, send_file,
+    sockets, steady, streams, time, unix, unix_datagrams, waking, work,
 };
 use crate::{Case, Fixture};
 
@@ -32,6 +32,7 @@ pub(crate) fn children<B: Backend + 'static>() -> Vec<Child<B>> {
     vec![
         ("send_to_the_gone", results::send_to_the_gone::<B>),
         ("write_to_the_gone", bytes::write_to_the_gone::<B>),
+        ("send_file_to_the_gone", send_file::send_file_to_the_gone::<B>),
         ("run_out_of_descriptors", bad_input::run_out_of_descriptors::<B>),
         ("rearm_a_failing_accept", bad_input::rearm_a_failing_accept::<B>),
     ]
@@ -196,6 +197,21 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         offloading::closing_waits_for_a_thread: ["H1", "X1", "X3"] needs ["threads", "descriptors"];
         offloading::what_a_thread_was_to_close_is_closed: ["C5", "X5"] needs ["threads", "descriptors"];
         offloading::without_a_pool_the_loop_does_it: ["C1", "C2", "H4"] needs ["files"];
+
+        send_file::a_part_arrives_whole: ["C1", "C2", "H3"] needs ["files", "ipv4"];
+        send_file::the_file_may_end_before: ["R1", "C2"] needs ["files", "ipv4"];
+        send_file::it_keeps_its_turn_among_the_writes: ["H3"] needs ["files", "ipv4"];
+        send_file::failures_say_why: ["C2", "E1", "H2", "R2"] needs ["files", "ipv4"];
+        send_file::a_peer_that_is_gone_raises_no_signal: ["R3"] needs ["files", "ipv4", "descriptors"];
+        send_file::it_waits_for_the_peer_and_can_be_cancelled: ["X1", "X2", "C2", "H5"] needs ["files", "ipv4"];
+        send_file::a_deadline_ends_it: ["X4", "R1"] needs ["files", "ipv4"];
+        send_file::closing_the_file_ends_it: ["H1", "H2", "C1"] needs ["files", "ipv4"];
+        send_file::closing_the_socket_ends_it: ["H1", "C1"] needs ["files", "ipv4"];
+        send_file::deleted_or_dropped_it_is_gone: ["C5", "X5"] needs ["files", "ipv4"];
+        send_file::it_can_be_rearmed: ["C1", "H2", "E3"] needs ["files", "ipv4"];
+        send_file::what_is_on_disk_waits_for_a_thread: ["H4", "X1", "X2"] needs ["files", "ipv4", "threads", "descriptors"];
+        send_file::the_socket_comes_out_as_it_was: ["H5", "H3"] needs ["files", "ipv4", "descriptors"];
+        send_file::without_a_pool_the_loop_reads: ["H4"] needs ["files", "ipv4"];
 
         directories::all_comes_in_batches: ["C2", "H3"] needs ["files"];
         directories::queued_batches_follow_each_other: ["H3"] needs ["files"];
@@ -465,6 +481,7 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         steady::messages_do_not_allocate: ["B1", "W2"] needs ["threads"];
         steady::notifications_do_not_allocate: ["B1", "W1"] needs ["threads"];
         steady::reads_and_writes_of_a_file_do_not_allocate: ["B1"] needs ["files"];
+        steady::sending_files_does_not_allocate: ["B1"] needs ["files", "ipv4"] patience 4;
         steady::reading_a_directory_does_not_allocate: ["B1"] needs ["files"] patience 4;
         steady::a_job_allocates_its_closure_only: ["B1"] needs ["threads"] patience 4;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::operation::sealed::Sealed;
-use crate::{Error, Kind, Multishot, Offload, OneShot, Outcome, Submission, Target, Time};
+use crate::{Error, Handle, Kind, Multishot, Offload, OneShot, Outcome, Submission, Target, Time};
 
 /// An operation with a deadline, made by `with_timeout` and `with_deadline`, which every operation has. It is submitted,
 /// armed again and completed like the operation itself, with the same outcome (contract X4).
@@ -82,6 +82,11 @@ impl<O: Submission> Submission for WithDeadline<O> {
     #[inline(always)]
     fn deadline(&self) -> Option<Result<Time, Duration>> {
         Some(self.deadline)
+    }
+
+    #[inline(always)]
+    fn second(&self) -> Option<Handle> {
+        self.operation.second()
     }
 
     #[inline(always)]

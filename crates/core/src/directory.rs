@@ -233,7 +233,7 @@ pub(crate) fn back(outcome: Outcome) -> Result<Operation, Outcome> {
         Outcome::ReadDir(DirRead { handle, entries, rewind, .. }) => {
             Ok(Operation::ReadDir(ReadDir { handle, entries, rewind }))
         }
-        other => Err(other),
+        other => crate::send_file::back(other),
     }
 }
 

@@ -139,6 +139,14 @@ impl Done {
         }
     }
 
+    /// Puts back what has come back from the pool without being decided, for the backend to go on with. Nothing is done if
+    /// the token is of nothing that was taken out.
+    pub fn put_back(&mut self, token: Token, outcome: Outcome) {
+        if let Some(record) = self.records.undecided(token).filter(|record| record.outcome.is_none()) {
+            record.put(outcome);
+        }
+    }
+
     /// Asks that the job of `token` ends. None if it is none, otherwise whether that was in time.
     #[cold]
     pub(crate) fn cancel_job(&mut self, token: Token) -> Option<bool> {

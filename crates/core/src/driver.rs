@@ -22,6 +22,7 @@ mod deadline;
 mod embed;
 mod handles;
 mod rearm;
+mod second;
 mod turn;
 
 #[cfg(test)]
@@ -77,6 +78,8 @@ pub struct Driver<B: Backend> {
     waits: u64,
     pub(crate) callbacks: u64,
     pub(crate) completions: crate::Completions,
+    /// Of operations on two handles, who uses which as the second.
+    seconds: second::Seconds,
     /// What goes to the pool where an operation does not say so.
     offload: Offload,
     /// If they are measured.
@@ -155,6 +158,7 @@ impl<B: Backend> Driver<B> {
             waits: 0,
             callbacks: 0,
             completions: crate::Completions::default(),
+            seconds: second::Seconds::default(),
             offload: config.offload,
             times: config.measure.then(Times::default),
             faults: 0,
@@ -204,9 +208,10 @@ impl<B: Backend> Driver<B> {
     fn enqueue<O: Submission>(&mut self, index: u32, operation: O) {
         let deadline = operation.deadline();
         let offload = operation.offload();
-        match operation.target() {
-            Target::Timer(due) => self.enqueue_timer(index, due.into()),
-            target => self.enqueue_operation(index, operation, target),
+        match (operation.target(), operation.second()) {
+            (Target::Timer(due), _) => self.enqueue_timer(index, due.into()),
+            (target, None) => self.enqueue_operation(index, operation, target),
+            (target, Some(second)) => self.enqueue_on_two(index, operation, (target, second)),
         }
         if O::KIND.can_offload() {
             self.choose_place(index, offload);
@@ -482,6 +487,9 @@ impl<B: Backend> Driver<B> {
         let is_timer = index & TIMER != 0;
         if !is_timer && self.done.records.get(index).bound != Bound::None {
             self.settle_deadline(index);
+        }
+        if self.done.records.get(index).place == Place::BackendOnTwo {
+            self.leave_second(index);
         }
         let error = match self.done.records.timer(index) {
             Some(timer) => (timer.end == End::Canceled).then_some(Error::Canceled),

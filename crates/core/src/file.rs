@@ -299,7 +299,7 @@ pub(crate) const fn within(directory: Option<Handle>) -> Target {
 const LAST: u64 = i64::MAX as u64;
 
 /// What is wrong with a range.
-const fn beyond(offset: u64, len: u64) -> Option<Error> {
+pub(crate) const fn beyond(offset: u64, len: u64) -> Option<Error> {
     if offset > LAST || len > LAST - offset { Some(Error::InvalidInput) } else { None }
 }
 

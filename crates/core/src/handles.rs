@@ -29,6 +29,8 @@ pub(crate) struct Entry {
     pub(crate) closer: u32,
     /// The first of the completions that use it beside those in the queues, in no order, linked both ways.
     pub(crate) unordered: u32,
+    /// Whether operations on two handles use it as their second.
+    pub(crate) has_seconds: bool,
 }
 
 const _: () = assert!(size_of::<Entry>() == 32);
@@ -60,7 +62,7 @@ impl Entry {
 
     /// Whether no completion uses it.
     pub(crate) fn is_idle(&self) -> bool {
-        self.queues == [Queue::EMPTY; 2] && self.unordered == NONE
+        self.queues == [Queue::EMPTY; 2] && self.unordered == NONE && !self.has_seconds
     }
 }
 
@@ -83,6 +85,7 @@ impl Handles {
                 queues: [Queue::EMPTY; 2],
                 closer: NONE,
                 unordered: NONE,
+                has_seconds: false,
             });
             u32::try_from(self.entries.len() - 1).expect("fewer than 2^32 handles")
         });
@@ -131,7 +134,7 @@ impl Handles {
             HandleState::Closing => {}
         }
         entry.queues = [Queue::EMPTY; 2];
-        (entry.closer, entry.unordered) = (NONE, NONE);
+        (entry.closer, entry.unordered, entry.has_seconds) = (NONE, NONE, false);
         if entry.generation < u32::MAX {
             self.free.push(slot.0);
         }

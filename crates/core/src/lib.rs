@@ -42,7 +42,7 @@
 //! - **[`Loop`]** runs; **[`Context`]** does everything else, in callbacks and before a run: submit, cancel, close, open
 //!   sockets, stop.
 //! - **Operations** are structs that own what they need: [`Nop`], [`Timer`], [`NotifierWait`], [`Accept`],
-//!   [`AcceptMany`], [`Connect`], [`Recv`], [`RecvMany`], [`Send`], [`SendAll`], [`Shutdown`], [`RecvFrom`],
+//!   [`AcceptMany`], [`Connect`], [`Recv`], [`RecvMany`], [`Send`], [`SendAll`], [`SendFile`], [`SendFileAll`], [`Shutdown`], [`RecvFrom`],
 //!   [`SendTo`], [`Close`], [`Work`], [`Resolve`]; on descriptors of any kind [`Read`], [`ReadExact`], [`Write`], [`WriteAll`]; on files
 //!   [`OpenAt`], [`ReadAt`], [`WriteAt`], [`Fsync`], [`Fdatasync`], [`Truncate`], [`Allocate`], [`Statx`], and on their names
 //!   [`Rename`], [`Link`], [`Symlink`], [`Unlink`], [`MakeDir`], [`RemoveDir`], [`ReadDir`]. The callback gets the matching outcome,
@@ -110,6 +110,7 @@ mod pool;
 mod records;
 mod recv_many;
 mod resolve;
+mod send_file;
 mod socket;
 mod state;
 mod stream;
@@ -156,6 +157,7 @@ pub use pool::BufferPool;
 pub use pool::Dry;
 pub use recv_many::{RecvMany, RecvManyEnded};
 pub use resolve::{Resolve, Resolved};
+pub use send_file::{FilePart, SendFile, SendFileAll, SentFile, SentFileAll};
 pub use socket::{Address, Control, Family, ListenOptions, Membership, Reply, SocketKind, SocketOption};
 pub use state::State;
 pub use stream::{

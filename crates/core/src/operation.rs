@@ -9,6 +9,7 @@ use crate::file::{Allocate, Fdatasync, Fsync, OpenAt, ReadAt, Truncate, WriteAt}
 use crate::names::{Link, MakeDir, RemoveDir, Rename, Statx, Symlink, Unlink};
 use crate::outcome::{Closed, Expired, NopDone, Notified, Outcome};
 use crate::resolve::Resolve;
+use crate::send_file::{SendFile, SendFileAll};
 use crate::stream::{Accept, AcceptMany, Connect, Recv, Send, SendAll, Shutdown};
 use crate::work::AnyWork;
 use crate::{Error, Handle, Notifier, Offload, RecvMany, Time};
@@ -118,6 +119,8 @@ pub struct Close {
 /// | [`Send`](crate::Send) | `handle`, `buffer` | [`Sent`](crate::Sent) | `result`: `Result<usize, Error>` | writing |
 /// | [`SendAll`](crate::SendAll) | `handle`, `buffer` | [`SentAll`](crate::SentAll) | `transferred`: `usize`, `result`: `Result<(), Error>` | writing |
 /// | [`Shutdown`](crate::Shutdown) | `handle`, `how` | [`ShutDown`](crate::ShutDown) | `result`: `Result<(), Error>` | writing |
+/// | [`SendFile`](crate::SendFile) | `handle`, `file`, `offset`, `len` | [`SentFile`](crate::SentFile) | `result`: `Result<u64, Error>` | writing; none on the file |
+/// | [`SendFileAll`](crate::SendFileAll) | `handle`, `file`, `offset`, `len` | [`SentFileAll`](crate::SentFileAll) | `transferred`: `u64`, `result`: `Result<(), Error>` | writing; none on the file |
 /// | [`RecvFrom`](crate::RecvFrom) | `handle`, `buffer`, `peer` | [`ReceivedFrom`](crate::ReceivedFrom) | `result`: `Result<Datagram, Error>` | reading |
 /// | [`SendTo`](crate::SendTo) | `handle`, `buffer`, `peer` | [`SentTo`](crate::SentTo) | `result`: `Result<(), Error>` | writing |
 /// | [`Close`](crate::Close) | `handle` | [`Closed`](crate::Closed) | `result`: `Result<(), Error>` | the whole handle |
@@ -167,6 +170,10 @@ pub enum Operation {
     SendAll(SendAll),
     /// See [`Shutdown`].
     Shutdown(Shutdown),
+    /// See [`SendFile`].
+    SendFile(SendFile),
+    /// See [`SendFileAll`].
+    SendFileAll(SendFileAll),
     /// See [`RecvFrom`].
     RecvFrom(RecvFrom),
     /// See [`SendTo`].
@@ -242,6 +249,8 @@ impl Operation {
             Self::Send(operation) => operation.undecided(),
             Self::SendAll(operation) => operation.undecided(),
             Self::Shutdown(operation) => operation.undecided(),
+            Self::SendFile(operation) => operation.undecided(),
+            Self::SendFileAll(operation) => operation.undecided(),
             Self::RecvFrom(operation) => operation.undecided(),
             Self::SendTo(operation) => operation.undecided(),
             Self::Close(operation) => operation.undecided(),
@@ -299,6 +308,10 @@ pub enum Kind {
     SendAll,
     /// [`Shutdown`]
     Shutdown,
+    /// [`SendFile`]
+    SendFile,
+    /// [`SendFileAll`]
+    SendFileAll,
     /// [`RecvFrom`]
     RecvFrom,
     /// [`SendTo`]
@@ -400,6 +413,13 @@ pub trait Submission: sealed::Sealed + Sized {
         None
     }
 
+    /// The handle that it uses beside that of its target, in no order.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn second(&self) -> Option<Handle> {
+        None
+    }
+
     /// What of it goes to the pool, if it says so itself.
     #[doc(hidden)]
     #[inline(always)]
@@ -448,7 +468,7 @@ pub(crate) mod sealed {
 macro_rules! submission {
     (
         $name:ident => $output:ident, $outcome:ident, |$this:ident| $target:expr, |$whole:ident| $undecided:expr
-        $(, |$asked:ident| $objection:expr)?
+        $(, |$asked:ident| $objection:expr)? $(; |$two:ident| $second:expr)?
     ) => {
         impl $crate::operation::sealed::Sealed for $name {}
 
@@ -466,6 +486,14 @@ macro_rules! submission {
                 fn objection(&self) -> Option<$crate::Error> {
                     let $asked = self;
                     $objection
+                }
+            )?
+
+            $(
+                #[inline(always)]
+                fn second(&self) -> Option<$crate::Handle> {
+                    let $two = self;
+                    Some($second)
                 }
             )?
 
@@ -554,6 +582,8 @@ impl Operation {
             Self::Send(operation) => operation.target(),
             Self::SendAll(operation) => operation.target(),
             Self::Shutdown(operation) => operation.target(),
+            Self::SendFile(operation) => operation.target(),
+            Self::SendFileAll(operation) => operation.target(),
             Self::RecvFrom(operation) => operation.target(),
             Self::SendTo(operation) => operation.target(),
             Self::Close(operation) => operation.target(),

@@ -9,6 +9,7 @@ use crate::file::{self, Allocated, Fdatasynced, Fsynced, Opened, ReadAtDone, Tru
 use crate::names::{DirMade, DirRemoved, Linked, Renamed, StatxDone, Symlinked, Unlinked};
 use crate::operation::{Close, Due, Kind, Nop, NotifierWait, Operation, Timer};
 use crate::resolve::{Resolve, Resolved};
+use crate::send_file::{SentFile, SentFileAll};
 use crate::stream::{
     Accept, AcceptMany, AcceptManyEnded, Accepted, Connect, Connected, Connection, Received, Recv, Send,
     SendAll, Sent, SentAll, ShutDown, Shutdown, ShutdownHow,
@@ -74,6 +75,10 @@ pub enum Outcome {
     SendAll(SentAll),
     /// See [`ShutDown`].
     Shutdown(ShutDown),
+    /// See [`SentFile`].
+    SendFile(SentFile),
+    /// See [`SentFileAll`].
+    SendFileAll(SentFileAll),
     /// See [`ReceivedFrom`].
     RecvFrom(ReceivedFrom),
     /// See [`SentTo`].
@@ -156,6 +161,8 @@ impl Outcome {
             Self::Send(_) => Kind::Send,
             Self::SendAll(_) => Kind::SendAll,
             Self::Shutdown(_) => Kind::Shutdown,
+            Self::SendFile(_) => Kind::SendFile,
+            Self::SendFileAll(_) => Kind::SendFileAll,
             Self::RecvFrom(_) => Kind::RecvFrom,
             Self::SendTo(_) => Kind::SendTo,
             Self::Close(_) => Kind::Close,
@@ -222,6 +229,13 @@ impl Outcome {
             | Kind::Unlink
             | Kind::MakeDir
             | Kind::RemoveDir => return file::hollow(kind, handle).map(|operation| operation.fail(error)),
+            Kind::SendFile => {
+                Self::SendFile(SentFile { handle, file: handle, offset: 0, len: 0, result: Err(error) })
+            }
+            Kind::SendFileAll => {
+                let (file, offset, len, transferred) = (handle, 0, 0, 0);
+                Self::SendFileAll(SentFileAll { handle, file, offset, len, transferred, result })
+            }
             Kind::ReadDir => {
                 let entries = DirEntries::default();
                 Self::ReadDir(DirRead { handle, entries, rewind: false, result: Err(error) })
@@ -308,6 +322,8 @@ impl Outcome {
                 *result = Err(error)
             }
             Self::OpenAt(Opened { result, .. }) => *result = Err(error),
+            Self::SendFile(SentFile { result, .. }) => *result = Err(error),
+            Self::SendFileAll(SentFileAll { result, .. }) => *result = failed,
             Self::ReadDir(DirRead { entries, result, .. }) => {
                 entries.clear();
                 *result = Err(error);
@@ -340,6 +356,8 @@ impl Outcome {
             Self::Send(outcome) => outcome.error(),
             Self::SendAll(outcome) => outcome.error(),
             Self::Shutdown(outcome) => outcome.error(),
+            Self::SendFile(outcome) => outcome.error(),
+            Self::SendFileAll(outcome) => outcome.error(),
             Self::RecvFrom(outcome) => outcome.error(),
             Self::SendTo(outcome) => outcome.error(),
             Self::Close(outcome) => outcome.error(),

@@ -112,6 +112,8 @@ pub(crate) enum Place {
     Bounded,
     /// The backend, or the pool that it has handed it to.
     Backend,
+    /// The same, of an operation on two handles, the second of which it leaves when it is over.
+    BackendOnTwo,
     /// The pool.
     Pool,
     /// The last use of its handle to end, so that it can be closed.
@@ -287,6 +289,7 @@ impl Head {
     pub(crate) const fn place_to_start(&self) -> Place {
         match self.kind {
             Kind::Nop | Kind::NotifierWait | Kind::RecvMany | Kind::Work => Place::StartingHere,
+            Kind::SendFile | Kind::SendFileAll => Place::StartingHere,
             kind if kind.is_of_files() && self.is_on_pool() => Place::StartingHere,
             _ => Place::Starting,
         }

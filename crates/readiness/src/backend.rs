@@ -146,6 +146,7 @@ impl<P: Poller> Readiness<P> {
             Some(Outcome::Shutdown(_)) => return self.shutdown(token, slot, done),
             Some(Outcome::Read(_) | Outcome::ReadExact(_)) => return self.read(token, slot, done),
             Some(Outcome::Write(_) | Outcome::WriteAll(_)) => return self.send_more(token, slot, done),
+            Some(Outcome::SendFile(_) | Outcome::SendFileAll(_)) => return self.send_file(token, slot, done),
             Some(Outcome::Resolve(_)) => return done.offload(token, system::resolve()),
             Some(Outcome::Nop(nop)) => {
                 nop.result = Ok(());
@@ -273,8 +274,11 @@ impl<P: Poller> Backend for Readiness<P> {
         is_undecided
     }
 
-    fn returned(&mut self, token: Token, _slot: Slot, job: Returned, done: &mut Done) {
-        self.file_returned(token, job, done);
+    fn returned(&mut self, token: Token, slot: Slot, job: Returned, done: &mut Done) {
+        match job.outcome {
+            Outcome::SendFile(_) | Outcome::SendFileAll(_) => self.send_file_returned(token, slot, job, done),
+            _ => self.file_returned(token, job, done),
+        }
     }
 
     fn wait(&mut self, until: Until, done: &mut Done) -> Result<(), Error> {

@@ -22,6 +22,7 @@ mod held;
 mod poller;
 mod read;
 mod recv_many;
+mod send_file;
 mod source;
 mod table;
 #[cfg(test)]

@@ -167,7 +167,7 @@ impl Source {
         if self.traits.mode == Mode::Nonblocking {
             return Ok(());
         }
-        if !matches!(self.traits.kind, DescriptorKind::Socket(_)) {
+        if !self.is_socket() {
             return Err(Errno::NOTSOCK.into());
         }
         if system::set_mode(self.descriptor()?, Mode::Nonblocking)? == Mode::Blocking {
@@ -217,6 +217,14 @@ impl Source {
     /// Before the first [`accept`](Self::accept).
     pub(crate) fn prepare_to_accept(&mut self) -> Result<(), Error> {
         self.make_nonblocking()
+    }
+
+    /// Before a file is sent on it. Such calls know no flag that keeps them from waiting.
+    ///
+    /// # Errors
+    /// `ENOTSOCK`; [`Error::Unsupported`] of a socket that carries messages, of which a file has none.
+    pub(crate) fn prepare_to_send_file(&mut self) -> Result<(), Error> {
+        if self.takes_messages() { Err(Error::Unsupported) } else { self.make_nonblocking() }
     }
 
     /// Accepts a connection.

@@ -79,6 +79,15 @@ impl Table {
         }
     }
 
+    /// The descriptors in two slots.
+    pub(crate) fn pair(&self, first: Slot, second: Slot) -> Result<[BorrowedFd<'_>; 2], Error> {
+        let descriptor = |slot: Slot| match self.entries.get(slot.index()) {
+            Some(entry) => entry.source.descriptor(),
+            None => Err(Error::StaleHandle),
+        };
+        Ok([descriptor(first)?, descriptor(second)?])
+    }
+
     /// A slot with a descriptor, on which nothing waits to read.
     #[inline(always)]
     pub(crate) fn reader(&mut self, slot: Slot) -> Result<&mut Entry, Error> {

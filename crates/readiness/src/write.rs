@@ -109,6 +109,10 @@ impl<P: Poller> Readiness<P> {
             Some(Outcome::SendTo(sent)) => {
                 source.send_to_first(&sent.buffer, &sent.peer).map(|result| sent.result = result)
             }
+            Some(Outcome::SendFile(_) | Outcome::SendFileAll(_)) => {
+                self.resume_send_file(token, slot, done);
+                return false;
+            }
             // Its operation was taken away from it.
             _ => Poll::Ready(()),
         };

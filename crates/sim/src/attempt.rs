@@ -44,6 +44,7 @@ impl Sim {
             Operation::ReadExact(operation) => bytes::begin_read_exact(operation),
             Operation::Write(operation) => bytes::begin_write(operation),
             Operation::WriteAll(operation) => bytes::begin_write_all(operation),
+            Operation::SendFile(_) | Operation::SendFileAll(_) => self.begin_send_file(socket, operation),
             Operation::ReadDir(_) => Err(operation.fail(rustix::io::Errno::NOTDIR.into())),
             other => Err(other.fail(Error::Unsupported)),
         }
@@ -76,6 +77,7 @@ impl Sim {
             Work::SendAll { operation, transferred } => self.send_all(socket, operation, transferred),
             Work::Read(operation) => self.read(socket, operation),
             Work::ReadExact { operation, transferred } => self.read_exact(socket, operation, transferred),
+            Work::SendFile(outcome) => self.send_file(socket, outcome),
             Work::Write(operation) => self.write(socket, operation),
             Work::WriteAll { operation, transferred } => self.write_all(socket, operation, transferred),
         }

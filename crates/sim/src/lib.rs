@@ -47,6 +47,7 @@ mod network;
 mod parked;
 mod recv_many;
 mod resolve;
+mod send_file;
 mod signal;
 mod socket;
 mod stream;

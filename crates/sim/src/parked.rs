@@ -25,6 +25,8 @@ pub(crate) enum Work {
         /// Bytes that were sent.
         transferred: usize,
     },
+    /// A transfer from a file, which says itself how far it has come.
+    SendFile(Outcome),
     Read(Read),
     ReadExact {
         operation: ReadExact,
@@ -47,7 +49,7 @@ impl Work {
             }
             Self::Connect(_) | Self::Send(_) | Self::SendTo(_) | Self::SendAll { .. } => Direction::Write,
             Self::Read(_) | Self::ReadExact { .. } => Direction::Read,
-            Self::Write(_) | Self::WriteAll { .. } => Direction::Write,
+            Self::Write(_) | Self::WriteAll { .. } | Self::SendFile(_) => Direction::Write,
         }
     }
 
@@ -64,6 +66,10 @@ impl Work {
             Self::SendTo(operation) => Operation::SendTo(operation),
             Self::SendAll { operation: SendAll { handle, buffer }, transferred } => {
                 return Outcome::SendAll(SentAll { handle, buffer, transferred, result: Err(error) });
+            }
+            Self::SendFile(mut outcome) => {
+                outcome.set_error(error);
+                return outcome;
             }
             Self::Read(operation) => Operation::Read(operation),
             Self::ReadExact { operation: ReadExact { handle, buffer }, transferred } => {

@@ -19,6 +19,10 @@ mod directory;
 mod file;
 mod options;
 mod resolve;
+#[cfg(target_os = "linux")]
+mod send_file;
+#[cfg(target_os = "linux")]
+mod sigpipe;
 mod socket;
 mod unix;
 #[cfg(target_os = "linux")]
@@ -35,6 +39,8 @@ pub use file::{
     open_flags, read_now, statx_flags, write_now,
 };
 pub use resolve::resolve;
+#[cfg(target_os = "linux")]
+pub use send_file::{FileSent, is_decided, send_file, send_file_job};
 pub use socket::{
     MAX_TRANSFER, accept, address_from_system, address_to_system, connect, connect_result, control,
     has_family, open_socket, open_stream, peer_address, receive, send, shutdown,

@@ -131,6 +131,7 @@ impl Uring {
             Some(Outcome::Shutdown(shut_down)) => self.shutdown(slot, shut_down),
             Some(Outcome::RecvFrom(received)) => self.recv_from(token, slot, received),
             Some(Outcome::SendTo(sent)) => self.send_to(token, slot, sent),
+            Some(Outcome::SendFile(_) | Outcome::SendFileAll(_)) => return self.send_file(token, slot, done),
             Some(Outcome::Resolve(_)) => return done.offload(token, system::resolve()),
             Some(Outcome::Nop(_)) => Ok(Started::Done),
             Some(
@@ -227,7 +228,10 @@ impl Uring {
     #[inline(never)]
     fn polled(&mut self, reply: &requests::Reply, done: &mut Done) {
         let place = reply.place;
-        if reply.result == Err(Errno::CANCELED) || self.requests.is_canceled(place) {
+        let is_canceled = reply.result == Err(Errno::CANCELED) || self.requests.is_canceled(place);
+        if matches!(reply.kind, Kind::SendFile | Kind::SendFileAll) {
+            self.send_file_polled(place, is_canceled, done);
+        } else if is_canceled {
             self.fail(place, Error::Canceled, done);
         } else {
             // A poll that has failed makes the operation fail as well, and that says better why.
@@ -389,8 +393,11 @@ impl Backend for Uring {
         true
     }
 
-    fn returned(&mut self, token: Token, _slot: Slot, job: Returned, done: &mut Done) {
-        self.file_returned(token, job, done);
+    fn returned(&mut self, token: Token, slot: Slot, job: Returned, done: &mut Done) {
+        match job.outcome {
+            Outcome::SendFile(_) | Outcome::SendFileAll(_) => self.send_file_returned(token, slot, job, done),
+            _ => self.file_returned(token, job, done),
+        }
     }
 
     #[inline]

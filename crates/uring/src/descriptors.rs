@@ -59,6 +59,20 @@ impl Descriptor {
         Ok(())
     }
 
+    /// Before a call on a socket that only O_NONBLOCK keeps from waiting.
+    pub(crate) fn make_nonblocking(&self) -> Result<(), Error> {
+        if system::set_mode(self.descriptor.as_fd(), Mode::Nonblocking)? == Mode::Blocking {
+            self.restore.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// After it.
+    pub(crate) fn make_blocking_again(&self) {
+        self.restore_mode();
+        self.restore.store(false, Ordering::Relaxed);
+    }
+
     /// Whether an empty buffer needs no system: bytes in a row, where none are nothing (contract R1).
     #[inline(always)]
     pub(crate) const fn takes_bytes(&self) -> bool {

@@ -22,6 +22,7 @@ mod read;
 mod recv_many;
 mod requests;
 mod ring;
+mod send_file;
 mod shown;
 mod statx;
 #[cfg(test)]

@@ -40,6 +40,7 @@ mod end;
 mod files;
 mod messages;
 mod recv_many;
+mod send_file;
 
 /// How long a drop waits for what it has cancelled, and opening for its probe. None of the operations here can be held
 /// up; should the kernel have reasons of its own, memory is lost to this process, and the loop's thread is not.

@@ -28,6 +28,7 @@ pub(crate) mod recv_many;
 pub(crate) mod resolve;
 pub(crate) mod results;
 pub(crate) mod running;
+pub(crate) mod send_file;
 pub(crate) mod sockets;
 pub(crate) mod steady;
 pub(crate) mod streams;

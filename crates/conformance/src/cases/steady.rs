@@ -1,5 +1,7 @@
 //! At steady state nothing allocates, over all threads (contract B1): 100,000 and 200,000 operations allocate the same.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -8,7 +10,8 @@ use std::time::Duration;
 use proactor_core::{
     Action, Backend, Buffer, Config, Context, Create, Delivery, DirEntries, Error, Event, Flow, Handle, Loop,
     Nop, NotifierWait, OpenAt, OpenOptions, Peer, Pool, PoolConfig, ReadAt, ReadDir, ReadExact, Recv,
-    RecvFrom, RecvMany, RunMode, SendAll, SendTo, SocketOption, Timer, Work, Write, WriteAll, WriteAt,
+    RecvFrom, RecvMany, RunMode, SendAll, SendFileAll, SendTo, SocketOption, Timer, Work, Write, WriteAll,
+    WriteAt,
 };
 
 use crate::Fixture;
@@ -405,6 +408,61 @@ pub(crate) fn reads_and_writes_of_a_file_do_not_allocate<B: Backend>(fixture: &F
         few == many
     });
     assert!(same, "{FEW} and {MANY} operations: {pairs:?}");
+}
+
+/// Parts of a file from one end of a connection to the other, in large pieces and small ones.
+pub(crate) fn sending_files_does_not_allocate<B: Backend>(fixture: &Fixture<B>) {
+    const LEN: u64 = 10_000;
+    let scratch = Scratch::new(fixture);
+    let pool = Pool::new(PoolConfig::default().threads(1)).unwrap();
+    let mut ev: Loop<B, Count> = fixture.open_with(Config::default().pool(pool));
+    let (client, server) = pair_on(&mut ev, &mut Count::default(), IPV4);
+    let options = OpenOptions::read_write().create(Create::IfMissing);
+    let open = OpenAt { directory: None, path: scratch.path("file"), options };
+    let file = Rc::new(Cell::new(None));
+    let opened = Rc::clone(&file);
+    ev.context().submit(open, move |_, cx, done| {
+        let handle = done.result.unwrap();
+        opened.set(Some(handle));
+        let buffer = vec![7; LEN as usize].into();
+        cx.submit(WriteAt { handle, buffer, offset: 0 }, |_, _, written| {
+            assert_eq!(written.result, Ok(LEN as usize));
+        });
+    });
+    ev.run(&mut Count::default(), RunMode::UntilDone).unwrap();
+    let file = file.get().unwrap();
+    let mut send = |operations: u64, buffer: Buffer| {
+        let mut count = Count { left: operations };
+        let mut expected = operations * LEN;
+        let mut cx = ev.context();
+        let all = SendFileAll { handle: client, file, offset: 0, len: LEN };
+        let before = allocator::allocations();
+        cx.submit_rearm(all, move |count: &mut Count, _, sent| {
+            assert_eq!((sent.result, sent.transferred), (Ok(()), LEN));
+            count.left -= 1;
+            if count.left == 0 {
+                return Action::Disarm;
+            }
+            Action::Rearm(SendFileAll { handle: client, file, offset: 0, len: LEN })
+        });
+        let recv = Recv { handle: server, buffer };
+        cx.submit_rearm(recv, move |_: &mut Count, _, received| {
+            expected -= received.result.unwrap() as u64;
+            let (handle, buffer) = (received.handle, received.buffer);
+            if expected == 0 { Action::Disarm } else { Action::Rearm(Recv { handle, buffer }) }
+        });
+        ev.run(&mut count, RunMode::UntilDone).unwrap();
+        assert_eq!(count.left, 0, "all of them ran");
+        allocator::allocations() - before
+    };
+    send(1000, Buffer::zeroed(1 << 16));
+    let mut pairs = Vec::new();
+    let same = (0..ATTEMPTS).any(|_| {
+        let (few, many) = (send(FEW / 20, Buffer::zeroed(1 << 16)), send(MANY / 20, Buffer::zeroed(1 << 16)));
+        pairs.push((few, many));
+        few == many
+    });
+    assert!(same, "{} and {} transfers: {pairs:?}", FEW / 20, MANY / 20);
 }
 
 /// Batches of a directory, each into the memory of the one before; rewound at its end.

@@ -58,6 +58,7 @@ impl<B: Backend> Driver<B> {
         if self.done.records.get(index).linked {
             self.unlink(index);
         }
+        self.leave_second(index);
     }
 
     /// Queues an operation that was not started, whose phase says so already, as cancelled. Its entry in the list of what
@@ -90,7 +91,7 @@ impl<B: Backend> Driver<B> {
         let (place, slot) = (completion.place, completion.slot);
         let token = self.done.records.token(index);
         match place {
-            Place::Backend => {
+            Place::Backend | Place::BackendOnTwo => {
                 let held = match self.done.cancel_job(token) {
                     Some(held) => held,
                     None => self.backend.cancel(token, slot, &mut self.done),
@@ -209,6 +210,7 @@ impl<B: Backend> Driver<B> {
             if self.done.records.get(index).linked {
                 self.unlink(index);
             }
+            self.leave_second(index);
             self.done.records.free(index);
             return Some(taken_back);
         }

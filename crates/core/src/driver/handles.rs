@@ -232,6 +232,9 @@ impl<B: Backend> Driver<B> {
             }
             self.cancel_at(head);
         }
+        if self.done.handles.slot(slot).is_some_and(|entry| entry.has_seconds) {
+            self.end_seconds(slot);
+        }
         let mut member = self.done.handles.slot(slot).map_or(NONE, |entry| entry.unordered);
         while member != NONE {
             // Being asked, it may leave the list; no other does.
@@ -275,7 +278,7 @@ impl<B: Backend> Driver<B> {
 
     /// Closes the descriptor of a closing handle once nothing uses it.
     #[cold]
-    fn close_if_idle(&mut self, slot: Slot) {
+    pub(super) fn close_if_idle(&mut self, slot: Slot) {
         let Some(entry) = self.done.handles.slot(slot) else { return };
         if entry.state != HandleState::Closing || !entry.is_idle() {
             return;
@@ -401,6 +404,7 @@ impl<B: Backend> Driver<B> {
             }
         }
         self.decide_canceled(head);
+        self.leave_second(head);
     }
 }
 

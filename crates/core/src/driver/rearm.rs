@@ -36,7 +36,8 @@ impl<B: Backend> Driver<B> {
         let completion = self.done.records.get(index);
         if completion.phase == Phase::Running && completion.veto == Veto::None {
             let target = operation.target();
-            if let Some(error) = operation.objection().or_else(|| self.objection(target)) {
+            let objection = operation.objection().or_else(|| self.objection(target));
+            if let Some(error) = objection.or_else(|| self.objection_to_second(operation.second())) {
                 self.hold_back(index, (O::KIND, operation.undecided()), error, due);
                 return true;
             }
@@ -92,6 +93,12 @@ impl<B: Backend> Driver<B> {
             }
             _ => None,
         }
+    }
+
+    /// The same of the second handle.
+    fn objection_to_second(&mut self, second: Option<Handle>) -> Option<Error> {
+        let is_stale = second.is_some_and(|second| self.done.handles.get(second).is_none());
+        is_stale.then_some(Error::StaleHandle)
     }
 
     /// Arms the completion at `index` again with what fails with `error`, which it is not told before `due`: a delay

@@ -105,6 +105,12 @@ impl<B: Backend> Driver<B> {
                 let slot = completion.slot;
                 self.backend.start(token, slot, &mut self.done);
             }
+            Some(Outcome::SendFile(_) | Outcome::SendFileAll(_)) => {
+                let completion = self.done.records.get(index);
+                completion.place = Place::BackendOnTwo;
+                let slot = completion.slot;
+                self.backend.start(token, slot, &mut self.done);
+            }
             // On a file or a name, and for the pool.
             _ => {
                 let completion = self.done.records.get(index);
@@ -274,8 +280,9 @@ impl<B: Backend> Driver<B> {
 
     /// Takes what has come back from the pool.
     fn take_jobs(&mut self) {
-        while let Some((token, job)) = self.done.take_returned() {
+        while let Some((token, mut job)) = self.done.take_returned() {
             let Some(record) = self.done.records.undecided(token) else { continue };
+            job.is_canceled = matches!(record.phase, Phase::Canceling | Phase::Discarding);
             match record.place {
                 Place::Pool => self.done.push(token, job.outcome),
                 _ => {
@@ -329,7 +336,7 @@ impl<B: Backend> Driver<B> {
         records.indices().all(|index| {
             let completion = records.get(index);
             let is_local = match completion.place {
-                Place::Backend | Place::Pool => false,
+                Place::Backend | Place::BackendOnTwo | Place::Pool => false,
                 Place::Closer => !completion.is_on_pool(),
                 Place::Starting
                 | Place::StartingHere

@@ -205,7 +205,7 @@ impl Client {
         let token = self.places[index as usize].token;
         if let Some(Withdrawal::TakenBack(mut outcome)) = self.withdraw(token) {
             outcome.set_error(error);
-            self.refused.push_back((token, Returned { outcome, opened: None }));
+            self.refused.push_back((token, Returned { outcome, opened: None, is_canceled: false }));
             self.port.bell.ring();
         }
     }

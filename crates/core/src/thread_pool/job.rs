@@ -42,6 +42,9 @@ pub struct Returned {
     pub outcome: Outcome,
     /// What the call has opened.
     pub opened: Option<OwnedDescriptor>,
+    /// Whether it was asked to end meanwhile: what the call has left undecided ends as cancelled then, and is not gone on
+    /// with.
+    pub is_canceled: bool,
 }
 
 impl Job {
@@ -112,7 +115,7 @@ impl Task {
             outcome.set_error(Error::Panicked);
             opened = None;
         }
-        Returned { outcome, opened }
+        Returned { outcome, opened, is_canceled: false }
     }
 }
 

@@ -1,0 +1,126 @@
+//! From a file to a socket.
+//!
+//! The ring has an operation for a part of that, `IORING_OP_SPLICE`, which moves what is in a pipe or comes out of one. Each
+//! is done by a thread of the kernel's, whether or not it would have to wait; a file takes two for each 64 KiB, with a pipe
+//! of its own for as long as it is sent, and a peer that takes its time keeps one of the kernel's threads. So the ring only
+//! tells when the socket takes more, and what is in the cache is sent by sendfile(2) on the loop's thread; what is not, by
+//! one of the pool's.
+
+use std::os::fd::AsFd;
+
+use proactor_core::{Done, Error, Outcome, Returned, Slot, Token};
+use proactor_system::{self as system, DescriptorKind, FileSent};
+use rustix::io::Errno;
+
+use crate::Uring;
+use crate::requests::Place;
+
+impl Uring {
+    /// Starts to send from a file.
+    #[cold]
+    pub(crate) fn send_file(&mut self, token: Token, slot: Slot, done: &mut Done) {
+        match self.prepare_to_send_file(slot) {
+            Ok(()) => self.resume_send_file(token, slot, done),
+            Err(error) => fail(token, error, done),
+        }
+    }
+
+    fn prepare_to_send_file(&self, slot: Slot) -> Result<(), Error> {
+        let socket = self.descriptors.get(slot)?;
+        if !matches!(socket.kind, DescriptorKind::Socket(_)) {
+            return Err(Errno::NOTSOCK.into());
+        }
+        if socket.takes_messages() {
+            return Err(Error::Unsupported);
+        }
+        if !self.requests.is_idle(Place::writing(slot)) {
+            return Err(Error::Busy);
+        }
+        // No flag keeps such a call from waiting.
+        socket.make_nonblocking()
+    }
+
+    fn resume_send_file(&mut self, token: Token, slot: Slot, done: &mut Done) {
+        let Some(outcome) = done.undecided(token) else { return };
+        match self.send_file_part(slot, outcome) {
+            // Room for the rest is there already where others have their turn only.
+            Ok(FileSent::Full | FileSent::Unfinished) => {
+                let kind = outcome.kind();
+                match self.descriptors.get(slot) {
+                    Ok(socket) => {
+                        self.requests.begin_wait(Place::writing(slot), socket.as_fd(), (token, kind))
+                    }
+                    Err(error) => fail(token, error, done),
+                }
+            }
+            Ok(FileSent::OnDisk) => self.offload_send_file(token, slot, done),
+            Ok(FileSent::Decided) => {
+                done.decided(token);
+                self.send_file_ended(slot);
+            }
+            Err(error) => {
+                fail(token, error, done);
+                self.send_file_ended(slot);
+            }
+        }
+    }
+
+    fn send_file_part(&self, slot: Slot, outcome: &mut Outcome) -> Result<FileSent, Error> {
+        let part = outcome.file_part().ok_or(Error::Unsupported)?;
+        let (socket, file) = (self.descriptors.get(slot)?, self.descriptors.get(part.file.slot())?);
+        Ok(system::send_file(outcome, socket.as_fd(), file.as_fd()))
+    }
+
+    /// Has a thread of the pool read and send a part.
+    fn offload_send_file(&mut self, token: Token, slot: Slot, done: &mut Done) {
+        let file = done.undecided(token).and_then(|outcome| outcome.file_part()).map(|part| part.file.slot());
+        let mut share = |slot| self.descriptors.share(slot);
+        let shares = file.ok_or(Error::Backend).and_then(|file| Ok((share(slot)?, share(file)?)));
+        match shares {
+            Ok((socket, file)) => done.offload(token, system::send_file_job().on(socket).on(file)),
+            Err(error) => {
+                fail(token, error, done);
+                self.send_file_ended(slot);
+            }
+        }
+    }
+
+    /// A thread of the pool has sent a part: what is left goes on.
+    #[cold]
+    pub(crate) fn send_file_returned(&mut self, token: Token, slot: Slot, job: Returned, done: &mut Done) {
+        let Returned { outcome, is_canceled, .. } = job;
+        if system::is_decided(&outcome) {
+            done.push(token, outcome);
+            return self.send_file_ended(slot);
+        }
+        done.put_back(token, outcome);
+        if is_canceled {
+            fail(token, Error::Canceled, done);
+            return self.send_file_ended(slot);
+        }
+        self.resume_send_file(token, slot, done);
+    }
+
+    /// The socket that is waited for at `place` may take more, unless that was cancelled.
+    #[cold]
+    pub(crate) fn send_file_polled(&mut self, place: Place, is_canceled: bool, done: &mut Done) {
+        let Some(token) = self.requests.end_wait(place) else { return };
+        if is_canceled {
+            fail(token, Error::Canceled, done);
+            return self.send_file_ended(place.slot());
+        }
+        self.resume_send_file(token, place.slot(), done);
+    }
+
+    /// The socket is as it came. What the ring does on one that does not block takes a detour.
+    fn send_file_ended(&self, slot: Slot) {
+        if let Ok(socket) = self.descriptors.get(slot) {
+            socket.make_blocking_again();
+        }
+    }
+}
+
+fn fail(token: Token, error: Error, done: &mut Done) {
+    done.undecided(token).into_iter().for_each(|outcome| outcome.set_error(error));
+    done.decided(token);
+}
