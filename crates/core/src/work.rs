@@ -9,6 +9,10 @@ use crate::operation::{Kind, OneShot, Submission, Target, UNDECIDED, sealed};
 use crate::outcome::Outcome;
 use crate::thread_pool::{Call, Job};
 
+mod small;
+
+use small::{Small, Task};
+
 /// Calls a closure on a thread of the loop's pool, for what would block the loop or keep it busy; its callback gets what
 /// the closure returned.
 ///
@@ -16,7 +20,8 @@ use crate::thread_pool::{Call, Job};
 /// ends: a cancel is [`Cancel::Requested`](crate::Cancel::Requested) then, and the result comes all the same (contract X2).
 /// A closure that panics ends with [`Error::Panicked`] and its payload, and the thread lives on.
 ///
-/// The closure is boxed: one allocation for each. Without a pool ([`Config::pool`](field@crate::Config::pool)) it is called
+/// A closure that captures up to four words, and returns no more, allocates nothing at steady state; a larger one is boxed
+/// (contract B1). Without a pool ([`Config::pool`](field@crate::Config::pool)) it is called
 /// on the loop's own thread.
 ///
 /// ```
@@ -98,45 +103,48 @@ impl<F, T: fmt::Debug> fmt::Debug for Worked<F, T> {
 }
 
 /// A [`Work`], or what came of it, without the type of its closure: what [`Driver::pop`](crate::Driver::pop) brings.
-pub struct AnyWork(Box<dyn Task>);
-
-/// A `Worked<F, T>` whose types are forgotten.
-trait Task: Send {
-    fn run(&mut self);
-    fn set_error(&mut self, error: Error);
-    fn error(&self) -> Option<Error>;
-    /// Its `Result<T, Error>`.
-    fn result(&mut self) -> &mut dyn Any;
-    fn into_any(self: Box<Self>) -> Box<dyn Any>;
+pub struct AnyWork {
+    work: Small,
+    error: Option<Error>,
 }
 
-impl<F, T> Task for Worked<F, T>
+/// What has become of a closure.
+enum Stage<F, T> {
+    /// It was not called.
+    Waiting(F),
+    /// It has returned.
+    Returned(T),
+    /// It has panicked.
+    Panicked(Box<dyn Any + Send>),
+    /// It was taken away.
+    Gone,
+}
+
+impl<F, T> Task for Stage<F, T>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    fn run(&mut self) {
-        let Some(call) = self.call.take() else { return };
+    fn run(&mut self) -> Result<(), Error> {
+        let Self::Waiting(call) = std::mem::replace(self, Self::Gone) else { return Err(UNDECIDED) };
         match catch_unwind(AssertUnwindSafe(call)) {
-            Ok(value) => self.result = Ok(value),
-            Err(payload) => (self.result, self.panic) = (Err(Error::Panicked), Some(payload)),
+            Ok(value) => {
+                *self = Self::Returned(value);
+                Ok(())
+            }
+            Err(payload) => {
+                *self = Self::Panicked(payload);
+                Err(Error::Panicked)
+            }
         }
     }
 
-    fn set_error(&mut self, error: Error) {
-        self.result = Err(error);
-    }
-
-    fn error(&self) -> Option<Error> {
-        self.error()
-    }
-
-    fn result(&mut self) -> &mut dyn Any {
-        &mut self.result
-    }
-
-    fn into_any(self: Box<Self>) -> Box<dyn Any> {
-        self
+    fn take_value(&mut self, into: &mut dyn Any) -> bool {
+        let Some(into) = into.downcast_mut::<Option<T>>() else { return false };
+        if let Self::Returned(value) = std::mem::replace(self, Self::Gone) {
+            *into = Some(value);
+        }
+        true
     }
 }
 
@@ -145,26 +153,30 @@ impl AnyWork {
     pub(crate) const fn job() -> Job {
         Job::new(|call: &mut Call<'_>| {
             if let Outcome::Work(work) = call.outcome {
-                work.0.run();
+                work.error = work.work.task().run().err();
             }
         })
     }
 
-    pub(crate) fn set_error(&mut self, error: Error) {
-        self.0.set_error(error);
+    pub(crate) const fn set_error(&mut self, error: Error) {
+        self.error = Some(error);
     }
 
     /// Why it failed, if it did.
     #[must_use]
-    pub fn error(&self) -> Option<Error> {
-        self.0.error()
+    pub const fn error(&self) -> Option<Error> {
+        self.error
     }
 
     /// What a closure that returns a `T` has returned; None if it returns something else.
     #[must_use]
     pub fn into_result<T: 'static>(mut self) -> Option<Result<T, Error>> {
-        let result = self.0.result().downcast_mut::<Result<T, Error>>()?;
-        Some(std::mem::replace(result, Err(UNDECIDED)))
+        let mut value: Option<T> = None;
+        let fits = self.work.task().take_value(&mut value);
+        fits.then(|| match (self.error, value) {
+            (Some(error), _) => Err(error),
+            (None, value) => value.ok_or(UNDECIDED),
+        })
     }
 }
 
@@ -193,13 +205,25 @@ where
     }
 
     fn undecided(self) -> Outcome {
-        let worked = Worked { call: Some(self.call), result: Err::<T, _>(UNDECIDED), panic: None };
-        Outcome::Work(AnyWork(Box::new(worked)))
+        let work = Small::new(Stage::<F, T>::Waiting(self.call));
+        Outcome::Work(AnyWork { work, error: Some(UNDECIDED) })
     }
 
     fn output(outcome: Outcome) -> Option<Worked<F, T>> {
-        let Outcome::Work(AnyWork(work)) = outcome else { return None };
-        work.into_any().downcast().ok().map(|worked| *worked)
+        let Outcome::Work(AnyWork { mut work, error }) = outcome else { return None };
+        let task: &mut dyn Any = work.task();
+        let stage = std::mem::replace(task.downcast_mut::<Stage<F, T>>()?, Stage::Gone);
+        let (call, value, panic) = match stage {
+            Stage::Waiting(call) => (Some(call), None, None),
+            Stage::Returned(value) => (None, Some(value), None),
+            Stage::Panicked(payload) => (None, None, Some(payload)),
+            Stage::Gone => (None, None, None),
+        };
+        let result = match (error, value) {
+            (Some(error), _) => Err(error),
+            (None, value) => value.ok_or(UNDECIDED),
+        };
+        Some(Worked { call, result, panic })
     }
 }
 
@@ -220,5 +244,41 @@ where
             Outcome::Work(work) => Self::Work(work),
             _ => unreachable!("it makes no other"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pending<F, T>(call: F) -> AnyWork
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        match Work::new(call).undecided() {
+            Outcome::Work(work) => work,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_result_is_that_of_its_type_and_no_other() {
+        let run = |mut work: AnyWork| {
+            work.error = work.work.task().run().err();
+            work
+        };
+        assert_eq!(pending(|| 5_u32).into_result::<u32>(), Some(Err(UNDECIDED)));
+        assert_eq!(run(pending(|| 5_u32)).into_result::<u32>(), Some(Ok(5)));
+        assert_eq!(run(pending(|| 5_u32)).into_result::<u64>(), None);
+        assert_eq!(
+            run(pending(|| -> u32 { panic!("as it may") })).into_result::<u32>(),
+            Some(Err(Error::Panicked))
+        );
+        let mut refused = run(pending(|| String::from("dropped")));
+        refused.set_error(Error::Canceled);
+        assert_eq!(refused.into_result::<String>(), Some(Err(Error::Canceled)));
+        let twice = run(run(pending(|| 5_u32)));
+        assert_eq!(twice.error(), Some(UNDECIDED), "it is called once");
     }
 }
