@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use proactor_core::Signal;
+
 static DELIVERED: AtomicU64 = AtomicU64::new(0);
 
 extern "C" fn count(_signal: libc::c_int) {
@@ -57,6 +59,36 @@ impl Drop for Storm {
 /// Gives SIGPIPE its default action again, which ends the process; the standard library ignores it from the start.
 pub(crate) fn restore_default_of_sigpipe() {
     handle(libc::SIGPIPE, libc::SIG_DFL);
+}
+
+/// What is done on a signal.
+pub(crate) fn disposition(signal: Signal) -> libc::sighandler_t {
+    // SAFETY: all zero is a valid `sigaction`.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: `action` is a whole `sigaction`, and nothing is set.
+    let done = unsafe { libc::sigaction(signal.as_raw(), std::ptr::null(), &raw mut action) };
+    assert_eq!(done, 0, "every signal can be asked for");
+    action.sa_sigaction
+}
+
+/// Has the process ignore a signal.
+pub(crate) fn set_ignored(signal: Signal) {
+    handle(signal.as_raw(), libc::SIG_IGN);
+}
+
+/// Sets again what [`disposition`] has told, which has to be one of the system's own.
+pub(crate) fn restore(signal: Signal, disposition: libc::sighandler_t) {
+    assert!([libc::SIG_IGN, libc::SIG_DFL].contains(&disposition));
+    handle(signal.as_raw(), disposition);
+}
+
+/// Sends a signal to the calling thread, whose handler has run when this returns.
+pub(crate) fn send_to_this_thread(signal: Signal) {
+    // SAFETY: asks who the calling thread is; no memory is involved.
+    let this = unsafe { libc::pthread_self() };
+    // SAFETY: the calling thread lives.
+    let sent = unsafe { libc::pthread_kill(this, signal.as_raw()) };
+    assert_eq!(sent, 0, "a thread that lives takes signals");
 }
 
 /// Sets a signal's disposition, without SA_RESTART: system calls are interrupted.

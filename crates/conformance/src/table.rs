@@ -3,10 +3,10 @@
 use proactor_core::Backend;
 
 use crate::cases::{
-    bad_input, bytes, cancel_all, cancellation, completions, datagrams, deadlines, deletion, descriptors,
-    directories, embedding, file_descriptors, file_ends, files, handles, mailboxes, metrics, multishot,
-    names, offloading, overflow, panics, pipes, random, recv_many, resolve, results, running, send_file,
-    sockets, steady, streams, time, unix, unix_datagrams, waking, work,
+    bad_input, bytes, cancel_all, cancellation, children, completions, datagrams, deadlines, deletion,
+    descriptors, directories, embedding, file_descriptors, file_ends, files, handles, mailboxes, metrics,
+    multishot, names, offloading, overflow, panics, pipes, polls, random, recv_many, resolve, results,
+    running, send_file, signals, sockets, steady, streams, time, unix, unix_datagrams, waking, work,
 };
 use crate::{Case, Fixture};
 
@@ -468,8 +468,43 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         resolve::what_is_no_name_fails: ["E1", "C2", "R2"] needs [];
         resolve::a_queued_one_ends_at_once: ["X2", "C5", "X5"] needs ["threads"];
 
+        polls::what_is_ready_now_completes_at_once: ["C1", "H3"] needs ["polling", "descriptors"];
+        polls::it_waits_until_it_is_ready: ["C1", "X2"] needs ["polling", "descriptors"];
+        polls::polls_move_both_directions: ["C1", "H3"] needs ["polling", "descriptors", "ipv4"];
+        polls::each_change_is_told: ["C1", "X1"] needs ["polling", "descriptors"];
+        polls::stop_ends_it_and_it_begins_again: ["C1", "C2"] needs ["polling", "descriptors"];
+        polls::what_cannot_be_polled_fails_clearly: ["E1", "C2"] needs ["polling", "descriptors"];
+        polls::a_poller_can_be_polled: ["C1"] needs ["polling", "descriptors"];
+        polls::urgent_data_is_a_priority: ["C1"] needs ["polling", "descriptors", "ipv4"];
+        polls::they_wait_beside_other_operations: ["H3", "H5"] needs ["polling", "descriptors"];
+        polls::what_waits_can_be_ended: ["C2", "C5", "H1", "X1", "X2", "X4"] needs ["polling", "descriptors"];
+        polls::dropping_the_loop_lets_go: ["X5"] needs ["polling", "descriptors"];
+        polls::without_it_everything_comes_back: ["C2", "E2"] needs ["!polling", "ipv4"];
+
+        children::exit_statuses_arrive: ["C1", "C2"] needs ["child_processes"];
+        children::it_waits_until_the_child_ends: ["C1", "L1"] needs ["child_processes"];
+        children::a_killing_signal_is_told: ["C1"] needs ["child_processes"];
+        children::what_has_ended_completes_at_once: ["C1", "C2"] needs ["child_processes"];
+        children::a_number_is_enough: ["C1", "C2"] needs ["child_processes"];
+        children::what_is_no_child_is_an_error: ["C2", "E1", "R2"] needs ["child_processes"];
+        children::a_cancelled_wait_hands_the_child_back: ["C2", "X1", "X2", "X4"] needs ["child_processes"];
+        children::a_dropped_wait_leaves_the_child_alone: ["C5", "X5"] needs ["child_processes"];
+        children::many_end_each_with_its_own: ["C1", "C2"] needs ["child_processes"];
+        children::without_it_the_child_comes_back: ["C2", "E2"] needs ["!child_processes"];
+
+        signals::signals_are_events: ["C1", "X2"] needs ["signals", "threads"];
+        signals::a_storm_loses_nothing: ["R3"] needs ["signals", "threads"];
+        signals::each_watcher_gets_its_own: ["C1"] needs ["signals", "threads"];
+        signals::what_was_set_comes_back: ["C5", "X5"] needs ["signals"];
+        signals::forbidden_signals_are_refused: ["C2", "E1"] needs ["signals"];
+        signals::what_came_before_the_end_is_told: ["C1", "X1"] needs ["signals"];
+        signals::child_processes_inherit_nothing: ["X5"] needs ["signals"];
+        signals::deleted_it_is_silent: ["C5"] needs ["signals"];
+        signals::without_them_the_set_comes_back: ["C2", "E2"] needs ["!signals"];
+
         steady::immediate_operations_do_not_allocate: ["B1"] needs [];
         steady::rearmed_operations_do_not_allocate: ["B1"] needs [];
+        steady::polls_do_not_allocate: ["B1"] needs ["polling", "descriptors"];
         steady::timers_do_not_allocate: ["B1"] needs [];
         steady::deadlines_do_not_allocate: ["B1", "X4"] needs ["ipv4"];
         steady::cancelled_timers_do_not_allocate: ["B1", "T5"] needs [];

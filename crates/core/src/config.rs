@@ -122,6 +122,12 @@ pub struct Capabilities {
     pub kernel_completions: bool,
     /// Files: opened, read and written at positions, and all other operations on them and on their names.
     pub files: bool,
+    /// Descriptors can be asked what they are ready for: [`Poll`](crate::Poll), [`PollMany`](crate::PollMany).
+    pub polling: bool,
+    /// The end of a child process can be waited for ([`WaitChild`](crate::WaitChild)): Linux 5.3 and later.
+    pub child_processes: bool,
+    /// The process's signals can be watched: [`Signals`](crate::Signals).
+    pub signals: bool,
     /// The clock is simulated: a wait that nothing else ends jumps to its deadline.
     pub virtual_time: bool,
 }
@@ -129,7 +135,7 @@ pub struct Capabilities {
 impl Capabilities {
     /// Every capability by name, for tables and reports.
     #[must_use]
-    pub const fn list(&self) -> [(&'static str, bool); 8] {
+    pub const fn list(&self) -> [(&'static str, bool); 11] {
         [
             ("ipv4", self.ipv4),
             ("ipv6", self.ipv6),
@@ -138,6 +144,9 @@ impl Capabilities {
             ("threads", self.threads),
             ("kernel_completions", self.kernel_completions),
             ("files", self.files),
+            ("polling", self.polling),
+            ("child_processes", self.child_processes),
+            ("signals", self.signals),
             ("virtual_time", self.virtual_time),
         ]
     }

@@ -42,8 +42,9 @@
 //! - **[`Loop`]** runs; **[`Context`]** does everything else, in callbacks and before a run: submit, cancel, close, open
 //!   sockets, stop.
 //! - **Operations** are structs that own what they need: [`Nop`], [`Timer`], [`NotifierWait`], [`Accept`],
-//!   [`AcceptMany`], [`Connect`], [`Recv`], [`RecvMany`], [`Send`], [`SendAll`], [`SendFile`], [`SendFileAll`], [`Shutdown`], [`RecvFrom`],
-//!   [`SendTo`], [`Close`], [`Work`], [`Resolve`]; on descriptors of any kind [`Read`], [`ReadExact`], [`Write`], [`WriteAll`]; on files
+//!   [`AcceptMany`], [`Connect`], [`Recv`], [`RecvMany`], [`Send`], [`SendAll`], [`SendFile`], [`SendFileAll`], [`Shutdown`],
+//!   [`RecvFrom`], [`SendTo`], [`Close`], [`Work`], [`Resolve`]; on descriptors of any kind [`Read`], [`ReadExact`], [`Write`], [`WriteAll`], and for
+//!   other libraries [`Poll`], [`PollMany`]; of processes [`WaitChild`], [`Signals`]; on files
 //!   [`OpenAt`], [`ReadAt`], [`WriteAt`], [`Fsync`], [`Fdatasync`], [`Truncate`], [`Allocate`], [`Statx`], and on their names
 //!   [`Rename`], [`Link`], [`Symlink`], [`Unlink`], [`MakeDir`], [`RemoveDir`], [`ReadDir`]. The callback gets the matching outcome,
 //!   for [`Recv`] a [`Received`], with all of it and the result.
@@ -77,7 +78,8 @@
 //! backend did against the rules of its trait (`kind`, `key`).
 //!
 //! # What is not here
-//! No futures and no tasks: a proactor is not an async runtime. No readiness: nothing says that a socket could be read.
+//! No futures and no tasks: a proactor is not an async runtime. No readiness, but for what other libraries transfer:
+//! [`Poll`] says that a descriptor could be read.
 //! No system call and no `cfg(target_os)`.
 #![warn(missing_docs)]
 
@@ -85,6 +87,7 @@ mod backend;
 mod buffer;
 mod bytes;
 mod callback;
+mod child;
 mod config;
 mod context;
 mod datagram;
@@ -106,11 +109,13 @@ mod offload;
 mod operation;
 mod outcome;
 mod path;
+mod poll;
 mod pool;
 mod records;
 mod recv_many;
 mod resolve;
 mod send_file;
+mod signals;
 mod socket;
 mod state;
 mod stream;
@@ -125,6 +130,7 @@ mod work;
 pub use backend::{Backend, OwnedDescriptor, Token, Until, Wake};
 pub use buffer::Buffer;
 pub use bytes::{BytesRead, ExactRead, Read, ReadExact, Write, WriteAll, Written, WrittenAll};
+pub use child::{ChildExited, ChildProcess, WaitChild};
 pub use config::{Capabilities, Config};
 pub use context::{Action, Again, Context, Event, Flow, Last};
 pub use datagram::{Datagram, Peer, ReceivedFrom, RecvFrom, SendTo, SentTo};
@@ -152,12 +158,14 @@ pub use operation::{
 };
 pub use outcome::{Closed, Expired, NopDone, Notified, Outcome};
 pub use path::FilePath;
+pub use poll::{Interest, Poll, PollMany, PollManyEnded, Polled, Readiness};
 pub use pool::BufferPool;
 #[doc(hidden)]
 pub use pool::Dry;
 pub use recv_many::{RecvMany, RecvManyEnded};
 pub use resolve::{Resolve, Resolved};
 pub use send_file::{FilePart, SendFile, SendFileAll, SentFile, SentFileAll};
+pub use signals::{Signal, SignalSet, Signals, SignalsEnded};
 pub use socket::{Address, Control, Family, ListenOptions, Membership, Reply, SocketKind, SocketOption};
 pub use state::State;
 pub use stream::{

@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use crate::bytes::{Read, ReadExact, Write, WriteAll};
+use crate::child::WaitChild;
 use crate::datagram::{RecvFrom, SendTo};
 use crate::directory::ReadDir;
 use crate::file::{Allocate, Fdatasync, Fsync, OpenAt, ReadAt, Truncate, WriteAt};
 use crate::names::{Link, MakeDir, RemoveDir, Rename, Statx, Symlink, Unlink};
 use crate::outcome::{Closed, Expired, NopDone, Notified, Outcome};
+use crate::poll::{Poll, PollMany};
 use crate::resolve::Resolve;
 use crate::send_file::{SendFile, SendFileAll};
+use crate::signals::Signals;
 use crate::stream::{Accept, AcceptMany, Connect, Recv, Send, SendAll, Shutdown};
 use crate::work::AnyWork;
 use crate::{Error, Handle, Notifier, Offload, RecvMany, Time};
@@ -145,6 +148,10 @@ pub struct Close {
 /// | [`WriteAll`](crate::WriteAll) | `handle`, `buffer` | [`WrittenAll`](crate::WrittenAll) | `transferred`: `usize`, `result`: `Result<(), Error>` | writing |
 /// | [`Work`](crate::Work) | a closure | [`Worked`](crate::Worked) | `result`: what it returned, or an `Error`; what it has panicked with | none |
 /// | [`Resolve`](crate::Resolve) | `host`, `port` | [`Resolved`](crate::Resolved) | `result`: `Result<Vec<Address>, Error>` | none |
+/// | [`Poll`](crate::Poll) | `handle`, `interest` | [`Polled`](crate::Polled) | `result`: `Result<Readiness, Error>` | none, on a handle |
+/// | [`PollMany`](crate::PollMany) | `handle`, `interest` | [`PollManyEnded`](crate::PollManyEnded) | `error`: `Error`; before it any number of [`Readiness`](crate::Readiness) | none, on a handle |
+/// | [`WaitChild`](crate::WaitChild) | `child` | [`ChildExited`](crate::ChildExited) | `result`: `Result<ExitStatus, Error>` | none |
+/// | [`Signals`](crate::Signals) | `set` | [`SignalsEnded`](crate::SignalsEnded) | `error`: `Error`; before it any number of [`Signal`](crate::Signal)s | none |
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Operation {
@@ -222,6 +229,14 @@ pub enum Operation {
     Work(AnyWork),
     /// See [`Resolve`].
     Resolve(Resolve),
+    /// See [`Poll`].
+    Poll(Poll),
+    /// See [`PollMany`].
+    PollMany(PollMany),
+    /// See [`WaitChild`].
+    WaitChild(WaitChild),
+    /// See [`Signals`].
+    Signals(Signals),
 }
 
 const _: () = assert!(size_of::<Operation>() <= 64);
@@ -275,6 +290,10 @@ impl Operation {
             Self::WriteAll(operation) => operation.undecided(),
             Self::Work(operation) => Outcome::Work(operation),
             Self::Resolve(operation) => operation.undecided(),
+            Self::Poll(operation) => operation.undecided(),
+            Self::PollMany(operation) => operation.undecided(),
+            Self::WaitChild(operation) => operation.undecided(),
+            Self::Signals(operation) => operation.undecided(),
         }
     }
 }
@@ -360,11 +379,19 @@ pub enum Kind {
     Work,
     /// [`Resolve`]
     Resolve,
+    /// [`Poll`]
+    Poll,
+    /// [`PollMany`]
+    PollMany,
+    /// [`WaitChild`]
+    WaitChild,
+    /// [`Signals`]
+    Signals,
 }
 
 impl Kind {
     /// How many there are.
-    pub(crate) const COUNT: usize = Self::Resolve as usize + 1;
+    pub(crate) const COUNT: usize = Self::Signals as usize + 1;
 }
 
 /// The side of a handle on which an operation queues (contract H3).
@@ -608,6 +635,10 @@ impl Operation {
             Self::WriteAll(operation) => operation.target(),
             Self::Work(_) => Target::None,
             Self::Resolve(operation) => operation.target(),
+            Self::Poll(operation) => operation.target(),
+            Self::PollMany(operation) => operation.target(),
+            Self::WaitChild(operation) => operation.target(),
+            Self::Signals(operation) => operation.target(),
         }
     }
 }

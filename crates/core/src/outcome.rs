@@ -3,13 +3,16 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::bytes::{BytesRead, ExactRead, Read, ReadExact, Write, WriteAll, Written, WrittenAll};
+use crate::child::{ChildExited, ChildProcess, WaitChild};
 use crate::datagram::{Peer, ReceivedFrom, RecvFrom, SendTo, SentTo};
 use crate::directory::{DirEntries, DirRead};
 use crate::file::{self, Allocated, Fdatasynced, Fsynced, Opened, ReadAtDone, Truncated, WriteAtDone};
 use crate::names::{DirMade, DirRemoved, Linked, Renamed, StatxDone, Symlinked, Unlinked};
 use crate::operation::{Close, Due, Kind, Nop, NotifierWait, Operation, Timer};
+use crate::poll::{Interest, Poll, PollMany, PollManyEnded, Polled, Readiness};
 use crate::resolve::{Resolve, Resolved};
 use crate::send_file::{SentFile, SentFileAll};
+use crate::signals::{Signal, SignalSet, Signals, SignalsEnded};
 use crate::stream::{
     Accept, AcceptMany, AcceptManyEnded, Accepted, Connect, Connected, Connection, Received, Recv, Send,
     SendAll, Sent, SentAll, ShutDown, Shutdown, ShutdownHow,
@@ -127,6 +130,18 @@ pub enum Outcome {
     Work(AnyWork),
     /// See [`Resolved`].
     Resolve(Resolved),
+    /// See [`Polled`].
+    Poll(Polled),
+    /// See [`PollManyEnded`].
+    PollManyEnded(PollManyEnded),
+    /// What a [`PollMany`](crate::PollMany) has to tell; more events follow.
+    PollManyItem(Readiness),
+    /// See [`ChildExited`].
+    WaitChild(ChildExited),
+    /// See [`SignalsEnded`].
+    SignalsEnded(SignalsEnded),
+    /// One signal of a [`Signals`](crate::Signals); more events follow.
+    SignalsItem(Signal),
     /// One connection of an [`AcceptMany`](crate::AcceptMany); more events follow.
     AcceptManyItem(Connection),
     /// See [`RecvManyEnded`].
@@ -142,7 +157,10 @@ impl Outcome {
     #[must_use]
     #[inline]
     pub const fn is_more(&self) -> bool {
-        matches!(self, Self::AcceptManyItem(_) | Self::RecvManyItem(_))
+        matches!(
+            self,
+            Self::AcceptManyItem(_) | Self::RecvManyItem(_) | Self::PollManyItem(_) | Self::SignalsItem(_)
+        )
     }
 
     /// Which operation it is of.
@@ -187,6 +205,10 @@ impl Outcome {
             Self::WriteAll(_) => Kind::WriteAll,
             Self::Work(_) => Kind::Work,
             Self::Resolve(_) => Kind::Resolve,
+            Self::Poll(_) => Kind::Poll,
+            Self::PollManyItem(_) | Self::PollManyEnded(_) => Kind::PollMany,
+            Self::WaitChild(_) => Kind::WaitChild,
+            Self::SignalsItem(_) | Self::SignalsEnded(_) => Kind::Signals,
         }
     }
 
@@ -244,6 +266,14 @@ impl Outcome {
             Kind::ReadExact => Self::ReadExact(ExactRead { handle, buffer, transferred: 0, result }),
             Kind::Write => Self::Write(Written { handle, buffer, result: Err(error) }),
             Kind::WriteAll => Self::WriteAll(WrittenAll { handle, buffer, transferred: 0, result }),
+            Kind::Poll => Self::Poll(Polled { handle, interest: Interest::default(), result: Err(error) }),
+            Kind::PollMany => {
+                Self::PollManyEnded(PollManyEnded { handle, interest: Interest::default(), error })
+            }
+            Kind::WaitChild => {
+                Self::WaitChild(ChildExited { child: ChildProcess::Id(0), result: Err(error) })
+            }
+            Kind::Signals => Self::SignalsEnded(SignalsEnded { set: SignalSet::NONE, error }),
         };
         Some(outcome)
     }
@@ -257,7 +287,10 @@ impl Outcome {
                 Operation::NotifierWait(NotifierWait { notifier })
             }
             Self::Accept(Accepted { listener, .. }) => Operation::Accept(Accept { listener }),
-            Self::AcceptManyItem(_) | Self::RecvManyItem(_) => return None,
+            Self::AcceptManyItem(_)
+            | Self::RecvManyItem(_)
+            | Self::PollManyItem(_)
+            | Self::SignalsItem(_) => return None,
             Self::RecvManyEnded(RecvManyEnded { handle, pool, .. }) => {
                 Operation::RecvMany(RecvMany { handle, pool })
             }
@@ -288,6 +321,12 @@ impl Outcome {
             }
             Self::Work(work) => Operation::Work(work),
             Self::Resolve(Resolved { host, port, .. }) => Operation::Resolve(Resolve { host, port }),
+            Self::Poll(Polled { handle, interest, .. }) => Operation::Poll(Poll { handle, interest }),
+            Self::PollManyEnded(PollManyEnded { handle, interest, .. }) => {
+                Operation::PollMany(PollMany { handle, interest })
+            }
+            Self::WaitChild(ChildExited { child, .. }) => Operation::WaitChild(WaitChild { child }),
+            Self::SignalsEnded(SignalsEnded { set, .. }) => Operation::Signals(Signals { set }),
             other => return file::back(other).ok(),
         };
         Some(operation)
@@ -339,7 +378,14 @@ impl Outcome {
             Self::AcceptManyEnded(ended) => ended.error = error,
             Self::Work(work) => work.set_error(error),
             Self::Resolve(Resolved { result, .. }) => *result = Err(error),
-            Self::AcceptManyItem(_) | Self::RecvManyItem(_) => {}
+            Self::Poll(Polled { result, .. }) => *result = Err(error),
+            Self::PollManyEnded(ended) => ended.error = error,
+            Self::WaitChild(ChildExited { result, .. }) => *result = Err(error),
+            Self::SignalsEnded(ended) => ended.error = error,
+            Self::AcceptManyItem(_)
+            | Self::RecvManyItem(_)
+            | Self::PollManyItem(_)
+            | Self::SignalsItem(_) => {}
         }
     }
 
@@ -383,7 +429,14 @@ impl Outcome {
             Self::ReadExact(outcome) => outcome.error(),
             Self::Write(outcome) => outcome.error(),
             Self::WriteAll(outcome) => outcome.error(),
-            Self::AcceptManyItem(_) | Self::RecvManyItem(_) => None,
+            Self::Poll(outcome) => outcome.error(),
+            Self::PollManyEnded(outcome) => outcome.error(),
+            Self::WaitChild(outcome) => outcome.error(),
+            Self::SignalsEnded(outcome) => outcome.error(),
+            Self::AcceptManyItem(_)
+            | Self::RecvManyItem(_)
+            | Self::PollManyItem(_)
+            | Self::SignalsItem(_) => None,
         }
     }
 

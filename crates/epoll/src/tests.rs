@@ -15,6 +15,7 @@ mod accept;
 mod connect;
 mod files;
 mod hostile;
+mod polls;
 mod streams;
 mod wait;
 
@@ -178,6 +179,10 @@ fn error(outcome: &Outcome) -> Option<Error> {
         Outcome::WriteAt(done) => done.error(),
         Outcome::Fsync(done) => done.error(),
         Outcome::OpenAt(opened) => opened.error(),
+        Outcome::Poll(polled) => polled.error(),
+        Outcome::PollManyEnded(ended) => Some(ended.error),
+        Outcome::WaitChild(exited) => exited.error(),
+        Outcome::SignalsEnded(ended) => Some(ended.error),
         _ => None,
     }
 }

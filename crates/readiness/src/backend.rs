@@ -10,7 +10,9 @@ use proactor_core::{
 };
 use proactor_system::{self as system, DescriptorKind, Mode};
 
+use crate::elsewhere::Elsewhere;
 use crate::poller::{Event, Poller, Registration, Watch};
+use crate::polls::Polls;
 use crate::read::fail;
 use crate::source::{Restore, Traits};
 use crate::table::{Table, Waiter};
@@ -23,10 +25,16 @@ pub struct Readiness<P: Poller> {
     unfinished: Vec<Registration>,
     /// What waits for a buffer of a pool that has run dry.
     pub(crate) dry: Dry<(Slot, Token)>,
+    pub(crate) polls: Polls,
+    pub(crate) elsewhere: Elsewhere,
     capabilities: Capabilities,
 }
 
 impl<P: Poller> Readiness<P> {
+    pub(crate) const fn can_wait_for_children(&self) -> bool {
+        self.capabilities.child_processes
+    }
+
     /// Takes a descriptor into a free slot.
     pub(crate) fn adopt(
         &mut self,
@@ -51,6 +59,9 @@ impl<P: Poller> Readiness<P> {
 
     /// Takes a descriptor out of its slot.
     fn release(&mut self, slot: Slot) -> Result<(OwnedFd, Restore), Error> {
+        if self.polls.uses(slot) {
+            return Err(Error::Busy);
+        }
         let (descriptor, traits) = self.table.remove(slot)?;
         if traits.watch == Watch::Edges {
             self.poller.remove(descriptor.as_fd());
@@ -81,7 +92,12 @@ impl<P: Poller> Readiness<P> {
     /// Tries again what an event may have made possible.
     #[inline(always)]
     fn dispatch(&mut self, event: Event, done: &mut Done) {
-        let Some(entry) = self.table.registered(event.registration) else { return };
+        let Some(entry) = self.table.registered(event.registration) else {
+            if event.registration != Registration::NOBODY {
+                self.dispatch_elsewhere(event.registration, done);
+            }
+            return;
+        };
         if event.bits & P::SIGNS.writable != 0 {
             entry.source.write_drained = false;
             if let Some(token) = entry.writer.token() {
@@ -122,6 +138,9 @@ impl<P: Poller> Readiness<P> {
         let mut batch = self.poller.wait(until)?;
         let mut left = self.table.len();
         loop {
+            if !self.polls.is_empty() {
+                self.tell_polls(batch.len, done);
+            }
             for index in 0..batch.len {
                 self.dispatch(self.poller.event(index), done);
             }
@@ -130,6 +149,15 @@ impl<P: Poller> Readiness<P> {
                 return Ok(());
             }
             batch = self.poller.wait(Until::Now)?;
+        }
+    }
+
+    /// Tells the polls of a batch of events, before what they ask about is taken by others.
+    #[cold]
+    #[inline(never)]
+    fn tell_polls(&mut self, len: usize, done: &mut Done) {
+        for index in 0..len {
+            self.resume_polls(self.poller.event(index).registration, done);
         }
     }
 
@@ -152,6 +180,9 @@ impl<P: Poller> Readiness<P> {
                 nop.result = Ok(());
                 true
             }
+            Some(Outcome::Poll(_) | Outcome::PollManyEnded(_)) => return self.poll(token, slot, done),
+            Some(Outcome::WaitChild(_)) => return self.wait_child(token, done),
+            Some(Outcome::SignalsEnded(_)) => return self.watch_signals(token, done),
             Some(_) => return self.start_file(token, slot, done),
             None => false,
         };
@@ -188,12 +219,17 @@ impl<P: Poller> Backend for Readiness<P> {
         capabilities.descriptors = true;
         capabilities.threads = true;
         capabilities.files = true;
+        capabilities.polling = true;
+        capabilities.child_processes = system::has_process_descriptors();
+        capabilities.signals = true;
         let poller = P::open(config)?;
         Ok(Self {
             poller,
             table: Table::default(),
             unfinished: Vec::new(),
             dry: Dry::default(),
+            polls: Polls::default(),
+            elsewhere: Elsewhere::default(),
             capabilities,
         })
     }
@@ -260,7 +296,7 @@ impl<P: Poller> Backend for Readiness<P> {
     }
 
     fn cancel(&mut self, token: Token, slot: Slot, done: &mut Done) -> bool {
-        let Ok(entry) = self.table.get(slot) else { return false };
+        let Ok(entry) = self.table.get(slot) else { return self.cancel_elsewhere(token, done) };
         let is_undecided = done.undecided(token).is_some();
         if entry.reader == Waiter::new(token) {
             entry.reader = Waiter::NOBODY;
@@ -269,7 +305,7 @@ impl<P: Poller> Backend for Readiness<P> {
         } else if entry.writer == Waiter::new(token) {
             self.cancel_writer(slot, token, done);
         } else {
-            return false;
+            return self.cancel_poll(token, slot, done);
         }
         is_undecided
     }

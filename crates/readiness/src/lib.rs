@@ -10,6 +10,8 @@
 //!   more to read and no further edge to say so.
 //! - What cannot be done yet stays where core keeps it, and its token waits here, at most one per direction, to be
 //!   tried again after each edge.
+//! - What only asks (polls) waits in any number beside those two, and what waits for no descriptor of the user's (child
+//!   processes, signals) has a registration of its own.
 //!
 //! This crate is part of the backends. Users of the library have no need of it.
 #![warn(missing_docs)]
@@ -17,9 +19,11 @@
 mod backend;
 mod bytes;
 mod datagram;
+mod elsewhere;
 mod files;
 mod held;
 mod poller;
+mod polls;
 mod read;
 mod recv_many;
 mod send_file;

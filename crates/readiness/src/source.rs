@@ -90,6 +90,10 @@ impl Source {
         self.generation
     }
 
+    pub(crate) const fn watch(&self) -> Watch {
+        self.traits.watch
+    }
+
     pub(crate) fn kind(&self) -> DescriptorKind {
         self.traits.kind
     }

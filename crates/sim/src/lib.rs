@@ -65,7 +65,7 @@ use file::Pending;
 use files::Files;
 use network::Network;
 use parked::{Parked, Table};
-use signal::Signal;
+use signal::Signal as Bell;
 
 /// The event loop over a [`Sim`].
 pub type Loop<S> = proactor_core::Loop<Sim, S>;
@@ -86,7 +86,7 @@ pub type Driver = proactor_core::Driver<Sim>;
 #[derive(Debug)]
 pub struct Sim {
     clock: Clock,
-    signal: Signal,
+    signal: Bell,
     network: Network,
     files: Files,
     /// Operations on files and names, to be done in the next pass.
@@ -113,7 +113,7 @@ impl Sim {
         config.check()?;
         Ok(Self {
             clock: Clock::new(),
-            signal: Signal::default(),
+            signal: Bell::default(),
             network: Network::new(),
             files: Files::new(),
             pending: Vec::new(),

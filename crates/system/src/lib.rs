@@ -9,6 +9,8 @@
 
 mod bytes;
 mod call;
+#[cfg(target_os = "linux")]
+mod child;
 mod clock;
 mod close;
 mod datagram;
@@ -18,9 +20,12 @@ mod directory;
 #[cfg(target_os = "linux")]
 mod file;
 mod options;
+#[cfg(target_os = "linux")]
+mod poll;
 mod resolve;
 #[cfg(target_os = "linux")]
 mod send_file;
+mod signals;
 #[cfg(target_os = "linux")]
 mod sigpipe;
 mod socket;
@@ -29,6 +34,8 @@ mod unix;
 mod waker;
 
 pub use bytes::{read, write};
+#[cfg(target_os = "linux")]
+pub use child::{has_process_descriptors, process_descriptor, try_wait};
 pub use clock::now;
 pub use close::{close, close_job};
 pub use datagram::{Message, has_room, receive_from, send_to};
@@ -38,9 +45,12 @@ pub use file::{
     Now, STATX_MASK, check_positions, directory_mode, do_file, file_job, fill_metadata, is_direct,
     open_flags, read_now, statx_flags, write_now,
 };
+#[cfg(target_os = "linux")]
+pub use poll::{can_poll, poll_flags, poll_now, readiness, take_change, watch_alone};
 pub use resolve::resolve;
 #[cfg(target_os = "linux")]
 pub use send_file::{FileSent, is_decided, send_file, send_file_job};
+pub use signals::SignalWatch;
 pub use socket::{
     MAX_TRANSFER, accept, address_from_system, address_to_system, connect, connect_result, control,
     has_family, open_socket, open_stream, peer_address, receive, send, shutdown,

@@ -53,6 +53,9 @@ impl Uring {
         capabilities.kernel_completions = true;
         // What the kernel lacks of them, the pool does.
         capabilities.files = true;
+        capabilities.polling = true;
+        capabilities.child_processes = system::has_process_descriptors();
+        capabilities.signals = true;
         let (ring, setup) = open::open(config.entries, newest)?;
         let known = open::known(&ring);
         let waker = EventWaker::new()?;
@@ -73,6 +76,10 @@ impl Uring {
         })
     }
 
+    pub(crate) const fn can_wait_for_children(&self) -> bool {
+        self.capabilities.child_processes
+    }
+
     /// Takes a descriptor into a free slot.
     pub(crate) fn adopt(&mut self, slot: Slot, descriptor: Descriptor) -> Result<(), (Error, Descriptor)> {
         // A slot whose descriptor is gone is idle, since neither `close` nor `detach` lets one go before that.
@@ -89,7 +96,7 @@ impl Uring {
         self.descriptors.get(slot)?;
         let is_idle = |place| self.requests.is_idle(place);
         let is_unused = is_idle(Place::reading(slot)) && is_idle(Place::writing(slot));
-        if !is_unused || self.requests.files.uses(slot) {
+        if !is_unused || self.requests.files.uses(slot) || self.requests.polls.uses(slot) {
             return Err(Error::Busy);
         }
         self.descriptors.remove(slot)
@@ -140,6 +147,12 @@ impl Uring {
                 | Outcome::Write(_)
                 | Outcome::WriteAll(_)),
             ) => self.transfer_bytes(slot, token, outcome),
+            Some(
+                outcome @ (Outcome::Poll(_)
+                | Outcome::PollManyEnded(_)
+                | Outcome::WaitChild(_)
+                | Outcome::SignalsEnded(_)),
+            ) => self.begin_poll(token, slot, outcome),
             // Core's own, and what this backend does not know yet, end there too.
             Some(_) => return self.start_file(token, slot, Offload::WhereNeeded, done),
             None => return,
@@ -260,6 +273,7 @@ impl Uring {
             Answer::Request(reply) if reply.is_poll => self.polled(&reply, done),
             Answer::Request(reply) => self.replied(reply, done),
             Answer::File(reply) => self.file_replied(reply, done),
+            Answer::Poll(reply) => self.poll_replied(&reply, done),
             Answer::Watched { goes_on } => {
                 self.woken = true;
                 // Another loop waits for it in the ring's place, once there is one.
@@ -387,6 +401,7 @@ impl Backend for Uring {
             Some(place) if self.requests.has_pools() && self.cancel_dry(place, done) => return true,
             Some(place) => self.requests.cancel(place),
             None if self.requests.cancel_file(token) => {}
+            None if self.cancel_poll(token) => {}
             None => return false,
         }
         self.reap_if_crowded(done);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use proactor_core::{Error, Slot};
 use proactor_system::{self as system, DescriptorKind, Mode, Transport};
@@ -17,11 +17,17 @@ pub(crate) struct Descriptor {
     pub(crate) kind: DescriptorKind,
     /// Whether it came blocking, and was changed (contract H5).
     restore: AtomicBool,
+    /// Whether it can be waited for, once that was asked.
+    can_poll: AtomicU8,
 }
+
+const UNKNOWN: u8 = 0;
+const NO: u8 = 1;
+const YES: u8 = 2;
 
 impl Descriptor {
     pub(crate) const fn new(descriptor: OwnedFd, kind: DescriptorKind) -> Self {
-        Self { descriptor, kind, restore: AtomicBool::new(false) }
+        Self { descriptor, kind, restore: AtomicBool::new(false), can_poll: AtomicU8::new(UNKNOWN) }
     }
 
     /// Gives the descriptor out, its status flags as they were.
@@ -71,6 +77,18 @@ impl Descriptor {
     pub(crate) fn make_blocking_again(&self) {
         self.restore_mode();
         self.restore.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the system can wait for it.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub(crate) fn can_poll(&self) -> Result<bool, Error> {
+        if self.can_poll.load(Ordering::Relaxed) == UNKNOWN {
+            let answer = if system::can_poll(self.descriptor.as_fd(), self.kind)? { YES } else { NO };
+            self.can_poll.store(answer, Ordering::Relaxed);
+        }
+        Ok(self.can_poll.load(Ordering::Relaxed) == YES)
     }
 
     /// Whether an empty buffer needs no system: bytes in a row, where none are nothing (contract R1).

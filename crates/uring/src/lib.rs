@@ -17,6 +17,8 @@ mod file_requests;
 mod files;
 mod message;
 mod open;
+mod poll_requests;
+mod polls;
 mod pools;
 mod read;
 mod recv_many;

@@ -32,6 +32,7 @@ use crate::bytes;
 use crate::file_requests::{FileReply, FileRequests};
 use crate::message::Messages;
 use crate::open::Setup;
+use crate::poll_requests::{PollReply, PollRequests};
 use crate::pools::Pools;
 use crate::ring::Ring;
 use crate::transfer::{Manner, Rest, transfer};
@@ -223,6 +224,8 @@ pub(crate) enum Answer {
     Request(Reply),
     /// To a request on a file or a name.
     File(FileReply),
+    /// To a request that only waits.
+    Poll(PollReply),
     /// The watched descriptor was written to, or is watched no longer.
     Watched {
         /// Whether it still is.
@@ -258,6 +261,8 @@ pub(crate) struct Requests {
     messages: Messages,
     /// Those on files and names.
     pub(crate) files: FileRequests,
+    /// Those that only wait.
+    pub(crate) polls: PollRequests,
     pub(crate) manner: Manner,
     /// How datagrams within this machine are sent.
     impatient: Manner,
@@ -285,6 +290,7 @@ impl Requests {
             pools: Pools::default(),
             messages: Messages::default(),
             files: FileRequests::default(),
+            polls: PollRequests::default(),
             impatient: manner.impatient(),
             manner,
             accepts_many: false,
@@ -624,6 +630,9 @@ impl Requests {
         }
         if let Some(reply) = self.files.read(&entry) {
             return Answer::File(reply);
+        }
+        if let Some(reply) = self.polls.read(&entry) {
+            return Answer::Poll(reply);
         }
         match entry.user_data() {
             WATCHED => return Answer::Watched { goes_on: !is_last },

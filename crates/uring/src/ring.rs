@@ -6,8 +6,8 @@ use std::fmt;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
-use io_uring::types::{SubmitArgs, Timespec};
-use io_uring::{CompletionQueue, EnterFlags, IoUring, squeue};
+use io_uring::types::{Fd, SubmitArgs, Timespec};
+use io_uring::{CompletionQueue, EnterFlags, IoUring, opcode, squeue};
 use proactor_core::{Error, Time, Until};
 use proactor_system::now;
 use rustix::io::Errno;
@@ -81,6 +81,27 @@ impl Ring {
         if unsafe { self.ring.submission().push(entry) }.is_err() {
             self.push_crowded(entry.clone());
         }
+    }
+
+    /// Queues an entry that has the kernel tell what `descriptor` is ready for, once or again and again. The descriptor has to
+    /// stay open until that was submitted, for otherwise it is another's number.
+    pub(crate) fn push_poll(
+        &mut self,
+        descriptor: BorrowedFd<'_>,
+        events: u32,
+        goes_on: bool,
+        user_data: u64,
+    ) {
+        let entry = opcode::PollAdd::new(Fd(descriptor.as_raw_fd()), events).multi(goes_on).build();
+        // SAFETY: the entry points to nothing.
+        unsafe { self.push(&entry.user_data(user_data)) };
+    }
+
+    /// Queues an entry that has the kernel end what has this number; its own completion is of `nobody`.
+    pub(crate) fn push_cancel(&mut self, user_data: u64, nobody: u64) {
+        let entry = opcode::AsyncCancel::new(user_data).build().user_data(nobody);
+        // SAFETY: the entry points to nothing.
+        unsafe { self.push(&entry) };
     }
 
     /// A full submission queue is submitted at once; what the kernel does not take now waits in order.

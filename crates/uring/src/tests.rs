@@ -23,6 +23,7 @@ mod ending;
 mod files;
 mod forbidden;
 mod hostile;
+mod polls;
 mod queues;
 mod recv_many;
 mod shown;
@@ -209,6 +210,10 @@ fn error(outcome: &Outcome) -> Option<Error> {
         Outcome::Unlink(done) => done.error(),
         Outcome::MakeDir(done) => done.error(),
         Outcome::RemoveDir(done) => done.error(),
+        Outcome::Poll(polled) => polled.error(),
+        Outcome::PollManyEnded(ended) => Some(ended.error),
+        Outcome::WaitChild(exited) => exited.error(),
+        Outcome::SignalsEnded(ended) => Some(ended.error),
         _ => None,
     }
 }

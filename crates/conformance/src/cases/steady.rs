@@ -8,10 +8,10 @@ use std::thread;
 use std::time::Duration;
 
 use proactor_core::{
-    Action, Backend, Buffer, Config, Context, Create, Delivery, DirEntries, Error, Event, Flow, Handle, Loop,
-    Nop, NotifierWait, OpenAt, OpenOptions, Peer, Pool, PoolConfig, ReadAt, ReadDir, ReadExact, Recv,
-    RecvFrom, RecvMany, RunMode, SendAll, SendFileAll, SendTo, SocketOption, Timer, Work, Write, WriteAll,
-    WriteAt,
+    Action, Backend, Buffer, Config, Context, Create, Delivery, DirEntries, Error, Event, Flow, Handle,
+    Interest, Loop, Nop, NotifierWait, OpenAt, OpenOptions, Peer, Poll, Pool, PoolConfig, ReadAt, ReadDir,
+    ReadExact, Recv, RecvFrom, RecvMany, RunMode, SendAll, SendFileAll, SendTo, SocketOption, Timer, Work,
+    Write, WriteAll, WriteAt,
 };
 
 use crate::Fixture;
@@ -76,6 +76,24 @@ pub(crate) fn rearmed_operations_do_not_allocate<B: Backend>(fixture: &Fixture<B
             count.left -= 1;
             if count.left > 0 { Action::Rearm(Nop) } else { Action::Disarm }
         });
+    });
+}
+
+/// Several polls of one handle at once, armed again and again.
+pub(crate) fn polls_do_not_allocate<B: Backend>(fixture: &Fixture<B>) {
+    allocates_the_same(fixture, |ev, _| {
+        let (near, _far) = std::os::unix::net::UnixStream::pair().unwrap();
+        let handle = ev.context().attach(near).unwrap();
+        for _ in 0..5 {
+            ev.context().submit_rearm(Poll { handle, interest: Interest::WRITABLE }, |count, cx, polled| {
+                if count.left == 0 {
+                    cx.close(polled.handle);
+                    return Action::Disarm;
+                }
+                count.left -= 1;
+                Action::Rearm(Poll { handle: polled.handle, interest: polled.interest })
+            });
+        }
     });
 }
 

@@ -6,9 +6,9 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 
 use proactor_core::{
-    Accept, AcceptMany, Address, Backend, Buffer, Close, Connect, Control, Error, Family, Handle, Nop,
-    Operation, Peer, Recv, RecvFrom, Reply, Send, SendAll, SendTo, Shutdown, ShutdownHow, Slot, SocketKind,
-    SocketOption, Timer, Token,
+    Accept, AcceptMany, Address, Backend, Buffer, Close, Connect, Control, Error, Family, Handle, Interest,
+    Nop, Operation, Peer, Poll, PollMany, Recv, RecvFrom, Reply, Send, SendAll, SendTo, Shutdown,
+    ShutdownHow, Slot, SocketKind, SocketOption, Timer, Token,
 };
 use proptest::prelude::*;
 
@@ -78,7 +78,7 @@ fn what_is_not_the_backends_is_unsupported() {
 }
 
 /// How many operations [`operation`] knows; the last needs no slot.
-const OPERATIONS: u8 = 13;
+const OPERATIONS: u8 = 15;
 
 fn operation(number: u8, handle: Handle) -> Operation {
     match number {
@@ -99,6 +99,8 @@ fn operation(number: u8, handle: Handle) -> Operation {
         }
         .into(),
         11 => SendTo { handle, buffer: Buffer::from(b""), peer: Peer::default() }.into(),
+        12 => Poll { handle, interest: Interest::READABLE | Interest::PRIORITY }.into(),
+        13 => PollMany { handle, interest: Interest::READABLE | Interest::WRITABLE }.into(),
         _ => Nop.into(),
     }
 }

@@ -14,6 +14,7 @@ impl Requests {
     /// it has kept. What completes meanwhile is dropped, sockets and files that come are closed.
     fn end_all(&mut self, patience: Duration) -> usize {
         let mut in_kernel = self.files.cancel_all(&mut self.ring);
+        in_kernel += self.polls.cancel_all(&mut self.ring);
         for index in 0..self.table.len() {
             if self.table[index].is_in_kernel() {
                 in_kernel += 1;
@@ -36,6 +37,11 @@ impl Requests {
                         let place = reply.place;
                         drop(FileRequests::opened(reply));
                         self.files.end(place, &mut nobody, |_, _| {});
+                        continue;
+                    }
+                    Answer::Poll(reply) => {
+                        in_kernel -= usize::from(reply.is_last);
+                        self.polls.end(reply.place, &mut nobody, |_| {});
                         continue;
                     }
                     Answer::Watched { .. } | Answer::Nobody => continue,

@@ -6,9 +6,9 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 
 use proactor_core::{
-    Accept, AcceptMany, Address, Backend, Buffer, Close, Connect, Control, Error, Family, Handle, Nop,
-    Operation, Outcome, Peer, Recv, RecvFrom, Send, SendAll, SendTo, Shutdown, ShutdownHow, Slot, SocketKind,
-    Timer, Token,
+    Accept, AcceptMany, Address, Backend, Buffer, Close, Connect, Control, Error, Family, Handle, Interest,
+    Nop, Operation, Outcome, Peer, Poll, PollMany, Recv, RecvFrom, Send, SendAll, SendTo, Shutdown,
+    ShutdownHow, Slot, SocketKind, Timer, Token,
 };
 use proptest::prelude::*;
 
@@ -161,7 +161,7 @@ fn outcomes_that_their_queue_has_forgotten_are_dropped() {
 }
 
 /// How many operations [`operation`] knows; the last needs no slot.
-const OPERATIONS: u8 = 13;
+const OPERATIONS: u8 = 15;
 
 fn operation(number: u8, handle: Handle) -> Operation {
     match number {
@@ -182,6 +182,8 @@ fn operation(number: u8, handle: Handle) -> Operation {
         }
         .into(),
         11 => SendTo { handle, buffer: Buffer::from(b""), peer: Peer::default() }.into(),
+        12 => Poll { handle, interest: Interest::READABLE | Interest::PRIORITY }.into(),
+        13 => PollMany { handle, interest: Interest::READABLE | Interest::WRITABLE }.into(),
         _ => Nop.into(),
     }
 }
@@ -311,6 +313,8 @@ fn collect(rig: &mut Rig, open: &mut HashSet<Token>) -> Result<(), TestCaseError
     while let Some((token, outcome)) = rig.done.pop() {
         if let Outcome::AcceptManyItem(connection) = &outcome {
             prop_assert!(open.contains(&token) && rig.backend.close(connection.handle.slot()).is_ok());
+        } else if outcome.is_more() {
+            prop_assert!(open.contains(&token));
         } else {
             prop_assert!(open.remove(&token), "{outcome:?} was not asked for");
         }
