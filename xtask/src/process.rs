@@ -88,6 +88,11 @@ impl Running {
         Ok(Self { child, lines })
     }
 
+    /// Its process identifier.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The next line of its output; none when the output ended or the deadline passed.
     pub(crate) fn line(&mut self, deadline: Instant) -> Option<String> {
         // A program that never stops printing must not outrun its deadline.

@@ -46,8 +46,9 @@ impl From<Child> for ChildProcess {
 /// killed it.
 ///
 /// One that has ended already completes at once. What is no child of this process, or was waited for before, ends with
-/// the system's error (`ECHILD`); so does a second wait for the same child. A stopped child has not ended. To have a child killed,
-/// cancel the wait, which hands it back, or send a signal to its number before the outcome was delivered.
+/// the system's error (`ECHILD`); so does a second wait for the same child. A stopped child has not ended. To send a signal
+/// to a child, cancel the wait first, which hands it back: as long as the wait goes on, the number may be free for another
+/// process already, the outcome being on its way.
 ///
 /// `std`'s own pipes to the child go with it and stay open: take them out where the child waits for their end. No handler
 /// of SIGCHLD is needed or installed; where it is set to be ignored, children leave no status, and it is `ECHILD`.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+mod processes;
 mod web;
 
 use crate::executables::{self, Programs};
@@ -47,13 +48,17 @@ enum Step {
     Copies { bytes: usize },
     /// Fetches pages from the server, which serves the folder, with curl and with wrk.
     IsBrowsed,
+    /// Has it follow a file, and ends it by a signal.
+    Follows,
+    /// Has it look after other programs, and ends it by a signal.
+    Supervises,
     /// Ends the server, which would not by itself.
     IsKilled,
     /// Runs it to its end, which is a failure that prints nothing to standard output.
     Fails { arguments: &'static [&'static str] },
 }
 
-const EXAMPLES: [Example; 7] = [
+const EXAMPLES: [Example; 9] = [
     Example {
         name: "copy_file",
         steps: &[
@@ -104,6 +109,22 @@ const EXAMPLES: [Example; 7] = [
             Step::Echoes { bytes: 0 },
             Step::Ends { lines: &["passed on 0 bytes, gave up 1 connections"] },
             Step::Fails { arguments: &["127.0.0.1:0", "nowhere"] },
+        ],
+    },
+    Example {
+        name: "supervisor",
+        steps: &[
+            Step::Supervises,
+            Step::Fails { arguments: &["3"] },
+            Step::Fails { arguments: &["0", "exit 0"] },
+        ],
+    },
+    Example {
+        name: "tail",
+        steps: &[
+            Step::Follows,
+            Step::Fails { arguments: &["FOLDER/nothing"] },
+            Step::Fails { arguments: &["FOLDER"] },
         ],
     },
     Example {
@@ -184,6 +205,8 @@ impl<'a> Play<'a> {
                 Step::Ends { lines } => self.ends(lines)?,
                 Step::Copies { bytes } => self.copies(*bytes)?,
                 Step::IsBrowsed => web::browse(self.server_address()?, &self.folder, self.deadline)?,
+                Step::Follows => processes::follow(self.program, &self.folder, self.deadline)?,
+                Step::Supervises => processes::supervise(self.program, &self.folder, self.deadline)?,
                 Step::IsKilled => drop(self.server.take().context("no server was started")?),
                 Step::Fails { arguments } => self.fails(arguments)?,
             }
