@@ -130,6 +130,10 @@ impl<B: Backend> Driver<B> {
         let completion = self.done.records.get(index);
         match completion.place {
             Place::Delayed => self.delay_over(index),
+            Place::HeldBack if index & TIMER != 0 => {
+                let end = completion.end;
+                self.end_timer(index, end);
+            }
             Place::HeldBack => self.end(index),
             Place::Bounded => {
                 let Due::At(due) = completion.due() else { unreachable!("it was armed") };

@@ -111,6 +111,8 @@ impl<B: Backend> Driver<B> {
         self.room += u32::from(is_refused);
         let completion = self.done.records.get(index);
         (completion.place, completion.is_refused) = (Place::HeldBack, is_refused);
+        // Of a timer, which has no parts, this is all that is kept of it.
+        completion.end = error.into();
         self.insert_delay(index, due);
     }
 

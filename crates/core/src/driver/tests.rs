@@ -5,6 +5,7 @@ use std::io;
 
 use proptest::prelude::*;
 
+mod attacks;
 mod deadline;
 mod mended;
 
