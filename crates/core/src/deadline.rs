@@ -110,6 +110,11 @@ impl<O: Submission> Submission for WithDeadline<O> {
     }
 
     #[inline(always)]
+    fn is_output(outcome: &Outcome) -> bool {
+        O::is_output(outcome)
+    }
+
+    #[inline(always)]
     fn output(outcome: Outcome) -> Option<O::Output> {
         O::output(outcome)
     }

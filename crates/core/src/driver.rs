@@ -405,14 +405,16 @@ impl<B: Backend> Driver<B> {
             trace!(kind = ?O::KIND, key = ?self.done.records.key(index), error = ?outcome.error(), "completed");
             return O::output(outcome);
         }
-        let outcome = self.done.records.operation(index)?.outcome.take();
+        let outcome = &mut self.done.records.operation(index)?.outcome;
+        // What is not its own stays there, to be given up properly.
+        let own = if outcome.as_ref().is_some_and(O::is_output) { outcome.take() } else { None };
         trace!(
             kind = ?O::KIND,
             key = ?self.done.records.key(index),
-            error = ?outcome.as_ref().and_then(Outcome::error),
+            error = ?own.as_ref().and_then(Outcome::error),
             "completed"
         );
-        match outcome.and_then(O::output) {
+        match own.and_then(O::output) {
             Some(output) => Some(output),
             None => self.replace_mismatch(index).and_then(O::output),
         }

@@ -469,6 +469,13 @@ pub trait Submission: sealed::Sealed + Sized {
     #[doc(hidden)]
     fn undecided(self) -> Outcome;
 
+    /// Whether an outcome is of that variant.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn is_output(outcome: &Outcome) -> bool {
+        outcome.kind() == Self::KIND && !outcome.is_more()
+    }
+
     /// Out of the variant of [`Outcome`]; nothing from another one.
     #[doc(hidden)]
     fn output(outcome: Outcome) -> Option<Self::Output>;
@@ -533,6 +540,11 @@ macro_rules! submission {
             fn undecided(self) -> $crate::Outcome {
                 let $whole = self;
                 $crate::Outcome::$outcome($undecided)
+            }
+
+            #[inline(always)]
+            fn is_output(outcome: &$crate::Outcome) -> bool {
+                matches!(outcome, $crate::Outcome::$outcome(_))
             }
 
             #[inline(always)]

@@ -1,11 +1,14 @@
 //! What was attacked: loops on backends that break the rules, and rules that meet.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::*;
 use crate::event_loop::Loop;
 use crate::outcome::NopDone;
-use crate::{Action, RunMode};
+use crate::stream::{AcceptMany, Accepted, Connection};
+use crate::{Accept, Action, Event, Flow, RunMode};
 
 /// What is refused is told so, however late: a timer that is armed again while the loop is full, too.
 #[test]
@@ -64,4 +67,79 @@ fn refused_again_and_again() {
     let mut count = 0;
     ev.run(&mut count, RunMode::UntilDone).unwrap();
     assert_eq!(ev.context().active(), 0);
+}
+
+/// The tokens of what the backend holds.
+fn held(driver: &Driver<Manual>) -> Token {
+    let &(index, arming) = driver.backend.held.keys().next().expect("something is held");
+    Token { index, arming }
+}
+
+/// An outcome of the wrong kind, whose handle nobody will get, is closed and counted, in a loop as in a driver.
+#[test]
+fn a_wrong_outcome_in_a_loop_is_given_up() {
+    let address = || "127.0.0.1:9".parse::<crate::Address>().unwrap();
+    for as_item in [false, true] {
+        let mut ev = Loop::<Manual, u32>::with_backend(Manual::default());
+        let handle = ev.context().socket(Family::Ipv4).unwrap();
+        let brought = ev.context().socket(Family::Ipv4).unwrap();
+        if as_item {
+            ev.context().submit_multishot(AcceptMany { listener: handle }, |errors, _cx, event| {
+                let Event::Last(last) = event else { panic!("it was the last") };
+                *errors += u32::from(last.output.error == Error::Backend);
+                Flow::Continue
+            });
+        } else {
+            ev.context().submit(Recv { handle, buffer: Buffer::zeroed(1) }, |errors, _cx, received| {
+                *errors += u32::from(received.result == Err(Error::Backend));
+            });
+        }
+        let driver = &mut ev.context().inner.driver;
+        driver.turn(Until::Now).unwrap();
+        let token = held(driver);
+        driver.backend.held.clear();
+        let parts = Outcome::Nop(NopDone { result: Ok(()) });
+        driver.done.records.undecided(token).unwrap().outcome = Some(parts);
+        *driver.done.undecided(token).unwrap() = if as_item {
+            Outcome::AcceptManyItem(Connection { handle: brought, address: address() })
+        } else {
+            Outcome::Accept(Accepted { listener: handle, result: Ok((brought, address())) })
+        };
+        driver.done.decided(token);
+        let mut errors = 0;
+        ev.run(&mut errors, RunMode::NoWait).unwrap();
+        assert_eq!(errors, 1);
+        assert_eq!(ev.context().backend_faults(), 1);
+        assert_eq!(ev.context().active(), 0);
+        assert_eq!(ev.context().inner.driver.backend.open, [handle.slot().0], "what it brought is closed");
+    }
+}
+
+/// What a wrong outcome owns is dropped.
+#[test]
+fn a_wrong_outcome_in_a_loop_leaks_nothing() {
+    struct Noted(Rc<Cell<u32>>);
+    impl Drop for Noted {
+        fn drop(&mut self) {
+            self.0.set(self.0.get() + 1);
+        }
+    }
+    let mut ev = Loop::<Manual, u32>::with_backend(Manual::default());
+    let handle = ev.context().socket(Family::Ipv4).unwrap();
+    let dropped = Rc::new(Cell::new(0));
+    let noted = Noted(Rc::clone(&dropped));
+    ev.context().submit(Accept { listener: handle }, move |_, _cx, accepted| {
+        let _noted = &noted;
+        assert_eq!(accepted.result.err(), Some(Error::Backend));
+    });
+    let pool = ev.context().buffer_pool(1, 8).unwrap();
+    let driver = &mut ev.context().inner.driver;
+    driver.turn(Until::Now).unwrap();
+    let token = held(driver);
+    let buffer = pool.take().expect("there is one");
+    driver.done.push(token, Outcome::Recv(Received { handle, buffer, result: Ok(0) }));
+    driver.backend.held.clear();
+    ev.run(&mut 0, RunMode::NoWait).unwrap();
+    assert_eq!((ev.context().active(), dropped.get()), (0, 1));
+    assert!(pool.take().is_some(), "the buffer has come back");
 }
