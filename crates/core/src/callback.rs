@@ -1,10 +1,12 @@
 //! Where the callbacks of completions live: in their records, captures of up to four words without a box.
 //!
 //! Records are core's and know no types of the user's, so a callback is stored with its type forgotten. Only a [`Loop`] stores any,
-//! only in records of its own driver, which nobody else gets at, and only callbacks of its own type: what [`Inner::submit`] and
-//! [`Inner::put`] store, [`Inner::call`] may call.
+//! only in records of its own driver, and only callbacks of its own type: what [`Inner::submit`] and [`Inner::put`] store,
+//! [`Inner::call`] may call. Nobody else gets at these records: a backend is lent the [`Done`] that they are in, but has no way
+//! to move it out, or another one in, as it has no size.
 //!
 //! [`Loop`]: crate::Loop
+//! [`Done`]: crate::Done
 #![allow(unsafe_code)]
 
 use std::fmt;
@@ -57,7 +59,8 @@ pub(crate) struct Stored {
 }
 
 // SAFETY: a driver that was never part of a loop has no callbacks, and can go to another thread; a loop, which stores what may
-// belong to its thread, is neither Send nor Sync, and keeps its driver for life.
+// belong to its thread, is neither Send nor Sync, and keeps its driver and all of its records for life. What a backend may call
+// on a `Done` that it was lent, in whatever thread, neither calls nor drops a callback.
 unsafe impl Send for Stored {}
 // SAFETY: nothing can be done through a shared reference.
 unsafe impl Sync for Stored {}
@@ -187,7 +190,8 @@ impl<B: Backend, S> Inner<B, S> {
     pub(crate) fn call(&mut self, state: &mut S, index: u32, item: u32, callback: Callback) {
         // SAFETY: null, or the address of a constant.
         let Some(table) = (unsafe { callback.0.as_ref() }) else { return };
-        // SAFETY: all that is stored in this loop's records came through `submit` and `put`, so it was made of this type.
+        // SAFETY: all that is stored in this loop's records came through `submit` and `put`, so it was made of this type; and the
+        // records are this loop's, since no backend can put others in their place.
         let deliver = unsafe { mem::transmute::<unsafe fn(), DeliverStored<B, S>>(table.deliver) };
         // SAFETY: `callback` was read from the record at `index`, by the driver's `next`, which is all that happened since; the
         // table in a record is that which its storage was written with.

@@ -18,8 +18,17 @@ use crate::{Buffer, BufferPool, Error, Handle, Outcome};
 /// [`undecided`](Self::undecided), and says [`decided`](Self::decided). Where the kernel does, it
 /// [`take`](Self::take)s the operation, owns it, and [`push`](Self::push)es the outcome. Where only a call that blocks
 /// decides it, it hands the operation to the pool ([`offload`](Self::offload)).
+///
+/// A backend is lent it for a call, and cannot keep it or put another one in its place: a loop's has the callbacks, which are of
+/// that loop's types and of its thread. So it is of no size that is known, and what has none cannot be moved by safe code.
+///
+/// ```compile_fail,E0277
+/// fn start(done: &mut proactor_sim::Done) {
+///     drop(std::mem::take(done));
+/// }
+/// ```
 #[derive(Debug)]
-pub struct Done {
+pub struct Done<Size: ?Sized = [()]> {
     pub(crate) records: Records,
     /// The indices of completions whose outcomes are decided; with [`ASIDE`], those of items.
     pub(crate) queue: Fifo<u32>,
@@ -28,21 +37,31 @@ pub struct Done {
     pub(crate) handles: Handles,
     /// What was handed to the pool.
     pub(crate) jobs: Jobs,
+    /// Nothing, of which nobody knows how much but who made it.
+    _size: Size,
 }
+
+/// A driver's own.
+pub(crate) type OwnDone = Done<[(); 0]>;
 
 impl Done {
     /// An empty queue, as a [`Driver`](crate::Driver) makes one; for testing a backend by itself.
     #[must_use]
-    pub fn new() -> Self {
-        Self::with(crate::handle::next_tag(), Jobs::default())
+    #[allow(clippy::new_ret_no_self, reason = "it has no size")]
+    pub fn new() -> Box<Self> {
+        Box::new(OwnDone::with(crate::handle::next_tag(), Jobs::default()))
     }
+}
 
+impl OwnDone {
     /// That of the loop with `tag`.
     pub(crate) fn with(tag: u32, jobs: Jobs) -> Self {
         let (queue, strays) = (Fifo::new(), VecDeque::new());
-        Self { records: Records::new(tag), queue, strays, handles: Handles::new(tag), jobs }
+        Self { records: Records::new(tag), queue, strays, handles: Handles::new(tag), jobs, _size: [] }
     }
+}
 
+impl<Size: ?Sized> Done<Size> {
     /// Pushes the outcome of what was started as `token`: final, unless it [`is_more`](Outcome::is_more).
     #[inline]
     pub fn push(&mut self, token: Token, outcome: Outcome) {
@@ -223,8 +242,8 @@ impl Done {
     }
 }
 
-impl Default for Done {
+impl Default for Box<Done> {
     fn default() -> Self {
-        Self::new()
+        Done::new()
     }
 }

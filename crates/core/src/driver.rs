@@ -4,7 +4,7 @@ use std::io;
 
 use crate::backend::{Backend, Token};
 use crate::callback::{Callback, Stored};
-use crate::done::Done;
+use crate::done::OwnDone;
 use crate::handle::{Key, Name, Slot};
 use crate::handles::{NONE, Queue};
 use crate::notifier::{Inbox, Notifier, Waker};
@@ -55,7 +55,7 @@ pub use handles::AttachError;
 #[derive(Debug)]
 pub struct Driver<B: Backend> {
     backend: B,
-    pub(crate) done: Done,
+    pub(crate) done: OwnDone,
     /// What the next turn starts, in the order in which it was submitted.
     starting: Vec<Token>,
     /// How many of these the present turn has started.
@@ -143,7 +143,7 @@ impl<B: Backend> Driver<B> {
         let jobs = Jobs::new(config.pool.clone(), capabilities, inbox.bell());
         Self {
             backend,
-            done: Done::with(tag, jobs),
+            done: OwnDone::with(tag, jobs),
             starting: Vec::new(),
             started: 0,
             timers,

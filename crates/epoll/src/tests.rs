@@ -77,7 +77,7 @@ impl Poller for Counting {
 /// A backend with its queue.
 struct Rig {
     backend: Readiness<Counting>,
-    done: Done,
+    done: Box<Done>,
 }
 
 impl Rig {

@@ -96,7 +96,7 @@ fn event(registration: Registration, signs: &str) -> Event {
 struct Rig {
     backend: Readiness<Scripted>,
     script: Rc<RefCell<Script>>,
-    done: Done,
+    done: Box<Done>,
 }
 
 impl Rig {

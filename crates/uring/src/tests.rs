@@ -36,7 +36,7 @@ const SETUPS: [Setup; 3] = [Setup::NoIndexArray, Setup::SingleIssuer, Setup::Pla
 /// A backend with its queue.
 struct Rig {
     backend: Uring,
-    done: Done,
+    done: Box<Done>,
 }
 
 impl Rig {

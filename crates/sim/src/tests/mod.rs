@@ -24,7 +24,7 @@ use crate::{
 /// A simulation, and what came out of it.
 struct Bed {
     sim: Sim,
-    done: Done,
+    done: Box<Done>,
     started: Vec<Token>,
     /// By [`Token::index`], oldest first.
     outcomes: HashMap<Token, Vec<Outcome>>,
