@@ -4,9 +4,10 @@ use proactor_core::Backend;
 
 use crate::cases::{
     bad_input, bytes, cancel_all, cancellation, children, completions, datagrams, deadlines, deletion,
-    descriptors, directories, embedding, file_descriptors, file_ends, files, handles, mailboxes, metrics,
-    multishot, names, offloading, overflow, panics, pipes, polls, random, recv_many, resolve, results,
-    running, send_file, signals, sockets, steady, streams, time, unix, unix_datagrams, waking, work,
+    descriptors, directories, edges, embedding, file_descriptors, file_ends, files, handles, mailboxes,
+    metrics, multishot, names, offloading, overflow, panics, pipes, polls, random, recv_many, resolve,
+    results, running, send_file, signals, sockets, steady, steady_rest, streams, time, unix, unix_datagrams,
+    waking, work,
 };
 use crate::{Case, Fixture};
 
@@ -391,6 +392,7 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         time::a_late_callback_arms_no_early_timer: ["T2"] needs [];
         time::an_idle_loop_arms_no_early_timer: ["T2"] needs ["!virtual_time"];
         time::now_is_the_turns_and_grows: ["T1", "T2"] needs [];
+        time::a_huge_repeat_waits_for_ever: ["T1", "T3"] needs [];
         time::a_zero_timer_rearmed_runs_once_per_turn: ["T4"] needs ["ipv4"];
         time::reset_works_in_each_state: ["T3"] needs [];
         time::reset_in_its_own_callback_arms_again: ["T3"] needs [];
@@ -519,6 +521,8 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         steady::sending_files_does_not_allocate: ["B1"] needs ["files", "ipv4"] patience 4;
         steady::reading_a_directory_does_not_allocate: ["B1"] needs ["files"] patience 4;
         steady::jobs_do_not_allocate: ["B1"] needs ["threads"] patience 4;
+        steady_rest::operations_on_files_do_not_allocate: ["B1", "C2"] needs ["files", "descriptors"];
+        steady_rest::connections_that_come_and_go_do_not_allocate: ["B1"] needs ["descriptors", "ipv4"];
 
         random::settled_programs_match_the_model: ["C1", "C2", "H1", "H3", "X1"] needs ["ipv4"];
         random::settled_programs_match_the_model_with_small_rings: ["C1", "H3", "L5"] needs ["ipv4"];
@@ -542,6 +546,14 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         bad_input::descriptors_run_out: ["R2", "E1"] needs ["descriptors", "ipv4"];
         bad_input::a_failing_accept_does_not_burn_a_core: ["E3"] needs ["descriptors", "ipv4"];
         bad_input::rearm_after_puts_off: ["E3", "X2"] needs ["ipv4"];
+
+        edges::an_unreachable_address_is_told: ["R2", "C2", "H3"] needs ["descriptors", "ipv4"];
+        edges::a_broadcast_without_leave_is_refused: ["E1", "R2", "C2"] needs ["descriptors", "ipv4"];
+        edges::a_plain_receive_cuts_without_a_word: ["R1", "C2"] needs ["ipv4"];
+        edges::datagrams_are_not_received_from_a_pool: ["E1", "C2"] needs ["ipv4"];
+        edges::what_is_not_aligned_fails_alone: ["E1", "C2", "H4", "R1"] needs ["files", "descriptors"];
+        edges::direct_reads_rest_once_nothing_is_under_way: ["X3", "X1"] needs ["files", "descriptors"];
+        edges::several_loops_have_files_on_one_pool: ["H4", "L5"] needs ["files", "threads"];
     }
 }
 

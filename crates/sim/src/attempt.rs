@@ -34,7 +34,10 @@ impl Sim {
             Operation::AcceptMany(operation) => Ok(Work::AcceptMany(operation)),
             Operation::Connect(operation) => self.begin_connect(socket, operation),
             Operation::Recv(operation) => begin_recv(operation, !self.network.is_datagram(socket)),
-            Operation::RecvMany(operation) => Ok(Work::RecvMany(operation)),
+            // Streams only: a datagram has its length and its sender, which this would not tell.
+            Operation::RecvMany(operation) if !self.network.is_datagram(socket) => {
+                Ok(Work::RecvMany(operation))
+            }
             Operation::Send(operation) => begin_send(operation, !self.network.is_datagram(socket)),
             Operation::SendAll(operation) => begin_send_all(operation, !self.network.is_datagram(socket)),
             Operation::RecvFrom(operation) => begin_recv_from(operation),

@@ -188,6 +188,33 @@ pub(crate) fn now_is_the_turns_and_grows<B: Backend>(fixture: &Fixture<B>) {
     assert!(times[2] >= fresh + MS);
 }
 
+/// A timer that is to come again after longer than time goes does not, however it is asked: it waits, for ever, disturbs no
+/// other, and can be cancelled or reset.
+pub(crate) fn a_huge_repeat_waits_for_ever<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open();
+    for huge in [Duration::MAX, Duration::from_nanos(u64::MAX), Duration::from_nanos(u64::MAX - 1)] {
+        let log = Log::new();
+        let seen = log.clone();
+        let key = ev.context().submit_rearm(Timer::after(MS), move |(), _, expired| {
+            seen.push(expired.result);
+            if expired.result.is_ok() { Action::Rearm(Timer::after(huge)) } else { Action::Disarm }
+        });
+        for _ in 0..3 {
+            assert_eq!(ev.complete(Timer::after(MS)).result, Ok(()));
+        }
+        assert_eq!((log.take(), ev.state(key)), (vec![Ok(())], State::Active), "once, and it waits");
+        ev.context().timer_reset(key, Timer::after(MS)).unwrap();
+        ev.until(|| log.len() == 1);
+        assert_eq!(
+            (log.take(), ev.cancel(key)),
+            (vec![Ok(())], Cancel::Requested),
+            "reset, it comes once more"
+        );
+        ev.until_done();
+        assert_eq!(log.take(), [Err(Error::Canceled)]);
+    }
+}
+
 /// A timer of zero that re-arms itself runs once per turn, and holds up neither others nor the system.
 pub(crate) fn a_zero_timer_rearmed_runs_once_per_turn<B: Backend>(fixture: &Fixture<B>) {
     let mut ev = fixture.open();
