@@ -113,7 +113,8 @@ pub trait Backend: Sized {
     fn control(&mut self, slot: Slot, control: Control) -> Result<Reply, Error>;
 
     /// Starts the operation that `done` keeps as `token`, on the descriptor in `slot` (for one without a descriptor, the
-    /// slot means nothing). It is decided at once, or by a later call.
+    /// slot means nothing). It is decided at once, or by a later call. Of an operation on two handles, the other one is
+    /// among its parts ([`Outcome::file_part`]); neither is closed or detached before it has ended.
     ///
     /// Where nothing outside the process touches an operation while it waits, it can stay where it is: the backend fills
     /// in its result ([`Done::undecided`], [`Done::decided`]). Where the kernel may write to its buffer, the backend
