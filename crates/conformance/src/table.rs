@@ -5,9 +5,9 @@ use proactor_core::Backend;
 use crate::cases::{
     bad_input, bytes, cancel_all, cancellation, children, completions, datagrams, deadlines, deletion,
     descriptors, directories, edges, embedding, file_descriptors, file_ends, files, handles, mailboxes,
-    metrics, multishot, names, offloading, overflow, panics, pipes, polls, random, recv_many, resolve,
-    results, running, send_file, signals, sockets, steady, steady_rest, streams, time, unix, unix_datagrams,
-    waking, work,
+    messages, metrics, multishot, names, offloading, overflow, panics, passing, pipes, polls, random,
+    recv_many, resolve, results, running, send_file, signals, sockets, steady, steady_rest, streams, time,
+    unix, unix_datagrams, unix_paths, waking, work,
 };
 use crate::{Case, Fixture};
 
@@ -36,6 +36,7 @@ pub(crate) fn children<B: Backend + 'static>() -> Vec<Child<B>> {
         ("send_file_to_the_gone", send_file::send_file_to_the_gone::<B>),
         ("run_out_of_descriptors", bad_input::run_out_of_descriptors::<B>),
         ("rearm_a_failing_accept", bad_input::rearm_a_failing_accept::<B>),
+        ("receive_without_descriptors", passing::receive_without_descriptors::<B>),
     ]
 }
 
@@ -311,15 +312,39 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         unix::what_waits_can_be_cancelled: ["X2", "H1"] needs ["unix_sockets"];
         unix::a_full_queue_holds_up_nobody: ["X2", "R3"] needs ["unix_sockets"];
         unix::faults_are_told: ["E1", "R2"] needs ["unix_sockets", "descriptors"];
+        unix::ends_are_told: ["R1", "R2", "H1"] needs ["unix_sockets"];
 
         unix_datagrams::messages_by_abstract_name: ["R4", "H1"] needs ["unix_sockets"];
         unix_datagrams::messages_by_path: ["R4", "H3"] needs ["unix_sockets", "descriptors"];
         unix_datagrams::messages_keep_their_bounds: ["R1", "H3"] needs ["unix_sockets"];
         unix_datagrams::a_connected_one_speaks_with_its_peer: ["R4", "R2", "H3"] needs ["unix_sockets"];
-        unix_datagrams::a_full_receiver_is_waited_for: ["X2", "R3", "C2"] needs ["unix_sockets"];
+        unix_datagrams::a_full_receiver_is_waited_for: ["R1", "X2", "R3", "C2"] needs ["unix_sockets"];
         unix_datagrams::a_full_receiver_holds_up_nobody: ["R2", "R3", "L5"] needs ["unix_sockets"];
         unix_datagrams::what_waits_can_be_ended: ["X2", "C5", "H1", "X5"] needs ["unix_sockets"];
         unix_datagrams::faults_are_told: ["E1", "R2", "C2"] needs ["unix_sockets"];
+
+        unix_paths::a_path_is_a_file: ["R4", "H1"] needs ["unix_sockets", "files"];
+        unix_paths::faults_by_path_are_told: ["E1", "R2"] needs ["unix_sockets", "files"];
+
+        messages::datagrams_there_and_back: ["R1", "R4", "C2"] needs ["ipv4"];
+        messages::datagrams_over_ipv6: ["R1", "R4"] needs ["ipv6"];
+        messages::pieces_of_a_stream: ["R1", "H3"] needs ["ipv4"];
+        messages::they_keep_order_with_others: ["H3"] needs ["ipv4"];
+        messages::what_waits_can_be_cancelled: ["X1", "X2", "X4", "C2"] needs ["ipv4"];
+        messages::what_waits_can_be_ended: ["C5", "H1", "H2", "X5"] needs ["ipv4"];
+        messages::what_is_wrong_fails_alone: ["E1", "C2"] needs ["ipv4"];
+
+        passing::descriptors_are_passed: ["R1", "C2"] needs ["unix_sockets", "descriptors"];
+        passing::a_passed_socket_is_used: ["R4", "C2"] needs ["unix_sockets", "descriptors"];
+        passing::they_stay_with_their_bytes: ["R1", "H3"] needs ["unix_sockets", "descriptors"];
+        passing::without_room_they_are_closed: ["R1", "C5"] needs ["unix_sockets", "descriptors"];
+        passing::there_is_a_bound: ["E1", "C2"] needs ["unix_sockets", "descriptors"];
+        passing::what_cannot_be_is_refused: ["E1", "C2"] needs ["unix_sockets", "descriptors"];
+        passing::cancelled_they_lose_nothing: ["X1", "X2", "C2"] needs ["unix_sockets", "descriptors"];
+        passing::what_nobody_gets_is_closed: ["C5"] needs ["unix_sockets", "descriptors"];
+        passing::a_dropped_loop_closes_them: ["X5"] needs ["unix_sockets", "descriptors"];
+        passing::descriptors_that_run_out_are_told: ["R1", "R2"] needs ["unix_sockets", "descriptors"];
+        passing::where_there_are_none_they_come_back: ["E1", "C2"] needs ["unix_sockets", "!descriptors"];
 
         sockets::the_column_has_its_capabilities: ["E2"] needs [];
         sockets::detach_is_unsupported_where_there_are_no_descriptors: ["H5", "E2"] needs ["ipv4"];
@@ -515,6 +540,7 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         steady::an_echo_from_a_pool_does_not_allocate: ["B1"] needs ["ipv4"];
         steady::a_dry_pool_does_not_allocate: ["B1", "B2"] needs ["ipv4"];
         steady::an_echo_of_datagrams_does_not_allocate: ["B1"] needs ["ipv4"] patience 4;
+        steady::passing_descriptors_does_not_allocate: ["B1"] needs ["unix_sockets", "descriptors"] patience 4;
         steady::messages_do_not_allocate: ["B1", "W2"] needs ["threads"];
         steady::notifications_do_not_allocate: ["B1", "W1"] needs ["threads"];
         steady::reads_and_writes_of_a_file_do_not_allocate: ["B1"] needs ["files"];
@@ -530,6 +556,7 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         random::raced_programs_keep_the_contract_with_small_rings: ["C1", "H3", "X3", "L5"] needs ["ipv4"];
         random::programs_of_datagrams_lose_none: ["C1", "H3", "R1", "X1"] needs ["ipv4"];
         random::programs_of_datagrams_lose_none_with_small_rings: ["C1", "H3", "L5"] needs ["ipv4"];
+        random::programs_of_unix_datagrams_lose_none: ["C1", "H3", "R1", "X1"] needs ["unix_sockets"];
         random::programs_of_files_match_the_model: ["C1", "C2", "C4", "H2", "H3", "R1", "R2"] needs ["files"];
         random::programs_of_files_match_the_model_with_small_rings: ["C1", "C2", "H3", "L5"] needs ["files"];
         random::programs_of_jobs_keep_the_contract: ["C1", "C2", "C5", "X1", "X3", "X4", "H1"] needs ["files"];

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proactor_core::{
-    Accept, Address, Backend, Connect, Driver, Error, Family, Handle, Key, Outcome, Recv, SendAll, Until,
+    Accept, Address, Backend, Connect, Driver, Error, Handle, Key, Outcome, Recv, SendAll, Until,
 };
 
 use crate::steps::{IPV4, address};
@@ -63,12 +63,7 @@ impl<B: Backend> Turns for Driver<B> {
 
     #[track_caller]
     fn listener(&mut self) -> (Handle, Address) {
-        let wanted = address(IPV4);
-        let listener = self.socket(Family::Ipv4).expect("a socket");
-        self.bind(listener, wanted).expect("a free port");
-        self.listen_on(listener, 16).expect("a listener");
-        let bound = self.local_address(listener).expect("a listener has an address");
-        (listener, bound)
+        listener_on(self, address(IPV4))
     }
 
     #[track_caller]
@@ -91,11 +86,26 @@ impl<B: Backend> Turns for Driver<B> {
     }
 }
 
+#[track_caller]
+fn listener_on<B: Backend>(driver: &mut Driver<B>, wanted: Address) -> (Handle, Address) {
+    let listener = driver.socket(wanted.family()).expect("a socket");
+    driver.bind(listener, wanted).expect("a free port");
+    driver.listen_on(listener, 16).expect("a listener");
+    let bound = driver.local_address(listener).expect("a listener has an address");
+    (listener, bound)
+}
+
 /// Two ends of a connection, both in this driver, and nothing else under way.
 #[track_caller]
 pub(crate) fn pair<B: Backend>(driver: &mut Driver<B>) -> (Handle, Handle) {
-    let (listener, address) = driver.listener();
-    let client = driver.socket(Family::Ipv4).expect("a socket");
+    pair_on(driver, address(IPV4))
+}
+
+/// The same at a free place of `wanted`.
+#[track_caller]
+pub(crate) fn pair_on<B: Backend>(driver: &mut Driver<B>, wanted: Address) -> (Handle, Handle) {
+    let (listener, address) = listener_on(driver, wanted);
+    let client = driver.socket(address.family()).expect("a socket");
     let accept = driver.submit(Accept { listener });
     let connect = driver.submit(Connect { handle: client, address });
     let (mut server, mut connected) = (None, false);

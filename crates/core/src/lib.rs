@@ -43,7 +43,7 @@
 //!   sockets, stop.
 //! - **Operations** are structs that own what they need: [`Nop`], [`Timer`], [`NotifierWait`], [`Accept`],
 //!   [`AcceptMany`], [`Connect`], [`Recv`], [`RecvMany`], [`Send`], [`SendAll`], [`SendFile`], [`SendFileAll`], [`Shutdown`],
-//!   [`RecvFrom`], [`SendTo`], [`Close`], [`Work`], [`Resolve`]; on descriptors of any kind [`Read`], [`ReadExact`], [`Write`], [`WriteAll`], and for
+//!   [`RecvFrom`], [`SendTo`], [`RecvMsg`], [`SendMsg`], [`Close`], [`Work`], [`Resolve`]; on descriptors of any kind [`Read`], [`ReadExact`], [`Write`], [`WriteAll`], and for
 //!   other libraries [`Poll`], [`PollMany`]; of processes [`WaitChild`], [`Signals`]; on files
 //!   [`OpenAt`], [`ReadAt`], [`WriteAt`], [`Fsync`], [`Fdatasync`], [`Truncate`], [`Allocate`], [`Statx`], and on their names
 //!   [`Rename`], [`Link`], [`Symlink`], [`Unlink`], [`MakeDir`], [`RemoveDir`], [`ReadDir`]. The callback gets the matching outcome,
@@ -102,6 +102,7 @@ mod file;
 mod handle;
 mod handles;
 mod mailbox;
+mod message;
 mod metrics;
 mod names;
 mod notifier;
@@ -146,6 +147,7 @@ pub use file::{
 };
 pub use handle::{Handle, Key, Slot};
 pub use mailbox::{Delivery, Mailbox, MailboxSender, TrySendError};
+pub use message::{Envelope, Message, ReceivedMsg, RecvMsg, SendMsg, SentMsg};
 pub use metrics::{Completions, Metrics, Times};
 pub use names::{
     DirMade, DirRemoved, FileType, Link, Linked, Links, MakeDir, Metadata, RemoveDir, Rename, Renamed, Statx,

@@ -7,6 +7,7 @@ use crate::child::WaitChild;
 use crate::datagram::{RecvFrom, SendTo};
 use crate::directory::ReadDir;
 use crate::file::{Allocate, Fdatasync, Fsync, OpenAt, ReadAt, Truncate, WriteAt};
+use crate::message::{RecvMsg, SendMsg};
 use crate::names::{Link, MakeDir, RemoveDir, Rename, Statx, Symlink, Unlink};
 use crate::outcome::{Closed, Expired, NopDone, Notified, Outcome};
 use crate::poll::{Poll, PollMany};
@@ -126,6 +127,8 @@ pub struct Close {
 /// | [`SendFileAll`](crate::SendFileAll) | `handle`, `file`, `offset`, `len` | [`SentFileAll`](crate::SentFileAll) | `transferred`: `u64`, `result`: `Result<(), Error>` | writing; none on the file |
 /// | [`RecvFrom`](crate::RecvFrom) | `handle`, `buffer`, `peer` | [`ReceivedFrom`](crate::ReceivedFrom) | `result`: `Result<Datagram, Error>` | reading |
 /// | [`SendTo`](crate::SendTo) | `handle`, `buffer`, `peer` | [`SentTo`](crate::SentTo) | `result`: `Result<(), Error>` | writing |
+/// | [`RecvMsg`](crate::RecvMsg) | `handle`, `buffer`, `envelope` | [`ReceivedMsg`](crate::ReceivedMsg) | `result`: `Result<Message, Error>` | reading |
+/// | [`SendMsg`](crate::SendMsg) | `handle`, `buffer`, `envelope` | [`SentMsg`](crate::SentMsg) | `result`: `Result<usize, Error>` | writing |
 /// | [`Close`](crate::Close) | `handle` | [`Closed`](crate::Closed) | `result`: `Result<(), Error>` | the whole handle |
 /// | [`OpenAt`](crate::OpenAt) | `directory`, `path`, `options` | [`Opened`](crate::Opened) | `result`: `Result<Handle, Error>` | none |
 /// | [`ReadAt`](crate::ReadAt) | `handle`, `buffer`, `offset` | [`ReadAtDone`](crate::ReadAtDone) | `result`: `Result<usize, Error>` | none, on a handle |
@@ -185,6 +188,10 @@ pub enum Operation {
     RecvFrom(RecvFrom),
     /// See [`SendTo`].
     SendTo(SendTo),
+    /// See [`RecvMsg`].
+    RecvMsg(RecvMsg),
+    /// See [`SendMsg`].
+    SendMsg(SendMsg),
     /// See [`Close`].
     Close(Close),
     /// See [`OpenAt`].
@@ -268,6 +275,8 @@ impl Operation {
             Self::SendFileAll(operation) => operation.undecided(),
             Self::RecvFrom(operation) => operation.undecided(),
             Self::SendTo(operation) => operation.undecided(),
+            Self::RecvMsg(operation) => operation.undecided(),
+            Self::SendMsg(operation) => operation.undecided(),
             Self::Close(operation) => operation.undecided(),
             Self::OpenAt(operation) => operation.undecided(),
             Self::ReadAt(operation) => operation.undecided(),
@@ -335,6 +344,10 @@ pub enum Kind {
     RecvFrom,
     /// [`SendTo`]
     SendTo,
+    /// [`RecvMsg`]
+    RecvMsg,
+    /// [`SendMsg`]
+    SendMsg,
     /// [`Close`]
     Close,
     /// [`OpenAt`]
@@ -625,6 +638,8 @@ impl Operation {
             Self::SendFileAll(operation) => operation.target(),
             Self::RecvFrom(operation) => operation.target(),
             Self::SendTo(operation) => operation.target(),
+            Self::RecvMsg(operation) => operation.target(),
+            Self::SendMsg(operation) => operation.target(),
             Self::Close(operation) => operation.target(),
             Self::OpenAt(operation) => operation.target(),
             Self::ReadAt(operation) => operation.target(),

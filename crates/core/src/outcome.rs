@@ -7,6 +7,7 @@ use crate::child::{ChildExited, ChildProcess, WaitChild};
 use crate::datagram::{Peer, ReceivedFrom, RecvFrom, SendTo, SentTo};
 use crate::directory::{DirEntries, DirRead};
 use crate::file::{self, Allocated, Fdatasynced, Fsynced, Opened, ReadAtDone, Truncated, WriteAtDone};
+use crate::message::{Envelope, ReceivedMsg, RecvMsg, SendMsg, SentMsg};
 use crate::names::{DirMade, DirRemoved, Linked, Renamed, StatxDone, Symlinked, Unlinked};
 use crate::operation::{Close, Due, Kind, Nop, NotifierWait, Operation, Timer};
 use crate::poll::{Interest, Poll, PollMany, PollManyEnded, Polled, Readiness};
@@ -18,7 +19,7 @@ use crate::stream::{
     SendAll, Sent, SentAll, ShutDown, Shutdown, ShutdownHow,
 };
 use crate::work::AnyWork;
-use crate::{Buffer, BufferPool, Error, Handle, Notifier, RecvMany, RecvManyEnded};
+use crate::{Buffer, BufferPool, Error, Handle, Notifier, RecvMany, RecvManyEnded, Submission as _};
 
 /// How a [`Nop`](crate::Nop) went.
 #[derive(Debug)]
@@ -86,6 +87,10 @@ pub enum Outcome {
     RecvFrom(ReceivedFrom),
     /// See [`SentTo`].
     SendTo(SentTo),
+    /// See [`ReceivedMsg`].
+    RecvMsg(ReceivedMsg),
+    /// See [`SentMsg`].
+    SendMsg(SentMsg),
     /// See [`Closed`].
     Close(Closed),
     /// See [`Opened`].
@@ -183,6 +188,8 @@ impl Outcome {
             Self::SendFileAll(_) => Kind::SendFileAll,
             Self::RecvFrom(_) => Kind::RecvFrom,
             Self::SendTo(_) => Kind::SendTo,
+            Self::RecvMsg(_) => Kind::RecvMsg,
+            Self::SendMsg(_) => Kind::SendMsg,
             Self::Close(_) => Kind::Close,
             Self::OpenAt(_) => Kind::OpenAt,
             Self::ReadAt(_) => Kind::ReadAt,
@@ -237,6 +244,8 @@ impl Outcome {
                 Self::RecvFrom(ReceivedFrom { handle, buffer, peer, result })
             }
             Kind::SendTo => Self::SendTo(SentTo { handle, buffer, peer: Peer::default(), result }),
+            Kind::RecvMsg => RecvMsg { handle, buffer, envelope: Envelope::default() }.undecided(),
+            Kind::SendMsg => SendMsg { handle, buffer, envelope: Envelope::default() }.undecided(),
             Kind::OpenAt
             | Kind::ReadAt
             | Kind::WriteAt
@@ -310,6 +319,12 @@ impl Outcome {
             Self::SendTo(SentTo { handle, buffer, peer, .. }) => {
                 Operation::SendTo(SendTo { handle, buffer, peer })
             }
+            Self::RecvMsg(ReceivedMsg { handle, buffer, envelope, .. }) => {
+                Operation::RecvMsg(RecvMsg { handle, buffer, envelope })
+            }
+            Self::SendMsg(SentMsg { handle, buffer, envelope, .. }) => {
+                Operation::SendMsg(SendMsg { handle, buffer, envelope })
+            }
             Self::Close(Closed { handle, .. }) => Operation::Close(Close { handle }),
             Self::Read(BytesRead { handle, buffer, .. }) => Operation::Read(Read { handle, buffer }),
             Self::ReadExact(ExactRead { handle, buffer, .. }) => {
@@ -375,6 +390,8 @@ impl Outcome {
             }
             Self::Accept(Accepted { result, .. }) => *result = Err(error),
             Self::RecvFrom(ReceivedFrom { result, .. }) => *result = Err(error),
+            Self::RecvMsg(ReceivedMsg { result, .. }) => *result = Err(error),
+            Self::SendMsg(SentMsg { result, .. }) => *result = Err(error),
             Self::AcceptManyEnded(ended) => ended.error = error,
             Self::Work(work) => work.set_error(error),
             Self::Resolve(Resolved { result, .. }) => *result = Err(error),
@@ -406,6 +423,8 @@ impl Outcome {
             Self::SendFileAll(outcome) => outcome.error(),
             Self::RecvFrom(outcome) => outcome.error(),
             Self::SendTo(outcome) => outcome.error(),
+            Self::RecvMsg(outcome) => outcome.error(),
+            Self::SendMsg(outcome) => outcome.error(),
             Self::Close(outcome) => outcome.error(),
             Self::OpenAt(outcome) => outcome.error(),
             Self::ReadAt(outcome) => outcome.error(),

@@ -174,6 +174,8 @@ fn error(outcome: &Outcome) -> Option<Error> {
         Outcome::Shutdown(shut) => shut.error(),
         Outcome::RecvFrom(received) => received.error(),
         Outcome::SendTo(sent) => sent.error(),
+        Outcome::RecvMsg(received) => received.error(),
+        Outcome::SendMsg(sent) => sent.error(),
         Outcome::Close(closed) => closed.error(),
         Outcome::ReadAt(done) => done.error(),
         Outcome::WriteAt(done) => done.error(),

@@ -168,6 +168,8 @@ impl<P: Poller> Readiness<P> {
             Some(Outcome::Send(sent)) => self.table.send(token, slot, sent),
             Some(Outcome::RecvFrom(received)) => self.table.recv_from(token, slot, received),
             Some(Outcome::SendTo(sent)) => self.table.send_to(token, slot, sent),
+            Some(Outcome::RecvMsg(received)) => self.table.recv_msg(token, slot, received),
+            Some(Outcome::SendMsg(sent)) => self.table.send_msg(token, slot, sent),
             Some(Outcome::Accept(_) | Outcome::AcceptManyEnded(_)) => return self.accept(token, slot, done),
             Some(Outcome::RecvManyEnded(_)) => return self.recv_many(token, slot, done),
             Some(Outcome::Connect(_)) => return self.connect(token, slot, done),

@@ -22,6 +22,7 @@ mod datagram;
 mod elsewhere;
 mod files;
 mod held;
+mod message;
 mod poller;
 mod polls;
 mod read;

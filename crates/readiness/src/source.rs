@@ -134,7 +134,7 @@ impl Source {
 
     /// Whether an empty buffer needs no call: bytes in a row, where none are nothing (contract R1).
     #[inline(always)]
-    fn takes_bytes(&self) -> bool {
+    pub(crate) fn takes_bytes(&self) -> bool {
         matches!(self.traits.kind, DescriptorKind::Socket(transport) if transport.is_stream())
     }
 

@@ -113,6 +113,9 @@ impl<P: Poller> Readiness<P> {
                 self.resume_send_file(token, slot, done);
                 return false;
             }
+            Some(Outcome::SendMsg(sent)) => {
+                source.send_message_first(sent).map(|result| sent.result = result)
+            }
             // Its operation was taken away from it.
             _ => Poll::Ready(()),
         };

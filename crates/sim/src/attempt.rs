@@ -8,8 +8,11 @@ use proactor_core::{
     Shutdown, Token,
 };
 
+use rustix::io::Errno;
+
 use crate::Sim;
 use crate::bytes;
+use crate::message;
 use crate::parked::Work;
 use crate::socket::Id;
 
@@ -42,6 +45,12 @@ impl Sim {
             Operation::SendAll(operation) => begin_send_all(operation, !self.network.is_datagram(socket)),
             Operation::RecvFrom(operation) => begin_recv_from(operation),
             Operation::SendTo(operation) => Ok(Work::SendTo(operation)),
+            Operation::RecvMsg(operation) => {
+                message::begin_recv_msg(operation, !self.network.is_datagram(socket))
+            }
+            Operation::SendMsg(operation) => {
+                message::begin_send_msg(operation, !self.network.is_datagram(socket))
+            }
             Operation::Shutdown(operation) => Err(self.shutdown(socket, operation)),
             Operation::Read(operation) => bytes::begin_read(operation),
             Operation::ReadExact(operation) => bytes::begin_read_exact(operation),
@@ -54,7 +63,12 @@ impl Sim {
     }
 
     fn begin_connect(&mut self, socket: Id, operation: Connect) -> Result<Work, Outcome> {
-        match self.network.begin_connect(socket, &operation.address, &mut self.choices) {
+        let begun = if self.network.is_local(socket) {
+            self.connect_local(socket, &operation.address)
+        } else {
+            self.network.begin_connect(socket, &operation.address, &mut self.choices)
+        };
+        match begun {
             Ok(()) => Ok(Work::Connect(operation)),
             Err(error) => Err(Operation::Connect(operation).fail(error.into())),
         }
@@ -77,6 +91,8 @@ impl Sim {
             Work::Send(operation) => self.send(socket, operation),
             Work::RecvFrom(operation) => self.recv_from(socket, operation),
             Work::SendTo(operation) => self.send_to(socket, operation),
+            Work::RecvMsg(operation) => self.recv_msg(socket, operation),
+            Work::SendMsg(operation) => self.send_msg(socket, operation),
             Work::SendAll { operation, transferred } => self.send_all(socket, operation, transferred),
             Work::Read(operation) => self.read(socket, operation),
             Work::ReadExact { operation, transferred } => self.read_exact(socket, operation, transferred),
@@ -169,7 +185,7 @@ impl Sim {
         let result = match received {
             Poll::Pending => return Attempt::Blocked(Work::RecvFrom(RecvFrom { handle, buffer, peer })),
             Poll::Ready(Ok((datagram, address))) => {
-                peer.set(Some(address));
+                peer.set(address);
                 Ok(datagram)
             }
             Poll::Ready(Err(error)) => Err(error),
@@ -179,9 +195,33 @@ impl Sim {
 
     fn send_to(&mut self, socket: Id, operation: SendTo) -> Attempt {
         let SendTo { handle, buffer, peer } = operation;
-        let sent = self.network.send_to(socket, &buffer, peer.address(), &mut self.choices);
-        let result = sent.map_err(Error::from);
-        Attempt::Complete(Outcome::SendTo(SentTo { handle, buffer, peer, result }))
+        match self.send_datagram(socket, &buffer, peer.address()) {
+            Poll::Pending => Attempt::Blocked(Work::SendTo(SendTo { handle, buffer, peer })),
+            Poll::Ready(sent) => {
+                let result = sent.map_err(Error::from);
+                Attempt::Complete(Outcome::SendTo(SentTo { handle, buffer, peer, result }))
+            }
+        }
+    }
+
+    /// Sends a datagram to `address`, or to whom the socket is connected to.
+    pub(crate) fn send_datagram(
+        &mut self,
+        socket: Id,
+        bytes: &[u8],
+        address: Option<&Address>,
+    ) -> Poll<Result<(), Errno>> {
+        if !self.network.is_local(socket) {
+            return Poll::Ready(self.network.send_to(socket, bytes, address, &mut self.choices));
+        }
+        if !self.network.is_datagram(socket) {
+            return Poll::Ready(Err(Errno::OPNOTSUPP));
+        }
+        let to = match address {
+            Some(address) => Some(self.network.named(socket, &self.find_by(socket, address)?)?),
+            None => None,
+        };
+        self.network.send_local(socket, bytes, to)
     }
 
     fn send(&mut self, socket: Id, operation: Send) -> Attempt {

@@ -189,8 +189,15 @@ impl Network {
         }
     }
 
-    /// Receives the oldest datagram into `bytes`, and tells where it came from.
-    pub(crate) fn recv_from(&mut self, id: Id, bytes: &mut [u8]) -> Poll<Result<(Datagram, Address), Errno>> {
+    /// Receives the oldest datagram into `bytes`, and tells where it came from, if that has a name.
+    pub(crate) fn recv_from(
+        &mut self,
+        id: Id,
+        bytes: &mut [u8],
+    ) -> Poll<Result<(Datagram, Option<Address>), Errno>> {
+        if self.is_local(id) {
+            return self.recv_local(id, bytes);
+        }
         self.datagrams(id)?;
         let socket = &mut self.sockets[id];
         if let Some(error) = socket.error.take() {
@@ -198,7 +205,7 @@ impl Network {
         }
         let family = socket.family;
         match self.datagrams(id)?.pop(bytes) {
-            Some((datagram, from)) => Poll::Ready(Ok((datagram, address::shown(family, from)))),
+            Some((datagram, from)) => Poll::Ready(Ok((datagram, Some(address::shown(family, from))))),
             None => Poll::Pending,
         }
     }

@@ -21,6 +21,8 @@ pub(crate) enum Content {
     Symlink(Vec<u8>),
     /// Takes everything and has nothing, as /dev/null.
     Null,
+    /// The name of a Unix socket.
+    Socket,
 }
 
 #[derive(Debug)]
@@ -149,6 +151,9 @@ impl Files {
         };
         let found = &mut self.nodes[node];
         let is_directory = matches!(found.content, Content::Directory(_));
+        if matches!(found.content, Content::Socket) {
+            return Err(Errno::NXIO);
+        }
         if options.directory && !is_directory {
             return Err(Errno::NOTDIR);
         }
@@ -189,7 +194,7 @@ impl Files {
                 Ok(len)
             }
             Content::Directory(_) => Err(Errno::ISDIR),
-            Content::Null | Content::Symlink(_) => Ok(0),
+            Content::Null | Content::Symlink(_) | Content::Socket => Ok(0),
         }
     }
 
@@ -201,7 +206,7 @@ impl Files {
         match &self.nodes[open.node].content {
             Content::File(bytes) => Ok(bytes),
             Content::Directory(_) => Err(Errno::INVAL),
-            Content::Null | Content::Symlink(_) => Ok(&[]),
+            Content::Null | Content::Symlink(_) | Content::Socket => Ok(&[]),
         }
     }
 
@@ -284,7 +289,7 @@ impl Files {
         let node = &self.nodes[id];
         let len = match &node.content {
             Content::File(bytes) | Content::Symlink(bytes) => bytes.len() as u64,
-            Content::Directory(_) | Content::Null => 0,
+            Content::Directory(_) | Content::Null | Content::Socket => 0,
         };
         metadata.file_type = node.content.file_type();
         metadata.mode = node.mode;
@@ -319,6 +324,23 @@ impl Files {
             return Err(Errno::EXIST);
         }
         self.make(&place, content, (mode, now)).map(drop)
+    }
+
+    /// Makes the name of a Unix socket, which holds it until it [releases](Self::release) it.
+    pub(crate) fn make_socket(&mut self, path: &[u8], now: Time) -> Result<Id, Errno> {
+        let place = self.find(self.root, path, Links::Stay)?;
+        if place.node.is_some() {
+            return Err(Errno::ADDRINUSE);
+        }
+        let node = self.make(&place, Content::Socket, (0o777, now))?;
+        self.nodes[node].open += 1;
+        Ok(node)
+    }
+
+    /// Lets go of what [`make_socket`](Self::make_socket) has made. Its names stay.
+    pub(crate) fn release(&mut self, node: Id) {
+        self.nodes[node].open -= 1;
+        self.forget_if_unused(node);
     }
 
     pub(crate) fn rename(&mut self, start: Id, from: &[u8], to: &[u8], now: Time) -> Result<(), Errno> {
@@ -526,6 +548,7 @@ impl Content {
             Self::Directory(_) => FileType::Directory,
             Self::Symlink(_) => FileType::Symlink,
             Self::Null => FileType::CharacterDevice,
+            Self::Socket => FileType::Socket,
         }
     }
 }

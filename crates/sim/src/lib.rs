@@ -2,7 +2,7 @@
 //! virtual clock.
 //!
 //! Nothing here makes a system call: a [`Sim`] has a network of its own, with a loopback interface for IPv4 and IPv6
-//! and TCP and UDP over it, files of its own, among them an empty directory `/tmp`, and a clock that only waiting moves.
+//! and TCP and UDP over it, Unix sockets, files of its own, among them an empty directory `/tmp`, and a clock that only waiting moves.
 //! The same seed and the same calls give the same outcomes in the same order, so a failure found once is found again,
 //! and a timer of an hour takes no time to test.
 //!
@@ -43,6 +43,8 @@ mod clock;
 mod datagram;
 mod file;
 mod files;
+mod local_datagram;
+mod message;
 mod network;
 mod parked;
 mod recv_many;
@@ -53,6 +55,7 @@ mod socket;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod unix;
 
 use std::io;
 
@@ -172,6 +175,7 @@ impl Backend for Sim {
         let mut capabilities = Capabilities::default();
         capabilities.ipv4 = true;
         capabilities.ipv6 = true;
+        capabilities.unix_sockets = true;
         capabilities.threads = true;
         capabilities.files = true;
         capabilities.virtual_time = true;
@@ -199,8 +203,9 @@ impl Backend for Sim {
         if self.is_taken(slot) {
             return Err(Error::Busy);
         }
-        if !matches!((family, kind), (Family::Ipv4 | Family::Ipv6, SocketKind::Stream | SocketKind::Datagram))
-        {
+        let is_known = matches!(family, Family::Ipv4 | Family::Ipv6 | Family::Unix)
+            && matches!(kind, SocketKind::Stream | SocketKind::Datagram);
+        if !is_known {
             return Err(Error::Unsupported);
         }
         let socket = self.network.open(family, kind, slot);
@@ -210,7 +215,13 @@ impl Backend for Sim {
 
     fn control(&mut self, slot: Slot, control: Control) -> Result<Reply, Error> {
         let socket = self.table.socket(slot).ok_or_else(|| self.no_socket(slot))?;
-        self.network.control(socket, control)
+        match control {
+            Control::Bind(address) if self.network.is_local(socket) => {
+                self.bind_local(socket, &address)?;
+                Ok(Reply::Done)
+            }
+            control => self.network.control(socket, control),
+        }
     }
 
     fn start(&mut self, token: Token, slot: Slot, done: &mut Done) {
@@ -243,7 +254,12 @@ impl Backend for Sim {
         if !self.dry.is_empty() {
             self.dry.remove(&(slot, token));
         }
-        let outcome = self.decided(socket, work).unwrap_or_else(|work| work.fail(Error::Canceled));
+        let outcome = self.decided(socket, work).unwrap_or_else(|work| {
+            if matches!(work, parked::Work::Connect(_)) {
+                self.network.withdraw_connect(socket);
+            }
+            work.fail(Error::Canceled)
+        });
         done.push(token, outcome);
         true
     }
@@ -288,7 +304,8 @@ impl Backend for Sim {
             self.dry.remove(&(slot, token));
             self.ended.push((token, work.fail(Error::Canceled)));
         }
-        self.network.close(socket);
+        let bound = self.network.close(socket);
+        self.release_name(bound);
         Ok(())
     }
 }

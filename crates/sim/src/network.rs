@@ -3,7 +3,7 @@
 //! Faults have the numbers that Linux gives for them. There is no TIME_WAIT: a port is free once its last socket is
 //! closed.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::task::Poll;
 
@@ -14,7 +14,9 @@ use slab::Slab;
 use crate::address::{self, Hears};
 use crate::choices::Choices;
 use crate::datagram::Datagrams;
+use crate::local_datagram::LocalDatagrams;
 use crate::socket::{BoundBy, Id, Listener, Local, Socket, State, Stream};
+use crate::unix::{Bound, Name};
 
 /// All sockets of one simulation.
 #[derive(Debug)]
@@ -26,6 +28,10 @@ pub(crate) struct Network {
     bound_datagrams: BTreeSet<(u16, Id)>,
     /// Those of them that listen.
     listening: BTreeSet<(u16, Id)>,
+    /// Every bound Unix socket.
+    pub(crate) names: BTreeMap<Name, Id>,
+    /// Where the search for a free name goes on.
+    pub(crate) next_name: u32,
     /// Where the search for a free port goes on.
     next_port: u16,
     /// What may have become possible, for the loop to try again.
@@ -45,6 +51,8 @@ impl Network {
             bound: BTreeSet::new(),
             bound_datagrams: BTreeSet::new(),
             listening: BTreeSet::new(),
+            names: BTreeMap::new(),
+            next_name: 0,
             next_port: Self::FIRST_PORT,
             touched: Vec::new(),
         }
@@ -53,6 +61,7 @@ impl Network {
     /// Opens a socket for the loop's `owner`.
     pub(crate) fn open(&mut self, family: Family, kind: SocketKind, owner: Slot) -> Id {
         let state = match kind {
+            SocketKind::Datagram if family == Family::Unix => State::LocalDatagram(LocalDatagrams::default()),
             SocketKind::Datagram => State::Datagram(Datagrams::default()),
             _ => State::Idle,
         };
@@ -162,6 +171,9 @@ impl Network {
     fn listen(&mut self, id: Id, backlog: u32) -> Result<(), Errno> {
         // One more than the backlog may wait, as on Linux.
         let limit = backlog.min(Self::LONGEST_BACKLOG) as usize + 1;
+        if self.is_local(id) {
+            return self.listen_local(id, limit);
+        }
         let socket = &mut self.sockets[id];
         match &mut socket.state {
             State::Listening(listener) => {
@@ -180,8 +192,7 @@ impl Network {
                 SocketAddr::new(ip, self.free_port(id).ok_or(Errno::ADDRINUSE)?)
             }
         };
-        self.sockets[id].state =
-            State::Listening(Listener { limit, queue: VecDeque::new(), waiting: VecDeque::new() });
+        self.sockets[id].state = State::Listening(Listener::new(limit));
         if self.conflicts(id, address) {
             self.sockets[id].state = State::Idle;
             return Err(Errno::ADDRINUSE);
@@ -195,6 +206,9 @@ impl Network {
 
     fn local_address(&self, id: Id) -> Address {
         let socket = &self.sockets[id];
+        if socket.is_local() {
+            return self.local_name(id).into();
+        }
         let port = socket.local.map_or(0, |local| local.address.port());
         address::shown(socket.family, SocketAddr::new(socket.local_ip(), port))
     }
@@ -202,8 +216,10 @@ impl Network {
     fn peer_address(&self, id: Id) -> Result<Address, Errno> {
         let socket = &self.sockets[id];
         match &socket.state {
-            State::Connected(stream) if !stream.is_closed() => {
-                Ok(address::shown(socket.family, stream.remote))
+            State::Connected(stream) if socket.is_local() || !stream.is_closed() => Ok(stream.remote.clone()),
+            State::LocalDatagram(_) => {
+                let peer = self.local_peer(id).ok_or(Errno::NOTCONN)?;
+                Ok(self.local_name(peer).into())
             }
             State::Datagram(Datagrams { remote: Some(remote), .. }) => {
                 Ok(address::shown(socket.family, *remote))
@@ -229,7 +245,7 @@ impl Network {
             // An earlier connect has ended, and nobody was told yet: this one is.
             State::Idle | State::Connected(_) if socket.connecting => return Ok(()),
             State::Listening(_) | State::Connected(_) => return Err(Errno::ISCONN),
-            State::Idle | State::Datagram(_) => {}
+            State::Idle | State::Datagram(_) | State::LocalDatagram(_) => {}
         }
         let remote = reachable(socket, remote)?;
         self.bind_for(id, remote.ip())?;
@@ -242,7 +258,7 @@ impl Network {
                 self.unbind_connect(id);
             }
             Some(listener) => {
-                self.sockets[id].state = State::Connecting { listener, remote };
+                self.sockets[id].state = State::Connecting { listener, remote: Some(remote) };
                 self.listener(listener).waiting.push_back(id);
                 self.admit(listener);
             }
@@ -293,11 +309,11 @@ impl Network {
         let socket = &mut self.sockets[id];
         match &socket.state {
             State::Connecting { .. } => return Poll::Pending,
-            State::Connected(stream) if !stream.is_closed() => {
+            State::Connected(stream) if socket.family == Family::Unix || !stream.is_closed() => {
                 socket.connecting = false;
                 return Poll::Ready(Ok(()));
             }
-            State::Datagram(_) => return Poll::Ready(Ok(())),
+            State::Datagram(_) | State::LocalDatagram(_) => return Poll::Ready(Ok(())),
             _ => {}
         }
         // Refused, or reset before anyone looked: it can be connected anew.
@@ -309,7 +325,7 @@ impl Network {
     }
 
     /// What is known to be a listener.
-    fn listener(&mut self, id: Id) -> &mut Listener {
+    pub(crate) fn listener(&mut self, id: Id) -> &mut Listener {
         match &mut self.sockets[id].state {
             State::Listening(listener) => listener,
             state => unreachable!("connecting to a socket that is {state:?}"),
@@ -317,7 +333,7 @@ impl Network {
     }
 
     /// Lets connecting sockets into the listener's queue while it has room.
-    fn admit(&mut self, id: Id) {
+    pub(crate) fn admit(&mut self, id: Id) {
         loop {
             let listener = self.listener(id);
             if listener.queue.len() >= listener.limit {
@@ -333,25 +349,30 @@ impl Network {
         let State::Connecting { remote, .. } = self.sockets[client].state else {
             unreachable!("a socket waits for a listener without connecting")
         };
+        let Some(remote) = remote else { return self.establish_local(client, listener) };
         let local = self.sockets[client].local.expect("a connecting socket is bound").address;
-        let Socket { family, options, .. } = self.sockets[listener];
-        let server = self.sockets.insert(Socket {
-            options,
-            state: State::Connected(Stream::new(local, client)),
-            ..Socket::new(family)
-        });
+        let families = [client, listener].map(|id| self.sockets[id].family);
+        let stream = Stream::new(address::shown(families[1], local), client);
+        let server = self.open_accepted(listener, stream);
         self.bind_to(server, Local { address: remote, by: BoundBy::User });
+        let remote = address::shown(families[0], remote);
         self.sockets[client].state = State::Connected(Stream::new(remote, server));
         self.listener(listener).queue.push_back(server);
         self.touch(listener, Direction::Read);
         self.touch(client, Direction::Write);
     }
 
+    /// Opens a socket that is connected already, as its listener's options say.
+    pub(crate) fn open_accepted(&mut self, listener: Id, stream: Stream) -> Id {
+        let Socket { family, options, .. } = self.sockets[listener];
+        self.sockets.insert(Socket { options, state: State::Connected(stream), ..Socket::new(family) })
+    }
+
     /// Takes the oldest connection of a listener's queue, and tells its peer's address.
     pub(crate) fn accept(&mut self, id: Id) -> Poll<Result<(Id, Address), Errno>> {
         let listener = match &mut self.sockets[id].state {
             State::Listening(listener) => listener,
-            State::Datagram(_) => return Poll::Ready(Err(Errno::OPNOTSUPP)),
+            State::Datagram(_) | State::LocalDatagram(_) => return Poll::Ready(Err(Errno::OPNOTSUPP)),
             _ => return Poll::Ready(Err(Errno::INVAL)),
         };
         let Some(accepted) = listener.queue.pop_front() else { return Poll::Pending };
@@ -360,15 +381,16 @@ impl Network {
         let State::Connected(stream) = &socket.state else {
             unreachable!("a socket was accepted without being connected")
         };
-        Poll::Ready(Ok((accepted, address::shown(socket.family, stream.remote))))
+        Poll::Ready(Ok((accepted, stream.remote.clone())))
     }
 
     /// Ends listening: connections that were not accepted are reset, connecting sockets are refused.
     pub(crate) fn stop_listening(&mut self, id: Id) {
         let state = std::mem::replace(&mut self.sockets[id].state, State::Idle);
         let State::Listening(listener) = state else { unreachable!("only a listener stops listening") };
-        let local = self.sockets[id].local.expect("a listener is bound");
-        self.listening.remove(&(local.address.port(), id));
+        if let Some(local) = self.sockets[id].local {
+            self.listening.remove(&(local.address.port(), id));
+        }
         for connection in listener.queue {
             self.abort(connection);
         }
@@ -395,17 +417,21 @@ impl Network {
         self.fail_connect(id, Errno::CONNRESET);
     }
 
-    /// Closes a socket, as `close` does: with data unread or lingering for zero, the connection is reset.
-    pub(crate) fn close(&mut self, id: Id) {
+    /// Closes a socket, as `close` does: with data unread or lingering for zero, the connection is reset. Returns what a Unix
+    /// socket was bound to.
+    pub(crate) fn close(&mut self, id: Id) -> Option<Bound> {
         match &self.sockets[id].state {
             State::Idle | State::Datagram(_) => {}
+            State::LocalDatagram(_) => self.leave_local_datagrams(id),
             State::Listening(_) => self.stop_listening(id),
             State::Connecting { .. } => self.give_up_connect(id),
             State::Connected(stream) if !stream.incoming.is_empty() => self.reset_peer(id),
-            State::Connected(_) if self.sockets[id].options.reset_on_close => self.reset_peer(id),
+            State::Connected(_) if self.sockets[id].options.reset_on_close && !self.is_local(id) => {
+                self.reset_peer(id)
+            }
             State::Connected(_) => self.leave_peer(id),
         }
-        self.remove(id);
+        self.remove(id)
     }
 
     /// Resets a connection and closes this end of it.
@@ -414,11 +440,12 @@ impl Network {
         self.remove(id);
     }
 
-    fn remove(&mut self, id: Id) {
+    fn remove(&mut self, id: Id) -> Option<Bound> {
+        self.remove_name(id);
         if let Some(local) = self.sockets[id].local {
             self.bound_mut(id).remove(&(local.address.port(), id));
         }
-        self.sockets.remove(id);
+        self.sockets.remove(id).bound
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use proactor_core::{
     Accept, AcceptMany, Connect, Direction, Error, ExactRead, Operation, Outcome, Read, ReadExact, Recv,
-    RecvFrom, RecvMany, Send, SendAll, SendTo, SentAll, Slot, Token, Write, WriteAll, WrittenAll,
+    RecvFrom, RecvMany, RecvMsg, Send, SendAll, SendMsg, SendTo, SentAll, Slot, Token, Write, WriteAll,
+    WrittenAll,
 };
 
 use crate::socket::Id;
@@ -20,6 +21,8 @@ pub(crate) enum Work {
     Send(Send),
     RecvFrom(RecvFrom),
     SendTo(SendTo),
+    RecvMsg(RecvMsg),
+    SendMsg(SendMsg),
     SendAll {
         operation: SendAll,
         /// Bytes that were sent.
@@ -48,8 +51,8 @@ impl Work {
                 Direction::Read
             }
             Self::Connect(_) | Self::Send(_) | Self::SendTo(_) | Self::SendAll { .. } => Direction::Write,
-            Self::Read(_) | Self::ReadExact { .. } => Direction::Read,
-            Self::Write(_) | Self::WriteAll { .. } | Self::SendFile(_) => Direction::Write,
+            Self::Read(_) | Self::ReadExact { .. } | Self::RecvMsg(_) => Direction::Read,
+            Self::Write(_) | Self::WriteAll { .. } | Self::SendFile(_) | Self::SendMsg(_) => Direction::Write,
         }
     }
 
@@ -64,6 +67,8 @@ impl Work {
             Self::Send(operation) => Operation::Send(operation),
             Self::RecvFrom(operation) => Operation::RecvFrom(operation),
             Self::SendTo(operation) => Operation::SendTo(operation),
+            Self::RecvMsg(operation) => Operation::RecvMsg(operation),
+            Self::SendMsg(operation) => Operation::SendMsg(operation),
             Self::SendAll { operation: SendAll { handle, buffer }, transferred } => {
                 return Outcome::SendAll(SentAll { handle, buffer, transferred, result: Err(error) });
             }

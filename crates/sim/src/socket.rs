@@ -3,11 +3,13 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
-use proactor_core::{Family, Slot, SocketOption};
+use proactor_core::{Address, Family, Slot, SocketOption};
 use rustix::io::Errno;
 
 use crate::address::{self, Reach};
 use crate::datagram::Datagrams;
+use crate::local_datagram::LocalDatagrams;
+use crate::unix::Bound;
 
 /// Names a socket of the network, also one that nobody has accepted yet.
 pub(crate) type Id = usize;
@@ -18,6 +20,8 @@ pub(crate) struct Socket {
     pub(crate) family: Family,
     pub(crate) options: Options,
     pub(crate) local: Option<Local>,
+    /// What a Unix socket is bound to.
+    pub(crate) bound: Option<Bound>,
     pub(crate) state: State,
     /// A fault that is still to be told: the next call that fails for it takes it (SO_ERROR).
     pub(crate) error: Option<Errno>,
@@ -49,11 +53,17 @@ pub(crate) enum State {
     /// See [`Listener`].
     Listening(Listener),
     /// Waits for a place in the queue of `listener`.
-    Connecting { listener: Id, remote: SocketAddr },
+    Connecting {
+        listener: Id,
+        /// Its address, where that is an IP address.
+        remote: Option<SocketAddr>,
+    },
     /// See [`Stream`].
     Connected(Stream),
     /// See [`Datagrams`].
     Datagram(Datagrams),
+    /// See [`LocalDatagrams`].
+    LocalDatagram(LocalDatagrams),
 }
 
 /// The state of a listening socket.
@@ -67,13 +77,20 @@ pub(crate) struct Listener {
     pub(crate) waiting: VecDeque<Id>,
 }
 
+impl Listener {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, queue: VecDeque::new(), waiting: VecDeque::new() }
+    }
+}
+
 /// One end of a connection.
 ///
 /// Its bytes on the way are one queue, at the end that receives them: what the sender's buffer holds and what the
 /// receiver's does cannot be told apart from outside, so the room in it is that of both.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    pub(crate) remote: SocketAddr,
+    /// The address of the other end, as this one shows it.
+    pub(crate) remote: Address,
     /// The other end, until it is closed or the connection is reset.
     pub(crate) peer: Option<Id>,
     /// What arrived and was not received.
@@ -89,7 +106,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(remote: SocketAddr, peer: Id) -> Self {
+    pub(crate) fn new(remote: Address, peer: Id) -> Self {
         Self {
             remote,
             peer: Some(peer),
@@ -113,6 +130,7 @@ impl Socket {
             family,
             options: Options::default(),
             local: None,
+            bound: None,
             state: State::Idle,
             error: None,
             connecting: false,
@@ -136,7 +154,7 @@ impl Socket {
     }
 
     pub(crate) fn is_datagram(&self) -> bool {
-        matches!(self.state, State::Datagram(_))
+        matches!(self.state, State::Datagram(_) | State::LocalDatagram(_))
     }
 
     pub(crate) fn is_listening(&self) -> bool {
@@ -195,6 +213,19 @@ impl Socket {
     /// # Errors
     /// Those of `setsockopt`.
     pub(crate) fn set(&mut self, option: SocketOption) -> Result<(), Errno> {
+        let is_general = matches!(
+            option,
+            SocketOption::ReuseAddress(_)
+                | SocketOption::ReusePort(_)
+                | SocketOption::ReceiveBuffer(_)
+                | SocketOption::SendBuffer(_)
+                | SocketOption::Linger(_)
+                | SocketOption::KeepAlive(_)
+                | SocketOption::Broadcast(_)
+        );
+        if self.is_local() && !is_general {
+            return Err(Errno::OPNOTSUPP);
+        }
         match option {
             SocketOption::ReuseAddress(on) => self.options.reuse_address = on,
             SocketOption::ReusePort(on) => self.options.reuse_port = on,

@@ -1,9 +1,9 @@
 //! Bytes between connected sockets.
 
 use std::collections::VecDeque;
-use std::task::Poll;
+use std::task::{Poll, ready};
 
-use proactor_core::{Direction, ShutdownHow};
+use proactor_core::{Direction, Family, ShutdownHow};
 use rustix::io::Errno;
 
 use crate::choices::Choices;
@@ -13,6 +13,12 @@ use crate::socket::{Id, State, Stream};
 impl Network {
     /// Sends as much of `bytes` as there is room for, or less if the seed says so.
     pub(crate) fn send(&mut self, id: Id, bytes: &[u8], choices: &mut Choices) -> Poll<Result<usize, Errno>> {
+        if self.is_local(id) {
+            if self.is_datagram(id) {
+                return self.send_local(id, bytes, None).map_ok(|()| bytes.len());
+            }
+            ready!(self.check_local_sending(id))?;
+        }
         if self.is_datagram(id) {
             return Poll::Ready(self.send_to(id, bytes, None, choices).map(|()| bytes.len()));
         }
@@ -51,11 +57,12 @@ impl Network {
             return self.recv_from(id, bytes).map_ok(|(datagram, _)| datagram.len());
         }
         let socket = &mut self.sockets[id];
+        let unconnected = if socket.is_local() { Errno::INVAL } else { Errno::NOTCONN };
         let stream = match &mut socket.state {
             State::Connecting { .. } => return Poll::Pending,
             State::Connected(stream) => stream,
-            State::Idle | State::Listening(_) | State::Datagram(_) => {
-                return Poll::Ready(Err(socket.error.take().unwrap_or(Errno::NOTCONN)));
+            State::Idle | State::Listening(_) | State::Datagram(_) | State::LocalDatagram(_) => {
+                return Poll::Ready(Err(socket.error.take().unwrap_or(unconnected)));
             }
         };
         if !stream.incoming.is_empty() {
@@ -66,7 +73,9 @@ impl Network {
             }
             return Poll::Ready(Ok(received));
         }
-        if stream.ended {
+        // A Unix socket tells a reset first, TCP the end that came before.
+        let is_at_end = stream.ended && (socket.family != Family::Unix || socket.error.is_none());
+        if is_at_end {
             return Poll::Ready(Ok(0));
         }
         if let Some(error) = socket.error.take() {
@@ -82,9 +91,12 @@ impl Network {
             ShutdownHow::Write => (false, true),
             ShutdownHow::Both => (true, true),
         };
+        let is_local = self.is_local(id);
         match &mut self.sockets[id].state {
+            State::Idle if is_local => Ok(()),
             State::Idle => Err(Errno::NOTCONN),
             State::Datagram(_) => self.shutdown_datagrams(id, how),
+            State::LocalDatagram(_) => self.shutdown_local_datagrams(id, how),
             State::Listening(_) => {
                 if read {
                     self.stop_listening(id);
@@ -95,10 +107,18 @@ impl Network {
                 self.give_up_connect(id);
                 Ok(())
             }
-            State::Connected(stream) if stream.is_closed() => Err(Errno::NOTCONN),
+            State::Connected(stream) if stream.is_closed() && !is_local => Err(Errno::NOTCONN),
             State::Connected(stream) => {
                 stream.read_shut |= read;
+                let peer = stream.peer;
                 self.touch(id, Direction::Read);
+                if let Some(peer) = peer
+                    && is_local
+                    && read
+                {
+                    // What it waits to send, nobody will hear.
+                    self.touch(peer, Direction::Write);
+                }
                 if write {
                     self.end_writing(id);
                 }
@@ -135,7 +155,8 @@ impl Network {
         stream.peer = None;
         stream.reset = true;
         // An end that has seen the end of the stream misses nothing but its own sending.
-        let error = if stream.ended { Errno::PIPE } else { Errno::CONNRESET };
+        let has_ended = stream.ended;
+        let error = if has_ended && !self.is_local(peer) { Errno::PIPE } else { Errno::CONNRESET };
         self.sockets[peer].error = Some(error);
         self.touch(peer, Direction::Read);
         self.touch(peer, Direction::Write);

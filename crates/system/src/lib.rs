@@ -19,6 +19,7 @@ mod descriptor;
 mod directory;
 #[cfg(target_os = "linux")]
 mod file;
+mod message;
 mod options;
 #[cfg(target_os = "linux")]
 mod poll;
@@ -45,6 +46,7 @@ pub use file::{
     Now, STATX_MASK, check_positions, directory_mode, do_file, file_job, fill_metadata, is_direct,
     open_flags, read_now, statx_flags, write_now,
 };
+pub use message::{check_to_send, put_into, receive_message, send_message};
 #[cfg(target_os = "linux")]
 pub use poll::{can_poll, poll_flags, poll_now, readiness, take_change, watch_alone};
 pub use resolve::resolve;

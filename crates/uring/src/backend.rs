@@ -15,6 +15,7 @@ use rustix::io::Errno;
 
 use crate::bytes;
 use crate::descriptors::{Descriptor, Descriptors};
+use crate::enclosed;
 use crate::open::{self, Setup};
 use crate::requests::{self, Answer, Place, Requests, Unread};
 use crate::ring::Ring;
@@ -139,6 +140,8 @@ impl Uring {
             Some(Outcome::RecvFrom(received)) => self.recv_from(token, slot, received),
             Some(Outcome::SendTo(sent)) => self.send_to(token, slot, sent),
             Some(Outcome::SendFile(_) | Outcome::SendFileAll(_)) => return self.send_file(token, slot, done),
+            Some(Outcome::RecvMsg(received)) => self.recv_msg(token, slot, received),
+            Some(Outcome::SendMsg(sent)) => self.send_msg(token, slot, sent),
             Some(Outcome::Resolve(_)) => return done.offload(token, system::resolve()),
             Some(Outcome::Nop(_)) => Ok(Started::Done),
             Some(
@@ -306,6 +309,8 @@ impl Uring {
             (Kind::WriteAll, result) => self.moved_some(place, result, Errno::IO.into(), done),
             (Kind::RecvFrom, result) => self.received_from(place, result, done),
             (Kind::SendTo, result) => self.sent_to(place, result, done),
+            (Kind::RecvMsg, result) => self.received_msg(place, result, done),
+            (Kind::SendMsg, result) => self.sent_msg(place, result, done),
             // Nothing else is ever begun.
             _ => {}
         }
@@ -478,6 +483,7 @@ fn set_done(outcome: &mut Outcome) {
         Outcome::SendAll(SentAll { result, .. })
         | Outcome::Shutdown(ShutDown { result, .. })
         | Outcome::Nop(NopDone { result }) => *result = Ok(()),
+        other @ (Outcome::RecvMsg(_) | Outcome::SendMsg(_)) => enclosed::set_done(other),
         other => bytes::set_done(other, 0),
     }
 }

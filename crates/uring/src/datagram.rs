@@ -26,7 +26,7 @@ impl Uring {
         check_carries_messages(socket)?;
         let (place, task) = (Place::reading(slot), (token, Kind::RecvFrom));
         let on = (socket.as_fd(), socket.kind);
-        self.requests.begin_message(place, on, task, &mut received.buffer, None)?;
+        self.requests.begin_message(place, on, task, (&mut received.buffer, None), None)?;
         Ok(Started::Submitted)
     }
 
@@ -37,7 +37,7 @@ impl Uring {
         let (place, task) = (Place::writing(slot), (token, Kind::SendTo));
         let address = sent.peer.address();
         let on = (socket.as_fd(), socket.kind);
-        self.requests.begin_message(place, on, task, &mut sent.buffer, address)?;
+        self.requests.begin_message(place, on, task, (&mut sent.buffer, None), address)?;
         Ok(Started::Submitted)
     }
 
@@ -46,11 +46,11 @@ impl Uring {
             Ok(bytes) => bytes as usize,
             Err(errno) => return self.refused(place, errno, done),
         };
-        let Some((address, is_truncated)) = self.requests.message(place) else { return };
+        let Some(message) = self.requests.message(place) else { return };
         self.requests.end(place, done, |outcome| {
             if let Outcome::RecvFrom(received) = outcome {
-                received.peer.set(address);
-                received.result = Ok(Datagram::new(bytes, is_truncated));
+                received.peer.set(message.address);
+                received.result = Ok(Datagram::new(bytes, message.is_truncated));
             }
         });
     }
@@ -68,7 +68,7 @@ impl Uring {
 
     /// Goes on after the kernel has refused to send the message that is held at `place`.
     #[cold]
-    fn message_refused(&mut self, place: Place, errno: Errno, done: &mut Done) {
+    pub(crate) fn message_refused(&mut self, place: Place, errno: Errno, done: &mut Done) {
         let has_room = |socket: &Descriptor| system::has_room(socket.as_fd()).unwrap_or(false);
         if errno == Errno::AGAIN
             && !self.requests.is_canceled(place)

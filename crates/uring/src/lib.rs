@@ -13,6 +13,7 @@ mod backend;
 mod bytes;
 mod datagram;
 mod descriptors;
+mod enclosed;
 mod file_requests;
 mod files;
 mod message;

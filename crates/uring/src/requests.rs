@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use io_uring::types::Fd;
 use io_uring::{cqueue, opcode, squeue};
-use proactor_core::{Address, Buffer, Done, Error, Kind, Outcome, Slot, Token, Until};
+use proactor_core::{Address, Buffer, Done, Envelope, Error, Kind, Outcome, Slot, Token, Until};
 use proactor_system::{DescriptorKind, MAX_TRANSFER, Transport, now};
 use rustix::io::Errno;
 
@@ -99,8 +99,8 @@ struct Task {
     is_canceled: bool,
     /// Whether what reads or writes does it on a socket.
     is_socket: bool,
-    /// Whether it is a datagram within this machine, so that what sends is not to wait in the kernel.
-    is_local_message: bool,
+    /// Whether what sends is not to wait in the kernel: datagrams within this machine, and descriptors.
+    is_impatient: bool,
     /// Whether it had no room once, though its socket had.
     had_no_room: bool,
 }
@@ -114,7 +114,7 @@ impl Task {
             is_poll: false,
             is_canceled: false,
             is_socket: false,
-            is_local_message: false,
+            is_impatient: false,
             had_no_room: false,
         }
     }
@@ -122,7 +122,7 @@ impl Task {
     /// What is done on a descriptor of this kind.
     fn on(mut self, kind: DescriptorKind) -> Self {
         self.is_socket = matches!(kind, DescriptorKind::Socket(_));
-        self.is_local_message = kind == DescriptorKind::Socket(Transport::LocalMessages);
+        self.is_impatient = kind == DescriptorKind::Socket(Transport::LocalMessages);
         self
     }
 }
@@ -469,7 +469,7 @@ impl Requests {
         let Some(task) = &mut request.task else { return };
         task.is_poll = false;
         let fd = Fd(descriptor.as_raw_fd());
-        let manner = if task.is_local_message { &self.impatient } else { &self.manner };
+        let manner = if task.is_impatient { &self.impatient } else { &self.manner };
         let entry = match task.kind {
             Kind::Accept => {
                 let (address, len) = self.blocks.for_writing(task.extra);
@@ -497,10 +497,14 @@ impl Requests {
                 opcode::Recv::new(fd, buffer.as_mut_ptr(), len).flags(libc::MSG_DONTWAIT).build()
             }
             kind => match &mut request.buffer {
+                Some(buffer) if kind == Kind::RecvMsg => {
+                    let flags = manner.recv | libc::MSG_CMSG_CLOEXEC;
+                    self.messages.receive(task.extra, descriptor, buffer, flags)
+                }
                 Some(buffer) if kind == Kind::RecvFrom => {
                     self.messages.receive(task.extra, descriptor, buffer, manner.recv)
                 }
-                Some(buffer) if kind == Kind::SendTo => {
+                Some(buffer) if matches!(kind, Kind::SendTo | Kind::SendMsg) => {
                     self.messages.send(task.extra, descriptor, buffer, manner.send)
                 }
                 Some(buffer) => {
@@ -617,6 +621,9 @@ impl Requests {
                 result @ 0.. => Ok(result as u32),
                 negated => Err(errno(negated)),
             };
+            if kind == Kind::RecvMsg && is_last && !is_poll && result.is_ok() {
+                self.messages.open_enclosed(task.extra);
+            }
             let buffer = if kind == Kind::RecvMany { self.pools.received(task.extra, &entry) } else { None };
             return Answer::Request(Reply {
                 place,
@@ -683,10 +690,11 @@ impl Requests {
             return;
         }
         let Some(task) = request.task.take() else { return };
+        let mut enclosed = Envelope::default();
         if has_block(task.kind) {
             self.blocks.give_back(task.extra);
         } else if is_message(task.kind) {
-            self.messages.give_back(task.extra);
+            enclosed = self.messages.give_back(task.extra);
         }
         if task.kind == Kind::RecvMany {
             self.pools.leave(task.extra);
@@ -702,6 +710,7 @@ impl Requests {
                 give_back(buffer, &mut sent.buffer);
                 sent.transferred = task.extra as usize;
             }
+            Outcome::RecvMsg(_) | Outcome::SendMsg(_) => Self::give_back_to(outcome, buffer, enclosed),
             _ => bytes::give_back_to(outcome, buffer, task.extra),
         }
         decide(outcome);
@@ -782,5 +791,5 @@ const fn has_block(kind: Kind) -> bool {
 /// Whether the kernel reads or writes the header of a message for it.
 #[inline(always)]
 const fn is_message(kind: Kind) -> bool {
-    matches!(kind, Kind::RecvFrom | Kind::SendTo)
+    matches!(kind, Kind::RecvFrom | Kind::SendTo | Kind::RecvMsg | Kind::SendMsg)
 }

@@ -23,6 +23,7 @@ mod ending;
 mod files;
 mod forbidden;
 mod hostile;
+mod message;
 mod polls;
 mod queues;
 mod recv_many;
@@ -195,6 +196,8 @@ fn error(outcome: &Outcome) -> Option<Error> {
         Outcome::Shutdown(shut) => shut.error(),
         Outcome::RecvFrom(received) => received.error(),
         Outcome::SendTo(sent) => sent.error(),
+        Outcome::RecvMsg(received) => received.error(),
+        Outcome::SendMsg(sent) => sent.error(),
         Outcome::Close(closed) => closed.error(),
         Outcome::OpenAt(done) => done.error(),
         Outcome::ReadAt(done) => done.error(),

@@ -151,7 +151,7 @@ pub(crate) fn options_out_of_range_do_no_harm<B: Backend>(fixture: &Fixture<B>) 
 }
 
 /// Lets the process open `more` descriptors than it has, which are numbered without gaps.
-fn limit_descriptors(more: u64) -> Rlimit {
+pub(super) fn limit_descriptors(more: u64) -> Rlimit {
     let before = getrlimit(Resource::Nofile);
     let next = std::fs::File::open("/dev/null").map(|file| std::os::fd::AsRawFd::as_raw_fd(&file)).unwrap();
     let current = Some(u64::try_from(next).unwrap() + more);

@@ -1,9 +1,10 @@
 //! Random programs (contract C1, C2, H3 and all that they touch).
 
-use proactor_core::{Backend, Config, PoolConfig};
+use proactor_core::{Backend, Config, PoolConfig, UnixAddress};
 
 use crate::Fixture;
 use crate::random::{check_programs, datagrams, files, jobs, raced, settled};
+use crate::steps::{IPV4, address};
 
 /// Each step takes effect before the next, and every outcome is the one that the model predicts.
 pub(crate) fn settled_programs_match_the_model<B: Backend>(_fixture: &Fixture<B>) {
@@ -21,23 +22,34 @@ pub(crate) fn settled_programs_match_the_model_with_small_rings<B: Backend>(_fix
 
 /// Steps race with each other and with the system: each outcome is one that the contract allows.
 pub(crate) fn raced_programs_keep_the_contract<B: Backend>(_fixture: &Fixture<B>) {
-    check_programs(&raced::program(), |program| raced::run::<B>(program, &Config::default()));
+    check_programs(&raced::program(), |program| raced::run::<B>(program, &Config::default(), &address(IPV4)));
 }
 
 /// The same with the smallest rings.
 pub(crate) fn raced_programs_keep_the_contract_with_small_rings<B: Backend>(_fixture: &Fixture<B>) {
-    check_programs(&raced::program(), |program| raced::run::<B>(program, &Config::default().entries(1)));
+    check_programs(&raced::program(), |program| {
+        raced::run::<B>(program, &Config::default().entries(1), &address(IPV4))
+    });
 }
 
 /// No datagram is lost, doubled or out of order, whatever is cancelled.
 pub(crate) fn programs_of_datagrams_lose_none<B: Backend>(_fixture: &Fixture<B>) {
-    check_programs(&datagrams::program(), |program| datagrams::run::<B>(program, &Config::default()));
+    check_programs(&datagrams::program(), |program| {
+        datagrams::run::<B>(program, &Config::default(), &address(IPV4))
+    });
 }
 
 /// The same with the smallest rings.
 pub(crate) fn programs_of_datagrams_lose_none_with_small_rings<B: Backend>(_fixture: &Fixture<B>) {
     check_programs(&datagrams::program(), |program| {
-        datagrams::run::<B>(program, &Config::default().entries(1))
+        datagrams::run::<B>(program, &Config::default().entries(1), &address(IPV4))
+    });
+}
+
+/// No datagram over Unix sockets is lost, doubled or out of order; who is full or gone is told.
+pub(crate) fn programs_of_unix_datagrams_lose_none<B: Backend>(_fixture: &Fixture<B>) {
+    check_programs(&datagrams::program(), |program| {
+        datagrams::run::<B>(program, &Config::default(), &UnixAddress::unnamed().into());
     });
 }
 

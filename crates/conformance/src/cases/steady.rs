@@ -1,6 +1,8 @@
 //! At steady state nothing allocates, over all threads (contract B1): 100,000 and 200,000 operations allocate the same.
 
 use std::cell::Cell;
+use std::fs::File;
+use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,10 +10,10 @@ use std::thread;
 use std::time::Duration;
 
 use proactor_core::{
-    Action, Backend, Buffer, Config, Context, Create, Delivery, DirEntries, Error, Event, Flow, Handle,
-    Interest, Loop, Nop, NotifierWait, OpenAt, OpenOptions, Peer, Poll, Pool, PoolConfig, ReadAt, ReadDir,
-    ReadExact, Recv, RecvFrom, RecvMany, RunMode, SendAll, SendFileAll, SendTo, SocketOption, Timer, Work,
-    Write, WriteAll, WriteAt,
+    Action, Backend, Buffer, Config, Context, Create, Delivery, DirEntries, Envelope, Error, Event, Flow,
+    Handle, Interest, Loop, Nop, NotifierWait, OpenAt, OpenOptions, Peer, Poll, Pool, PoolConfig, ReadAt,
+    ReadDir, ReadExact, Recv, RecvFrom, RecvMany, RecvMsg, RunMode, SendAll, SendFileAll, SendMsg, SendTo,
+    SocketOption, Timer, Work, Write, WriteAll, WriteAt,
 };
 
 use crate::Fixture;
@@ -270,6 +272,45 @@ pub(crate) fn an_echo_of_datagrams_does_not_allocate<B: Backend>(fixture: &Fixtu
         let peer = cx.local_address(ends[1]).unwrap().into();
         let first = SendTo { handle: ends[0], buffer: vec![0; 64].into(), peer };
         cx.submit(first, |_, _, sent| assert_eq!(sent.result, Ok(())));
+    });
+}
+
+/// Receives a message and sends it back with the descriptor that came with it, as often as there is left.
+fn echo_envelopes<B: Backend>(
+    cx: &mut Context<'_, B, Count>,
+    handle: Handle,
+    buffer: Buffer,
+    envelope: Envelope,
+) {
+    cx.submit(RecvMsg { handle, buffer, envelope }, move |count: &mut Count, cx, received| {
+        let len = received.result.unwrap().len();
+        if count.left == 0 || len == 0 {
+            return cx.close(handle);
+        }
+        count.left -= 1;
+        assert_eq!(received.envelope.descriptors().len(), 1);
+        let (buffer, envelope) = (received.buffer.slice(..len), received.envelope);
+        cx.submit(SendMsg { handle, buffer, envelope }, move |_, cx, mut sent| {
+            assert_eq!(sent.result, Ok(1));
+            // Ours is closed, its duplicate is the receiver's.
+            sent.envelope.descriptors_mut().clear();
+            echo_envelopes(cx, handle, sent.buffer.unslice(), sent.envelope);
+        });
+    });
+}
+
+/// A descriptor goes to and fro between two ends on this loop; the envelopes go round like the buffers.
+pub(crate) fn passing_descriptors_does_not_allocate<B: Backend>(fixture: &Fixture<B>) {
+    allocates_the_same(fixture, |ev, _| {
+        let (one, other) = UnixStream::pair().unwrap();
+        let mut cx = ev.context();
+        let [one, other] = [cx.attach(one).unwrap(), cx.attach(other).unwrap()];
+        for handle in [one, other] {
+            echo_envelopes(&mut cx, handle, Buffer::zeroed(8), Envelope::with_room(1));
+        }
+        let envelope = Envelope::from(vec![File::open("/dev/null").unwrap().into()]);
+        let first = SendMsg { handle: one, buffer: b"1".into(), envelope };
+        cx.submit(first, |_, _, sent| assert_eq!(sent.result, Ok(1)));
     });
 }
 

@@ -301,3 +301,71 @@ pub(crate) fn faults_are_told<B: Backend>(fixture: &Fixture<B>) {
     assert_eq!(ev.complete(Connect { handle, address }).result, Ok(()));
     assert!(ev.complete(Accept { listener }).result.is_ok());
 }
+
+/// What becomes of a connection when one end is shut down or closed, and what an unconnected socket says. Unlike over TCP, the
+/// other end knows at once.
+pub(crate) fn ends_are_told<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open();
+    let send = |handle| SendAll { handle, buffer: b"text".into() };
+    let broken = Err(system(Errno::PIPE));
+    let lone = ev.context().socket(Family::Unix).unwrap();
+    assert_eq!(ev.complete(send(lone)).result, Err(system(Errno::NOTCONN)));
+    assert_eq!(ev.complete(recv(lone)).result, Err(system(Errno::INVAL)));
+    assert_eq!(ev.context().listen_on(lone, 1), Err(system(Errno::INVAL)), "it has no name");
+    assert_eq!(ev.complete(Accept { listener: lone }).result.map(drop), Err(system(Errno::INVAL)));
+
+    // Closed with nothing left: the end, and nobody to send to.
+    let (client, server) = pair(&mut ev);
+    let peer = ev.context().peer_address(client).unwrap();
+    let again = ev.complete(Connect { handle: client, address: peer.clone() }).result;
+    assert!(again.is_err(), "it is connected");
+    assert_eq!(ev.complete(send(server)).result, Ok(()));
+    ev.context().close(server);
+    ev.until_done();
+    assert_eq!(ev.complete(send(client)).result, broken);
+    assert_eq!(ev.context().peer_address(client), Ok(peer));
+    assert_eq!(receive_all(&mut ev, client, 64), (b"text".to_vec(), Ok(())));
+    // Closed with something left: a reset, once.
+    let (client, server) = pair(&mut ev);
+    assert_eq!(ev.complete(send(server)).result, Ok(()));
+    assert_eq!(ev.complete(send(client)).result, Ok(()));
+    ev.context().close(server);
+    ev.until_done();
+    assert_eq!(receive_all(&mut ev, client, 64), (b"text".to_vec(), Err(system(Errno::CONNRESET))));
+    assert_eq!(receive_all(&mut ev, client, 64), (Vec::new(), Ok(())));
+    assert_eq!(ev.complete(send(client)).result, broken);
+    // Shut down in one direction, the other goes on.
+    let (client, server) = pair(&mut ev);
+    assert_eq!(ev.complete(Shutdown { handle: server, how: ShutdownHow::Read }).result, Ok(()));
+    assert_eq!(ev.complete(send(client)).result, broken);
+    assert_eq!(ev.complete(recv(server)).result, Ok(0));
+    assert_eq!(ev.complete(send(server)).result, Ok(()));
+    assert_eq!(ev.complete(recv(client)).result, Ok(4));
+    assert_eq!(ev.complete(Shutdown { handle: server, how: ShutdownHow::Write }).result, Ok(()));
+    assert_eq!(ev.complete(recv(client)).result, Ok(0));
+    assert_eq!(ev.complete(send(server)).result, broken);
+    // What waits to send hears it too.
+    for close in [false, true] {
+        let (client, server) = pair(&mut ev);
+        let waiting =
+            ev.start(SendAll { handle: client, buffer: vec![1; super::cancellation::MORE_THAN_FITS].into() });
+        ev.idle();
+        assert!(!waiting.is_done());
+        if close {
+            ev.context().close(server);
+        } else {
+            assert_eq!(ev.complete(Shutdown { handle: server, how: ShutdownHow::Both }).result, Ok(()));
+        }
+        assert_eq!(ev.finish(&waiting).result, broken);
+    }
+    // A listener that is closed resets who was not accepted.
+    let (listener, address) = listener(&mut ev);
+    let client = ev.context().socket(Family::Unix).unwrap();
+    assert_eq!(ev.complete(Connect { handle: client, address }).result, Ok(()));
+    ev.context().close(listener);
+    ev.until_done();
+    assert_eq!(ev.complete(recv(client)).result, Err(system(Errno::CONNRESET)));
+    // Options of TCP are refused, those of all sockets are not.
+    assert!(ev.context().set(client, SocketOption::NoDelay(true)).is_err());
+    assert_eq!(ev.context().set(client, SocketOption::SendBuffer(1 << 16)), Ok(()));
+}

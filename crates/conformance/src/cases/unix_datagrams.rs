@@ -4,8 +4,8 @@
 use std::os::unix::net::UnixDatagram;
 
 use proactor_core::{
-    Address, Backend, Buffer, Cancel, Close, Connect, Datagram, Error, Family, Handle, Loop, Peer,
-    ReceivedFrom, Recv, RecvFrom, Send, SendAll, SendTo, UnixAddress, Write, WriteAll,
+    Address, Backend, Buffer, Cancel, Close, Connect, Datagram, Envelope, Error, Family, Handle, Loop, Peer,
+    ReceivedFrom, Recv, RecvFrom, Send, SendAll, SendMsg, SendTo, UnixAddress, Write, WriteAll,
 };
 use rustix::io::Errno;
 
@@ -266,6 +266,14 @@ pub(crate) fn a_full_receiver_is_waited_for<B: Backend>(fixture: &Fixture<B>) {
         ev.start(SendTo { handle, buffer, peer: Peer::default() })
     });
     assert_eq!(sent.result, Ok(()));
+    let sent = waits_for_room(&mut ev, ends, "as a message", |ev, buffer| {
+        ev.start(SendMsg { handle, buffer, envelope: Envelope::default() })
+    });
+    assert_eq!(sent.result, Ok(12));
+    let sent = waits_for_room(&mut ev, ends, "named, as one", |ev, buffer| {
+        ev.start(SendMsg { handle, buffer, envelope: to.clone().into() })
+    });
+    assert_eq!((sent.result, sent.envelope.address()), (Ok(13), Some(&to)));
     let sent =
         waits_for_room(&mut ev, ends, "by its name", |ev, buffer| ev.start(send_to(handle, buffer, &to)));
     assert_eq!((sent.result, sent.peer.address()), (Ok(()), Some(&to)));
@@ -283,6 +291,10 @@ pub(crate) fn a_full_receiver_holds_up_nobody<B: Backend>(fixture: &Fixture<B>) 
     assert_eq!((by_name.result, &by_name.buffer[..]), (Err(system(Errno::NOBUFS)), &b"by name"[..]));
     assert!(by_name.result.is_err_and(Error::is_transient) && by_name.peer.address() == Some(&to));
     assert!(!waiting.is_done());
+    let unsent = SendMsg { handle: stranger, buffer: b"by name".into(), envelope: to.clone().into() };
+    let unsent = ev.complete(unsent);
+    assert_eq!((unsent.result, &unsent.buffer[..]), (Err(system(Errno::NOBUFS)), &b"by name"[..]));
+    assert_eq!(unsent.envelope.address(), Some(&to));
     for _ in 0..count {
         assert_eq!(message(&ev.complete(recv_from(server, 16))).0, b"message");
     }

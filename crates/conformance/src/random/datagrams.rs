@@ -5,14 +5,15 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use proactor_core::{
-    Address, Backend, Buffer, Cancel, Config, Driver, Error, Family, Handle, Key, Outcome, Peer,
-    ReceivedFrom, RecvFrom, SendTo, SentTo, Until,
+    Address, Backend, Buffer, Cancel, Config, Datagram, Driver, Envelope, Error, Handle, Key, Outcome, Peer,
+    ReceivedFrom, ReceivedMsg, RecvFrom, RecvMsg, SendMsg, SendTo, SentMsg, SentTo, Until,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
+use rustix::io::Errno;
 
-use crate::steps::{IPV4, address, assert_bytes, pattern};
+use crate::steps::{assert_bytes, pattern};
 use crate::turns::Turns;
 
 /// Sockets; all of their datagrams together fit into one receive buffer.
@@ -26,14 +27,34 @@ const LONGEST: usize = 200;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    SendTo { from: usize, to: usize, len: usize },
-    RecvFrom { end: usize, room: usize, timeout: Option<u64> },
-    Close { end: usize },
-    Cancel { operation: Index },
-    Delete { operation: Index },
+    /// As SendTo or as SendMsg.
+    Send {
+        from: usize,
+        to: usize,
+        len: usize,
+        enveloped: bool,
+    },
+    /// As RecvFrom or as RecvMsg.
+    Receive {
+        end: usize,
+        room: usize,
+        timeout: Option<u64>,
+        enveloped: bool,
+    },
+    Close {
+        end: usize,
+    },
+    Cancel {
+        operation: Index,
+    },
+    Delete {
+        operation: Index,
+    },
     CancelAll,
     Turn,
-    Deliver { count: usize },
+    Deliver {
+        count: usize,
+    },
 }
 
 pub(crate) fn program() -> impl Strategy<Value = Vec<Step>> {
@@ -41,8 +62,10 @@ pub(crate) fn program() -> impl Strategy<Value = Vec<Step>> {
     let room = prop_oneof![1 => Just(0), 8 => NUMBER_BYTES..LONGEST + 100];
     let timeout = proptest::option::weighted(0.4, prop_oneof![Just(0), 0_u64..200_000]);
     let step = prop_oneof![
-        12 => (end(), end(), NUMBER_BYTES..LONGEST).prop_map(|(from, to, len)| Step::SendTo { from, to, len }),
-        12 => (end(), room, timeout).prop_map(|(end, room, timeout)| Step::RecvFrom { end, room, timeout }),
+        12 => (end(), end(), NUMBER_BYTES..LONGEST, any::<bool>())
+            .prop_map(|(from, to, len, enveloped)| Step::Send { from, to, len, enveloped }),
+        12 => (end(), room, timeout, any::<bool>())
+            .prop_map(|(end, room, timeout, enveloped)| Step::Receive { end, room, timeout, enveloped }),
         1 => end().prop_map(|end| Step::Close { end }),
         4 => any::<Index>().prop_map(|operation| Step::Cancel { operation }),
         1 => any::<Index>().prop_map(|operation| Step::Delete { operation }),
@@ -111,11 +134,12 @@ struct World<B: Backend> {
 }
 
 /// Runs `program`, and panics where something came that the contract does not allow.
-pub(crate) fn run<B: Backend>(program: &[Step], config: &Config) {
+/// Its sockets are at free places of `wanted`.
+pub(crate) fn run<B: Backend>(program: &[Step], config: &Config, wanted: &Address) {
     let mut driver = Driver::<B>::open(config.clone()).expect("the backend opens");
     let handles = [(); ENDS].map(|()| {
-        let handle = driver.datagram_socket(Family::Ipv4).expect("a datagram socket");
-        driver.bind(handle, address(IPV4)).expect("a free port");
+        let handle = driver.datagram_socket(wanted.family()).expect("a datagram socket");
+        driver.bind(handle, wanted.clone()).expect("a free port");
         handle
     });
     let addresses = handles.map(|handle| driver.local_address(handle).expect("it is bound"));
@@ -140,9 +164,9 @@ pub(crate) fn run<B: Backend>(program: &[Step], config: &Config) {
 impl<B: Backend> World<B> {
     fn take(&mut self, step: &Step) {
         match *step {
-            Step::SendTo { from, to, len } => self.send(from, to, len),
-            Step::RecvFrom { end, room, timeout } => {
-                self.receive(end, room, timeout.map(Duration::from_nanos))
+            Step::Send { from, to, len, enveloped } => self.send(from, to, len, enveloped),
+            Step::Receive { end, room, timeout, enveloped } => {
+                self.receive((end, room), timeout.map(Duration::from_nanos), enveloped)
             }
             Step::Close { end } => {
                 self.driver.close(self.handles[end]);
@@ -169,23 +193,31 @@ impl<B: Backend> World<B> {
         }
     }
 
-    fn send(&mut self, from: usize, to: usize, len: usize) {
+    fn send(&mut self, from: usize, to: usize, len: usize, enveloped: bool) {
         let message = self.messages.len();
         // Fewer than there are steps.
         let mut bytes = (message as u16).to_ne_bytes().to_vec();
         bytes.extend(pattern(message as u32, len - NUMBER_BYTES));
-        let (buffer, peer) = (bytes.clone().into(), self.addresses[to].clone().into());
-        let key = self.driver.submit(SendTo { handle: self.handles[from], buffer, peer });
+        let (handle, buffer, address) =
+            (self.handles[from], bytes.clone().into(), self.addresses[to].clone());
+        let key = if enveloped {
+            self.driver.submit(SendMsg { handle, buffer, envelope: address.into() })
+        } else {
+            self.driver.submit(SendTo { handle, buffer, peer: address.into() })
+        };
         self.messages.push(Message { from, to, bytes, fate: Fate::Unknown, is_received: false });
         self.submitted(key, Kind::Send { message }, from);
     }
 
-    fn receive(&mut self, end: usize, room: usize, timeout: Option<Duration>) {
+    fn receive(&mut self, (end, room): (usize, usize), timeout: Option<Duration>, enveloped: bool) {
         let (handle, buffer) = (self.handles[end], Buffer::zeroed(room));
-        let receive = RecvFrom { handle, buffer, peer: Peer::default() };
-        let key = match timeout {
-            Some(timeout) => self.driver.submit(receive.with_timeout(timeout)),
-            None => self.driver.submit(receive),
+        let as_message = |buffer| RecvMsg { handle, buffer, envelope: Envelope::with_room(1) };
+        let as_datagram = |buffer| RecvFrom { handle, buffer, peer: Peer::default() };
+        let key = match (enveloped, timeout) {
+            (true, Some(timeout)) => self.driver.submit(as_message(buffer).with_timeout(timeout)),
+            (true, None) => self.driver.submit(as_message(buffer)),
+            (false, Some(timeout)) => self.driver.submit(as_datagram(buffer).with_timeout(timeout)),
+            (false, None) => self.driver.submit(as_datagram(buffer)),
         };
         self.submitted(key, Kind::Receive { end, room, is_bounded: timeout.is_some() }, end);
     }
@@ -242,7 +274,7 @@ impl<B: Backend> World<B> {
         let mut before = usize::MAX;
         while self.sides[end].received != before {
             before = self.sides[end].received;
-            self.receive(end, LONGEST, Some(Duration::from_micros(200)));
+            self.receive((end, LONGEST), Some(Duration::from_micros(200)), before % 2 == 0);
             self.finish();
         }
         let of =
@@ -260,17 +292,35 @@ impl<B: Backend> World<B> {
         };
         match (submitted.kind, outcome) {
             (Kind::Send { message }, Outcome::SendTo(sent)) => self.sent(message, &submitted, &sent),
-            (Kind::Receive { end, room, is_bounded }, Outcome::RecvFrom(received)) => {
-                assert_eq!(received.buffer.len(), room);
-                if received.result == Err(Error::TimedOut) {
-                    assert!(is_bounded && !submitted.is_stale);
-                } else if self.is_real(end, 0, &submitted, received.result.err()) {
-                    self.received(end, room, &received);
-                }
+            (Kind::Send { message }, Outcome::SendMsg(SentMsg { handle, buffer, envelope, result })) => {
+                let peer = envelope.address().cloned().map_or_else(Peer::default, Peer::from);
+                let len = buffer.len();
+                let result = result.map(|count| assert_eq!(count, len));
+                self.sent(message, &submitted, &SentTo { handle, buffer, peer, result });
+            }
+            (Kind::Receive { .. }, Outcome::RecvFrom(received)) => self.end_of_receive(&submitted, &received),
+            (Kind::Receive { .. }, Outcome::RecvMsg(ReceivedMsg { handle, buffer, envelope, result })) => {
+                assert_eq!((envelope.room(), envelope.descriptors().len()), (1, 0));
+                let peer = envelope.address().cloned().map_or_else(Peer::default, Peer::from);
+                let result = result.map(|message| {
+                    assert!(!message.is_control_truncated());
+                    Datagram::new(message.len(), message.is_truncated())
+                });
+                self.end_of_receive(&submitted, &ReceivedFrom { handle, buffer, peer, result });
             }
             (kind, outcome) => panic!("{outcome:?} is no end of {kind:?}"),
         }
         true
+    }
+
+    fn end_of_receive(&mut self, submitted: &Submitted, received: &ReceivedFrom) {
+        let Kind::Receive { end, room, is_bounded } = submitted.kind else { unreachable!("a receive") };
+        assert_eq!(received.buffer.len(), room);
+        if received.result == Err(Error::TimedOut) {
+            assert!(is_bounded && !submitted.is_stale);
+        } else if self.is_real(end, 0, submitted, received.result.err()) {
+            self.received(end, room, received);
+        }
     }
 
     /// Whether an outcome is a real one, which comes in its turn.
@@ -293,7 +343,14 @@ impl<B: Backend> World<B> {
         let Message { from, to, ref bytes, .. } = self.messages[message];
         assert_bytes(&sent.buffer, bytes);
         assert_eq!(sent.peer.address(), Some(&self.addresses[to]));
-        let is_sent = self.is_real(from, 1, submitted, sent.result.err());
+        // Over Unix sockets, who is full or gone is told.
+        let is_local = self.addresses[to].as_unix().is_some();
+        let is_refused = match sent.result {
+            Err(error) if error == Errno::NOBUFS.into() => is_local,
+            Err(error) if error == Errno::CONNREFUSED.into() => is_local && self.sides[to].is_closed,
+            _ => false,
+        };
+        let is_sent = !is_refused && self.is_real(from, 1, submitted, sent.result.err());
         let message = &mut self.messages[message];
         assert!(is_sent || !message.is_received, "received, and not sent");
         message.fate = if is_sent { Fate::Sent } else { Fate::Unsent };

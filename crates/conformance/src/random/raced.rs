@@ -5,16 +5,16 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use proactor_core::{
-    Backend, Buffer, BufferPool, BytesRead, Cancel, Close, Config, Driver, Error, Handle, Key, Nop, Notifier,
-    NotifierWait, Outcome, Read, ReadExact, Received, Recv, RecvMany, Send, SendAll, SentAll, Shutdown,
-    ShutdownHow, Timer, Until, Write, WriteAll, WrittenAll,
+    Address, Backend, Buffer, BufferPool, BytesRead, Cancel, Close, Config, Driver, Error, Handle, Key, Nop,
+    Notifier, NotifierWait, Outcome, Read, ReadExact, Received, Recv, RecvMany, Send, SendAll, SentAll,
+    Shutdown, ShutdownHow, Timer, Until, Write, WriteAll, WrittenAll,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::steps::{assert_bytes, pattern};
-use crate::turns::{Turns, pair};
+use crate::turns::{Turns, pair_on};
 
 /// Buffers of the pool, and how long they are: so few that they are soon all held.
 const BUFFERS: (u32, usize) = (4, 5000);
@@ -165,9 +165,10 @@ macro_rules! bounded {
 }
 
 /// Runs `program`, and panics where something came that the contract does not allow.
-pub(crate) fn run<B: Backend>(program: &[Step], config: &Config) {
+/// Its connections are at free places of `wanted`.
+pub(crate) fn run<B: Backend>(program: &[Step], config: &Config, wanted: &Address) {
     let mut driver = Driver::<B>::open(config.clone()).expect("the backend opens");
-    let (first, second) = (pair(&mut driver), pair(&mut driver));
+    let [first, second] = [(); 2].map(|()| pair_on(&mut driver, wanted.clone()));
     let notifier = driver.notifier();
     let pool = driver.buffer_pool(BUFFERS.0, BUFFERS.1).expect("a small pool");
     let mut world = World {

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
 
 use proactor_core::{
-    Accept, AcceptMany, Address, Backend, Buffer, Close, Connect, Control, Error, Family, Handle, Interest,
-    Nop, Operation, Peer, Poll, PollMany, Recv, RecvFrom, Reply, Send, SendAll, SendTo, Shutdown,
-    ShutdownHow, Slot, SocketKind, SocketOption, Timer, Token,
+    Accept, AcceptMany, Address, Backend, Buffer, Close, Connect, Control, Envelope, Error, Family, Handle,
+    Interest, Nop, Operation, Peer, Poll, PollMany, Recv, RecvFrom, RecvMsg, Reply, Send, SendAll, SendMsg,
+    SendTo, Shutdown, ShutdownHow, Slot, SocketKind, SocketOption, Timer, Token,
 };
 use proptest::prelude::*;
 
@@ -78,7 +79,11 @@ fn what_is_not_the_backends_is_unsupported() {
 }
 
 /// How many operations [`operation`] knows; the last needs no slot.
-const OPERATIONS: u8 = 15;
+const OPERATIONS: u8 = 18;
+
+fn descriptor() -> OwnedFd {
+    File::open("/dev/null").unwrap().into()
+}
 
 fn operation(number: u8, handle: Handle) -> Operation {
     match number {
@@ -101,6 +106,11 @@ fn operation(number: u8, handle: Handle) -> Operation {
         11 => SendTo { handle, buffer: Buffer::from(b""), peer: Peer::default() }.into(),
         12 => Poll { handle, interest: Interest::READABLE | Interest::PRIORITY }.into(),
         13 => PollMany { handle, interest: Interest::READABLE | Interest::WRITABLE }.into(),
+        14 => RecvMsg { handle, buffer: Buffer::zeroed(16), envelope: Envelope::with_room(3) }.into(),
+        15 => {
+            SendMsg { handle, buffer: Buffer::from(b"with it"), envelope: vec![descriptor()].into() }.into()
+        }
+        16 => SendMsg { handle, buffer: Buffer::from(b""), envelope: Envelope::default() }.into(),
         _ => Nop.into(),
     }
 }
@@ -126,7 +136,7 @@ const TOKENS: u32 = 6;
 fn call() -> impl Strategy<Value = Call> {
     let (slot, token) = (0..SLOTS, 0..TOKENS);
     prop_oneof![
-        3 => (slot.clone(), 0..5_u8).prop_map(|(slot, kind)| Call::Attach(slot, kind)),
+        3 => (slot.clone(), 0..6_u8).prop_map(|(slot, kind)| Call::Attach(slot, kind)),
         1 => slot.clone().prop_map(Call::Detach),
         1 => slot.clone().prop_map(Call::Close),
         1 => slot.clone().prop_map(Call::Socket),
@@ -172,7 +182,13 @@ impl World {
                 listener.into()
             }
             3 => UdpSocket::bind("127.0.0.1:0").unwrap().into(),
-            _ => File::open("/dev/null").unwrap().into(),
+            4 => {
+                let (near, far) = UnixDatagram::pair().unwrap();
+                far.send(b"from far").unwrap();
+                self.kept.push(far.into());
+                near.into()
+            }
+            _ => descriptor(),
         }
     }
 

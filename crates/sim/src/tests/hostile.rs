@@ -1,7 +1,7 @@
 use std::net::TcpListener;
 
 use super::*;
-use crate::{AcceptMany, Close, Nop, Peer, RecvFrom, SendTo, Slot, Timer};
+use crate::{AcceptMany, Close, Envelope, Nop, Peer, RecvFrom, RecvMsg, SendMsg, SendTo, Slot, Timer};
 
 #[test]
 fn slots_that_hold_nothing() {
@@ -13,7 +13,7 @@ fn slots_that_hold_nothing() {
         assert_eq!(bed.sim.detach(slot).unwrap_err(), Error::StaleHandle);
         assert!(!bed.sim.cancel(Token { index: 0, arming: 0 }, slot, &mut bed.done));
     }
-    let operations: [Operation; 9] = [
+    let operations: [Operation; 11] = [
         Accept { listener: empty }.into(),
         AcceptMany { listener: empty }.into(),
         Connect { handle: empty, address: "127.0.0.1:7".parse().unwrap() }.into(),
@@ -23,6 +23,8 @@ fn slots_that_hold_nothing() {
         Shutdown { handle: empty, how: ShutdownHow::Read }.into(),
         RecvFrom { handle: empty, buffer: Buffer::default(), peer: Peer::default() }.into(),
         SendTo { handle: empty, buffer: Buffer::default(), peer: Peer::default() }.into(),
+        RecvMsg { handle: empty, buffer: Buffer::default(), envelope: Envelope::default() }.into(),
+        SendMsg { handle: empty, buffer: Buffer::default(), envelope: Envelope::default() }.into(),
     ];
     for operation in operations {
         let expected = format!("{operation:?}");

@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{AcceptMany, Membership, Peer, RecvFrom, SendTo, Slot};
+use crate::{
+    AcceptMany, Envelope, Membership, Peer, RecvFrom, RecvMsg, SendMsg, SendTo, Slot, UnixAddress, Unlink,
+};
 
 /// How many slots the calls are about; few, so that they meet.
 const SLOTS: u32 = 6;
@@ -21,15 +23,26 @@ enum Call {
     SendAll(usize),
     RecvFrom(usize),
     SendTo(usize, Peer),
+    RecvMsg(usize),
+    SendMsg(usize, Peer),
     Shutdown(ShutdownHow),
     Cancel(u32),
+    /// Of a path that is a Unix socket's name.
+    Unlink,
     Wait,
 }
 
 /// Few ports, so that they meet too; 0 among them.
 fn address() -> impl Strategy<Value = Address> {
-    (prop_oneof![Just("127.0.0.1"), Just("[::1]"), Just("[::]"), Just("239.1.2.3")], 0..3_u8)
-        .prop_map(|(ip, port)| format!("{ip}:{port}").parse().unwrap())
+    let inet = (prop_oneof![Just("127.0.0.1"), Just("[::1]"), Just("[::]"), Just("239.1.2.3")], 0..3_u8)
+        .prop_map(|(ip, port)| format!("{ip}:{port}").parse().unwrap());
+    let local = prop_oneof![
+        Just(UnixAddress::unnamed()),
+        Just(UnixAddress::abstract_name(b"00001").unwrap()),
+        Just(UnixAddress::path("/tmp/one").unwrap()),
+        Just(UnixAddress::path("/dev/null").unwrap()),
+    ];
+    prop_oneof![inet, local.prop_map(Address::from)]
 }
 
 fn option() -> impl Strategy<Value = SocketOption> {
@@ -47,7 +60,7 @@ fn option() -> impl Strategy<Value = SocketOption> {
 }
 
 fn call() -> impl Strategy<Value = Call> {
-    let family = prop_oneof![Just(Family::Ipv4), Just(Family::Ipv6)];
+    let family = prop_oneof![Just(Family::Ipv4), Just(Family::Ipv6), Just(Family::Unix), Just(Family::Unix)];
     let kind = prop_oneof![Just(SocketKind::Stream), Just(SocketKind::Datagram)];
     let peer = prop_oneof![Just(Peer::default()), address().prop_map(Peer::from)];
     let how = prop_oneof![Just(ShutdownHow::Read), Just(ShutdownHow::Write), Just(ShutdownHow::Both)];
@@ -65,9 +78,12 @@ fn call() -> impl Strategy<Value = Call> {
         2 => len.clone().prop_map(Call::Send),
         2 => len.clone().prop_map(Call::SendAll),
         2 => len.clone().prop_map(Call::RecvFrom),
-        3 => (len, peer).prop_map(|(len, peer)| Call::SendTo(len, peer)),
+        3 => (len.clone(), peer.clone()).prop_map(|(len, peer)| Call::SendTo(len, peer)),
+        2 => len.clone().prop_map(Call::RecvMsg),
+        3 => (len, peer).prop_map(|(len, peer)| Call::SendMsg(len, peer)),
         1 => how.prop_map(Call::Shutdown),
         1 => (0..200_u32).prop_map(Call::Cancel),
+        1 => Just(Call::Unlink),
         4 => Just(Call::Wait),
     ]
 }
@@ -99,7 +115,16 @@ impl Bed {
                 RecvFrom { handle, buffer: Buffer::zeroed(len), peer: Peer::default() }.into()
             }
             Call::SendTo(len, peer) => SendTo { handle, buffer: Buffer::zeroed(len), peer }.into(),
+            Call::RecvMsg(len) => {
+                RecvMsg { handle, buffer: Buffer::zeroed(len), envelope: Envelope::with_room(1) }.into()
+            }
+            Call::SendMsg(len, peer) => {
+                let mut envelope = Envelope::default();
+                envelope.set_address(peer.address().cloned());
+                SendMsg { handle, buffer: Buffer::zeroed(len), envelope }.into()
+            }
             Call::Shutdown(how) => Shutdown { handle, how }.into(),
+            Call::Unlink => Unlink { directory: None, path: "/tmp/one".into() }.into(),
             Call::Cancel(index) => {
                 let unknown = Token { index, arming: 7 };
                 let token = self.started.get(index as usize).copied().unwrap_or(unknown);

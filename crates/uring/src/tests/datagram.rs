@@ -125,7 +125,7 @@ fn what_the_kernel_has_tells_nothing_of_itself() {
     let place = Place::reading(handle.slot());
     assert!(rig.backend.requests.message(place).is_none());
     rig.take_back(place);
-    assert_eq!(rig.backend.requests.message(place).map(|(_, is_truncated)| is_truncated), Some(false));
+    assert_eq!(rig.backend.requests.message(place).map(|message| message.is_truncated), Some(false));
     assert!(rig.backend.requests.message(Place::writing(handle.slot())).is_none());
     rig.backend.fail(place, Error::Canceled, &mut rig.done);
     assert_eq!(rig.next().0, token);

@@ -1,14 +1,16 @@
 //! Calls that no driver makes: duplicate tokens, slots never attached or taken, two operations in one direction.
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
 
 use proactor_core::{
-    Accept, AcceptMany, Address, Backend, Buffer, Close, Connect, Control, Error, Family, Handle, Interest,
-    Nop, Operation, Outcome, Peer, Poll, PollMany, Recv, RecvFrom, Send, SendAll, SendTo, Shutdown,
-    ShutdownHow, Slot, SocketKind, Timer, Token,
+    Accept, AcceptMany, Address, Backend, Buffer, Close, Connect, Control, Envelope, Error, Family, Handle,
+    Interest, Nop, Operation, Outcome, Peer, Poll, PollMany, Recv, RecvFrom, RecvMsg, Send, SendAll, SendMsg,
+    SendTo, Shutdown, ShutdownHow, Slot, SocketKind, Timer, Token,
 };
 use proptest::prelude::*;
 
@@ -161,7 +163,11 @@ fn outcomes_that_their_queue_has_forgotten_are_dropped() {
 }
 
 /// How many operations [`operation`] knows; the last needs no slot.
-const OPERATIONS: u8 = 15;
+const OPERATIONS: u8 = 18;
+
+fn descriptor() -> OwnedFd {
+    File::open("/dev/null").unwrap().into()
+}
 
 fn operation(number: u8, handle: Handle) -> Operation {
     match number {
@@ -184,6 +190,11 @@ fn operation(number: u8, handle: Handle) -> Operation {
         11 => SendTo { handle, buffer: Buffer::from(b""), peer: Peer::default() }.into(),
         12 => Poll { handle, interest: Interest::READABLE | Interest::PRIORITY }.into(),
         13 => PollMany { handle, interest: Interest::READABLE | Interest::WRITABLE }.into(),
+        14 => RecvMsg { handle, buffer: Buffer::zeroed(16), envelope: Envelope::with_room(3) }.into(),
+        15 => {
+            SendMsg { handle, buffer: Buffer::from(b"with it"), envelope: vec![descriptor()].into() }.into()
+        }
+        16 => SendMsg { handle, buffer: Buffer::from(b""), envelope: Envelope::default() }.into(),
         _ => Nop.into(),
     }
 }
@@ -208,7 +219,7 @@ const TOKENS: u32 = 6;
 fn call() -> impl Strategy<Value = Call> {
     let (slot, token) = (0..SLOTS, 0..TOKENS);
     prop_oneof![
-        3 => (slot.clone(), 0..4_u8).prop_map(|(slot, kind)| Call::Attach(slot, kind)),
+        3 => (slot.clone(), 0..5_u8).prop_map(|(slot, kind)| Call::Attach(slot, kind)),
         1 => slot.clone().prop_map(Call::Detach),
         1 => slot.clone().prop_map(Call::Close),
         1 => slot.clone().prop_map(Call::Socket),
@@ -225,6 +236,7 @@ fn call() -> impl Strategy<Value = Call> {
 struct Peers {
     streams: Vec<TcpStream>,
     listeners: Vec<std::net::SocketAddr>,
+    datagrams: Vec<UnixDatagram>,
 }
 
 impl Peers {
@@ -236,7 +248,13 @@ impl Peers {
                 listener.into()
             }
             1 => UdpSocket::bind("127.0.0.1:0").unwrap().into(),
-            2 => std::fs::File::open("/dev/null").unwrap().into(),
+            2 => descriptor(),
+            3 => {
+                let (near, far) = UnixDatagram::pair().unwrap();
+                far.send(b"from far").unwrap();
+                self.datagrams.push(far);
+                near.into()
+            }
             _ => {
                 let (near, far) = tcp_pair();
                 far.set_nonblocking(true).unwrap();
