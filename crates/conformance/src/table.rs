@@ -7,7 +7,7 @@ use crate::cases::{
     descriptors, directories, edges, embedding, file_descriptors, file_ends, files, handles, mailboxes,
     messages, metrics, multishot, names, offloading, overflow, panics, passing, pipes, polls, random,
     recv_many, resolve, results, running, send_file, signals, sockets, steady, steady_rest, streams, time,
-    unix, unix_datagrams, unix_paths, waking, work,
+    unix, unix_datagrams, unix_paths, vectored, vectored_files, waking, work,
 };
 use crate::{Case, Fixture};
 
@@ -34,6 +34,7 @@ pub(crate) fn children<B: Backend + 'static>() -> Vec<Child<B>> {
         ("send_to_the_gone", results::send_to_the_gone::<B>),
         ("write_to_the_gone", bytes::write_to_the_gone::<B>),
         ("send_file_to_the_gone", send_file::send_file_to_the_gone::<B>),
+        ("write_vectored_to_the_gone", vectored::write_vectored_to_the_gone::<B>),
         ("run_out_of_descriptors", bad_input::run_out_of_descriptors::<B>),
         ("rearm_a_failing_accept", bad_input::rearm_a_failing_accept::<B>),
         ("receive_without_descriptors", passing::receive_without_descriptors::<B>),
@@ -284,6 +285,35 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         pipes::what_needs_no_waiting_works_at_once: ["H4", "E1"] needs ["descriptors"];
         pipes::data_and_its_end_in_one_edge: ["R1", "X1"] needs ["descriptors", "ipv4"];
         pipes::what_splits_a_stream_holds_up_nothing: ["R1"] needs ["descriptors", "ipv4"];
+
+        vectored::sockets_are_read_and_written: ["H3", "R1"] needs ["ipv4"];
+        vectored::they_share_the_queues: ["H3"] needs ["ipv4"];
+        vectored::more_buffers_than_one_call_takes: ["R4", "R1"] needs ["ipv4"];
+        vectored::transfers_go_on_from_within_a_buffer: ["H3", "R1"] needs ["ipv4"];
+        vectored::cancelled_they_tell_what_was_transferred: ["R1", "X1"] needs ["ipv4"];
+        vectored::each_can_be_cancelled_while_it_waits: ["X2", "C2"] needs ["ipv4"];
+        vectored::a_single_write_waits_for_room: ["R1", "H3"] needs ["ipv4"];
+        vectored::a_deadline_tells_what_was_transferred: ["X4", "R1"] needs ["ipv4"];
+        vectored::they_end_with_their_handle_and_with_the_loop: ["C5", "H1", "H2", "X5"] needs ["ipv4"];
+        vectored::no_buffers_empty_ones_and_read_only_ones: ["R1", "E1"] needs ["ipv4"];
+        vectored::datagrams_are_gathered_and_scattered: ["R1"] needs ["ipv4"];
+        vectored::totals_beyond_one_call_are_clamped: ["R4", "C2"] needs ["files"];
+        vectored::a_closed_peer_raises_no_signal: ["R3"] needs ["ipv4"];
+        vectored::pipes_carry_them: ["H3", "R1", "R2"] needs ["descriptors"];
+        vectored::an_echo_does_not_allocate: ["B1"] needs ["ipv4"] patience 4;
+
+        vectored_files::files_are_read_and_written: ["H3", "R1"] needs ["files"];
+        vectored_files::they_have_a_position_of_their_own: ["H4", "R1"] needs ["files"];
+        vectored_files::more_buffers_than_one_call_takes: ["R4", "R1"] needs ["files"];
+        vectored_files::no_buffers_empty_ones_and_read_only_ones: ["R1", "E1", "H2"] needs ["files"];
+        vectored_files::failures_hand_everything_back: ["C2", "R2", "E1"] needs ["files"];
+        vectored_files::a_socket_has_no_positions: ["E1", "C2"] needs ["files", "ipv4"];
+        vectored_files::many_are_under_way_on_one_handle: ["H3", "H5", "L5"] needs ["files"];
+        vectored_files::cancelled_each_ends_once: ["C4", "X1", "C2"] needs ["files"];
+        vectored_files::they_end_with_their_handle_and_with_the_loop: ["C5", "H1", "X5"] needs ["files"];
+        vectored_files::devices_are_read_and_written: ["H4", "R1"] needs ["files", "descriptors"];
+        vectored_files::buffers_rest_after_cancel_all: ["X3"] needs ["files"];
+        vectored_files::reads_and_writes_do_not_allocate: ["B1"] needs ["files"];
 
         datagrams::messages_and_addresses_go_there_and_back: ["R1", "H3", "C2"] needs ["ipv4"];
         datagrams::ipv6_works_the_same: ["R1", "R4"] needs ["ipv6"];

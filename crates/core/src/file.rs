@@ -389,13 +389,20 @@ impl Outcome {
     pub const fn file_target(&self) -> Option<Target> {
         use crate::directory::DirRead;
         use crate::names::{DirMade, DirRemoved, Linked, Renamed, StatxDone, Symlinked, Unlinked};
+        use crate::vectored::{
+            ReadVectoredAtDone, ReadVectoredExactAtDone, WriteVectoredAllAtDone, WriteVectoredAtDone,
+        };
         Some(match self {
             Self::ReadAt(ReadAtDone { handle, .. })
             | Self::WriteAt(WriteAtDone { handle, .. })
             | Self::Fsync(Fsynced { handle, .. })
             | Self::Fdatasync(Fdatasynced { handle, .. })
             | Self::Truncate(Truncated { handle, .. })
-            | Self::Allocate(Allocated { handle, .. }) => Target::Unordered(*handle),
+            | Self::Allocate(Allocated { handle, .. })
+            | Self::ReadVectoredAt(ReadVectoredAtDone { handle, .. })
+            | Self::ReadVectoredExactAt(ReadVectoredExactAtDone { handle, .. })
+            | Self::WriteVectoredAt(WriteVectoredAtDone { handle, .. })
+            | Self::WriteVectoredAllAt(WriteVectoredAllAtDone { handle, .. }) => Target::Unordered(*handle),
             Self::ReadDir(DirRead { handle, .. }) => Target::Stream(*handle, Direction::Read),
             Self::OpenAt(Opened { directory, .. })
             | Self::Statx(StatxDone { handle: directory, .. })

@@ -43,9 +43,11 @@
 //!   sockets, stop.
 //! - **Operations** are structs that own what they need: [`Nop`], [`Timer`], [`NotifierWait`], [`Accept`],
 //!   [`AcceptMany`], [`Connect`], [`Recv`], [`RecvMany`], [`Send`], [`SendAll`], [`SendFile`], [`SendFileAll`], [`Shutdown`],
-//!   [`RecvFrom`], [`SendTo`], [`RecvMsg`], [`SendMsg`], [`Close`], [`Work`], [`Resolve`]; on descriptors of any kind [`Read`], [`ReadExact`], [`Write`], [`WriteAll`], and for
+//!   [`RecvFrom`], [`SendTo`], [`RecvMsg`], [`SendMsg`], [`Close`], [`Work`], [`Resolve`]; on descriptors of any kind [`Read`], [`ReadExact`], [`Write`], [`WriteAll`], with several
+//!   buffers [`ReadVectored`], [`ReadVectoredExact`], [`WriteVectored`], [`WriteVectoredAll`], and for
 //!   other libraries [`Poll`], [`PollMany`]; of processes [`WaitChild`], [`Signals`]; on files
-//!   [`OpenAt`], [`ReadAt`], [`WriteAt`], [`Fsync`], [`Fdatasync`], [`Truncate`], [`Allocate`], [`Statx`], and on their names
+//!   [`OpenAt`], [`ReadAt`], [`WriteAt`], [`ReadVectoredAt`], [`ReadVectoredExactAt`], [`WriteVectoredAt`],
+//!   [`WriteVectoredAllAt`], [`Fsync`], [`Fdatasync`], [`Truncate`], [`Allocate`], [`Statx`], and on their names
 //!   [`Rename`], [`Link`], [`Symlink`], [`Unlink`], [`MakeDir`], [`RemoveDir`], [`ReadDir`]. The callback gets the matching outcome,
 //!   for [`Recv`] a [`Received`], with all of it and the result.
 //! - **Deadlines**: `with_timeout` and `with_deadline` of each operation make a [`WithDeadline`] of it, which ends with
@@ -126,6 +128,7 @@ mod time;
 mod timers;
 mod trace;
 mod unix;
+mod vectored;
 mod work;
 
 pub use backend::{Backend, OwnedDescriptor, Token, Until, Wake};
@@ -177,4 +180,12 @@ pub use stream::{
 pub use thread_pool::{Call, Job, Pool, PoolChoice, PoolConfig, Returned};
 pub use time::Time;
 pub use unix::UnixAddress;
+#[doc(hidden)]
+pub use vectored::{Cut, Vectored};
+pub use vectored::{
+    IOV_MAX, ReadVectored, ReadVectoredAt, ReadVectoredAtDone, ReadVectoredExact, ReadVectoredExactAt,
+    ReadVectoredExactAtDone, VectoredExactRead, VectoredRead, VectoredWritten, VectoredWrittenAll,
+    WriteVectored, WriteVectoredAll, WriteVectoredAllAt, WriteVectoredAllAtDone, WriteVectoredAt,
+    WriteVectoredAtDone,
+};
 pub use work::{AnyWork, Work, Worked};

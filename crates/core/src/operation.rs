@@ -15,6 +15,10 @@ use crate::resolve::Resolve;
 use crate::send_file::{SendFile, SendFileAll};
 use crate::signals::Signals;
 use crate::stream::{Accept, AcceptMany, Connect, Recv, Send, SendAll, Shutdown};
+use crate::vectored::{
+    ReadVectored, ReadVectoredAt, ReadVectoredExact, ReadVectoredExactAt, WriteVectored, WriteVectoredAll,
+    WriteVectoredAllAt, WriteVectoredAt,
+};
 use crate::work::AnyWork;
 use crate::{Error, Handle, Notifier, Offload, RecvMany, Time};
 
@@ -149,6 +153,14 @@ pub struct Close {
 /// | [`ReadExact`](crate::ReadExact) | `handle`, `buffer` | [`ExactRead`](crate::ExactRead) | `transferred`: `usize`, `result`: `Result<(), Error>` | reading |
 /// | [`Write`](crate::Write) | `handle`, `buffer` | [`Written`](crate::Written) | `result`: `Result<usize, Error>` | writing |
 /// | [`WriteAll`](crate::WriteAll) | `handle`, `buffer` | [`WrittenAll`](crate::WrittenAll) | `transferred`: `usize`, `result`: `Result<(), Error>` | writing |
+/// | [`ReadVectored`](crate::ReadVectored) | `handle`, `buffers` | [`VectoredRead`](crate::VectoredRead) | `result`: `Result<usize, Error>` | reading |
+/// | [`ReadVectoredExact`](crate::ReadVectoredExact) | `handle`, `buffers` | [`VectoredExactRead`](crate::VectoredExactRead) | `transferred`: `usize`, `result`: `Result<(), Error>` | reading |
+/// | [`WriteVectored`](crate::WriteVectored) | `handle`, `buffers` | [`VectoredWritten`](crate::VectoredWritten) | `result`: `Result<usize, Error>` | writing |
+/// | [`WriteVectoredAll`](crate::WriteVectoredAll) | `handle`, `buffers` | [`VectoredWrittenAll`](crate::VectoredWrittenAll) | `transferred`: `usize`, `result`: `Result<(), Error>` | writing |
+/// | [`ReadVectoredAt`](crate::ReadVectoredAt) | `handle`, `buffers`, `offset` | [`ReadVectoredAtDone`](crate::ReadVectoredAtDone) | `result`: `Result<usize, Error>` | none, on a handle |
+/// | [`ReadVectoredExactAt`](crate::ReadVectoredExactAt) | `handle`, `buffers`, `offset` | [`ReadVectoredExactAtDone`](crate::ReadVectoredExactAtDone) | `transferred`: `usize`, `result`: `Result<(), Error>` | none, on a handle |
+/// | [`WriteVectoredAt`](crate::WriteVectoredAt) | `handle`, `buffers`, `offset` | [`WriteVectoredAtDone`](crate::WriteVectoredAtDone) | `result`: `Result<usize, Error>` | none, on a handle |
+/// | [`WriteVectoredAllAt`](crate::WriteVectoredAllAt) | `handle`, `buffers`, `offset` | [`WriteVectoredAllAtDone`](crate::WriteVectoredAllAtDone) | `transferred`: `usize`, `result`: `Result<(), Error>` | none, on a handle |
 /// | [`Work`](crate::Work) | a closure | [`Worked`](crate::Worked) | `result`: what it returned, or an `Error`; what it has panicked with | none |
 /// | [`Resolve`](crate::Resolve) | `host`, `port` | [`Resolved`](crate::Resolved) | `result`: `Result<Vec<Address>, Error>` | none |
 /// | [`Poll`](crate::Poll) | `handle`, `interest` | [`Polled`](crate::Polled) | `result`: `Result<Readiness, Error>` | none, on a handle |
@@ -232,6 +244,22 @@ pub enum Operation {
     Write(Write),
     /// See [`WriteAll`].
     WriteAll(WriteAll),
+    /// See [`ReadVectored`].
+    ReadVectored(ReadVectored),
+    /// See [`ReadVectoredExact`].
+    ReadVectoredExact(ReadVectoredExact),
+    /// See [`WriteVectored`].
+    WriteVectored(WriteVectored),
+    /// See [`WriteVectoredAll`].
+    WriteVectoredAll(WriteVectoredAll),
+    /// See [`ReadVectoredAt`].
+    ReadVectoredAt(ReadVectoredAt),
+    /// See [`ReadVectoredExactAt`].
+    ReadVectoredExactAt(ReadVectoredExactAt),
+    /// See [`WriteVectoredAt`].
+    WriteVectoredAt(WriteVectoredAt),
+    /// See [`WriteVectoredAllAt`].
+    WriteVectoredAllAt(WriteVectoredAllAt),
     /// See [`Work`](crate::Work).
     Work(AnyWork),
     /// See [`Resolve`].
@@ -297,6 +325,14 @@ impl Operation {
             Self::ReadExact(operation) => operation.undecided(),
             Self::Write(operation) => operation.undecided(),
             Self::WriteAll(operation) => operation.undecided(),
+            Self::ReadVectored(operation) => operation.undecided(),
+            Self::ReadVectoredExact(operation) => operation.undecided(),
+            Self::WriteVectored(operation) => operation.undecided(),
+            Self::WriteVectoredAll(operation) => operation.undecided(),
+            Self::ReadVectoredAt(operation) => operation.undecided(),
+            Self::ReadVectoredExactAt(operation) => operation.undecided(),
+            Self::WriteVectoredAt(operation) => operation.undecided(),
+            Self::WriteVectoredAllAt(operation) => operation.undecided(),
             Self::Work(operation) => Outcome::Work(operation),
             Self::Resolve(operation) => operation.undecided(),
             Self::Poll(operation) => operation.undecided(),
@@ -388,6 +424,22 @@ pub enum Kind {
     Write,
     /// [`WriteAll`]
     WriteAll,
+    /// [`ReadVectored`]
+    ReadVectored,
+    /// [`ReadVectoredExact`]
+    ReadVectoredExact,
+    /// [`WriteVectored`]
+    WriteVectored,
+    /// [`WriteVectoredAll`]
+    WriteVectoredAll,
+    /// [`ReadVectoredAt`]
+    ReadVectoredAt,
+    /// [`ReadVectoredExactAt`]
+    ReadVectoredExactAt,
+    /// [`WriteVectoredAt`]
+    WriteVectoredAt,
+    /// [`WriteVectoredAllAt`]
+    WriteVectoredAllAt,
     /// [`Work`](crate::Work)
     Work,
     /// [`Resolve`]
@@ -660,6 +712,14 @@ impl Operation {
             Self::ReadExact(operation) => operation.target(),
             Self::Write(operation) => operation.target(),
             Self::WriteAll(operation) => operation.target(),
+            Self::ReadVectored(operation) => operation.target(),
+            Self::ReadVectoredExact(operation) => operation.target(),
+            Self::WriteVectored(operation) => operation.target(),
+            Self::WriteVectoredAll(operation) => operation.target(),
+            Self::ReadVectoredAt(operation) => operation.target(),
+            Self::ReadVectoredExactAt(operation) => operation.target(),
+            Self::WriteVectoredAt(operation) => operation.target(),
+            Self::WriteVectoredAllAt(operation) => operation.target(),
             Self::Work(_) => Target::None,
             Self::Resolve(operation) => operation.target(),
             Self::Poll(operation) => operation.target(),

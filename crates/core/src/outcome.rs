@@ -18,6 +18,10 @@ use crate::stream::{
     Accept, AcceptMany, AcceptManyEnded, Accepted, Connect, Connected, Connection, Received, Recv, Send,
     SendAll, Sent, SentAll, ShutDown, Shutdown, ShutdownHow,
 };
+use crate::vectored::{
+    self, ReadVectoredAtDone, ReadVectoredExactAtDone, VectoredExactRead, VectoredRead, VectoredWritten,
+    VectoredWrittenAll, WriteVectoredAllAtDone, WriteVectoredAtDone,
+};
 use crate::work::AnyWork;
 use crate::{Buffer, BufferPool, Error, Handle, Notifier, RecvMany, RecvManyEnded, Submission as _};
 
@@ -131,6 +135,22 @@ pub enum Outcome {
     Write(Written),
     /// See [`WrittenAll`].
     WriteAll(WrittenAll),
+    /// See [`VectoredRead`].
+    ReadVectored(VectoredRead),
+    /// See [`VectoredExactRead`].
+    ReadVectoredExact(VectoredExactRead),
+    /// See [`VectoredWritten`].
+    WriteVectored(VectoredWritten),
+    /// See [`VectoredWrittenAll`].
+    WriteVectoredAll(VectoredWrittenAll),
+    /// See [`ReadVectoredAtDone`].
+    ReadVectoredAt(ReadVectoredAtDone),
+    /// See [`ReadVectoredExactAtDone`].
+    ReadVectoredExactAt(ReadVectoredExactAtDone),
+    /// See [`WriteVectoredAtDone`].
+    WriteVectoredAt(WriteVectoredAtDone),
+    /// See [`WriteVectoredAllAtDone`].
+    WriteVectoredAllAt(WriteVectoredAllAtDone),
     /// See [`Worked`](crate::Worked).
     Work(AnyWork),
     /// See [`Resolved`].
@@ -210,6 +230,14 @@ impl Outcome {
             Self::ReadExact(_) => Kind::ReadExact,
             Self::Write(_) => Kind::Write,
             Self::WriteAll(_) => Kind::WriteAll,
+            Self::ReadVectored(_) => Kind::ReadVectored,
+            Self::ReadVectoredExact(_) => Kind::ReadVectoredExact,
+            Self::WriteVectored(_) => Kind::WriteVectored,
+            Self::WriteVectoredAll(_) => Kind::WriteVectoredAll,
+            Self::ReadVectoredAt(_) => Kind::ReadVectoredAt,
+            Self::ReadVectoredExactAt(_) => Kind::ReadVectoredExactAt,
+            Self::WriteVectoredAt(_) => Kind::WriteVectoredAt,
+            Self::WriteVectoredAllAt(_) => Kind::WriteVectoredAllAt,
             Self::Work(_) => Kind::Work,
             Self::Resolve(_) => Kind::Resolve,
             Self::Poll(_) => Kind::Poll,
@@ -283,6 +311,16 @@ impl Outcome {
                 Self::WaitChild(ChildExited { child: ChildProcess::Id(0), result: Err(error) })
             }
             Kind::Signals => Self::SignalsEnded(SignalsEnded { set: SignalSet::NONE, error }),
+            Kind::ReadVectored
+            | Kind::ReadVectoredExact
+            | Kind::WriteVectored
+            | Kind::WriteVectoredAll
+            | Kind::ReadVectoredAt
+            | Kind::ReadVectoredExactAt
+            | Kind::WriteVectoredAt
+            | Kind::WriteVectoredAllAt => {
+                return vectored::hollow(kind, handle).map(|operation| operation.fail(error));
+            }
         };
         Some(outcome)
     }
@@ -342,7 +380,7 @@ impl Outcome {
             }
             Self::WaitChild(ChildExited { child, .. }) => Operation::WaitChild(WaitChild { child }),
             Self::SignalsEnded(SignalsEnded { set, .. }) => Operation::Signals(Signals { set }),
-            other => return file::back(other).ok(),
+            other => return file::back(other).or_else(vectored::back).ok(),
         };
         Some(operation)
     }
@@ -388,6 +426,14 @@ impl Outcome {
             Self::Read(BytesRead { result, .. }) | Self::Write(Written { result, .. }) => {
                 *result = Err(error);
             }
+            Self::ReadVectored(VectoredRead { result, .. })
+            | Self::WriteVectored(VectoredWritten { result, .. })
+            | Self::ReadVectoredAt(ReadVectoredAtDone { result, .. })
+            | Self::WriteVectoredAt(WriteVectoredAtDone { result, .. }) => *result = Err(error),
+            Self::ReadVectoredExact(VectoredExactRead { result, .. })
+            | Self::WriteVectoredAll(VectoredWrittenAll { result, .. })
+            | Self::ReadVectoredExactAt(ReadVectoredExactAtDone { result, .. })
+            | Self::WriteVectoredAllAt(WriteVectoredAllAtDone { result, .. }) => *result = failed,
             Self::Accept(Accepted { result, .. }) => *result = Err(error),
             Self::RecvFrom(ReceivedFrom { result, .. }) => *result = Err(error),
             Self::RecvMsg(ReceivedMsg { result, .. }) => *result = Err(error),
@@ -448,6 +494,14 @@ impl Outcome {
             Self::ReadExact(outcome) => outcome.error(),
             Self::Write(outcome) => outcome.error(),
             Self::WriteAll(outcome) => outcome.error(),
+            Self::ReadVectored(outcome) => outcome.error(),
+            Self::ReadVectoredExact(outcome) => outcome.error(),
+            Self::WriteVectored(outcome) => outcome.error(),
+            Self::WriteVectoredAll(outcome) => outcome.error(),
+            Self::ReadVectoredAt(outcome) => outcome.error(),
+            Self::ReadVectoredExactAt(outcome) => outcome.error(),
+            Self::WriteVectoredAt(outcome) => outcome.error(),
+            Self::WriteVectoredAllAt(outcome) => outcome.error(),
             Self::Poll(outcome) => outcome.error(),
             Self::PollManyEnded(outcome) => outcome.error(),
             Self::WaitChild(outcome) => outcome.error(),

@@ -17,6 +17,7 @@ mod files;
 mod hostile;
 mod polls;
 mod streams;
+mod vectored;
 mod wait;
 
 /// What the pollers of one thread, which is one test's, were asked.
@@ -185,6 +186,14 @@ fn error(outcome: &Outcome) -> Option<Error> {
         Outcome::PollManyEnded(ended) => Some(ended.error),
         Outcome::WaitChild(exited) => exited.error(),
         Outcome::SignalsEnded(ended) => Some(ended.error),
+        Outcome::ReadVectored(done) => done.error(),
+        Outcome::ReadVectoredExact(done) => done.error(),
+        Outcome::WriteVectored(done) => done.error(),
+        Outcome::WriteVectoredAll(done) => done.error(),
+        Outcome::ReadVectoredAt(done) => done.error(),
+        Outcome::ReadVectoredExactAt(done) => done.error(),
+        Outcome::WriteVectoredAt(done) => done.error(),
+        Outcome::WriteVectoredAllAt(done) => done.error(),
         _ => None,
     }
 }

@@ -177,6 +177,12 @@ impl<P: Poller> Readiness<P> {
             Some(Outcome::Read(_) | Outcome::ReadExact(_)) => return self.read(token, slot, done),
             Some(Outcome::Write(_) | Outcome::WriteAll(_)) => return self.send_more(token, slot, done),
             Some(Outcome::SendFile(_) | Outcome::SendFileAll(_)) => return self.send_file(token, slot, done),
+            Some(Outcome::ReadVectored(_) | Outcome::ReadVectoredExact(_)) => {
+                return self.read(token, slot, done);
+            }
+            Some(Outcome::WriteVectored(_) | Outcome::WriteVectoredAll(_)) => {
+                return self.send_more(token, slot, done);
+            }
             Some(Outcome::Resolve(_)) => return done.offload(token, system::resolve()),
             Some(Outcome::Nop(nop)) => {
                 nop.result = Ok(());

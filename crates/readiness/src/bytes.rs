@@ -13,7 +13,7 @@ use crate::source::Source;
 use crate::table::Waiter;
 
 /// In how many calls one operation moves its bytes before others get their turn.
-const CALLS_PER_TURN: usize = 16;
+pub(crate) const CALLS_PER_TURN: usize = 16;
 
 impl<P: Poller> Readiness<P> {
     /// Starts to read, once or until the buffer is full.
@@ -33,6 +33,9 @@ impl<P: Poller> Readiness<P> {
         let attempt = match done.undecided(token) {
             Some(Outcome::Read(read)) => source.read(read),
             Some(Outcome::ReadExact(read)) => source.read_exact(read),
+            Some(outcome @ (Outcome::ReadVectored(_) | Outcome::ReadVectoredExact(_))) => {
+                source.transfer_vectored(outcome)
+            }
             // Its operation was taken away from it.
             _ => Poll::Ready(()),
         };

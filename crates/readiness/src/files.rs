@@ -54,6 +54,10 @@ impl<P: Poller> Readiness<P> {
         match outcome {
             Outcome::ReadAt(done) => source.read_now(done),
             Outcome::WriteAt(done) => source.write_now(done),
+            Outcome::ReadVectoredAt(_)
+            | Outcome::ReadVectoredExactAt(_)
+            | Outcome::WriteVectoredAt(_)
+            | Outcome::WriteVectoredAllAt(_) => source.transfer_vectored_now(outcome),
             _ => Ok(Poll::Pending),
         }
     }
@@ -157,15 +161,21 @@ impl Source {
     }
 
     fn transfer_nothing(&self, result: &mut Result<usize, Error>) -> Result<Poll<()>, Error> {
-        if !matches!(self.kind(), DescriptorKind::File | DescriptorKind::Directory) {
-            system::check_positions(self.descriptor()?)?;
-        }
+        self.check_positions()?;
         *result = Ok(0);
         Ok(Poll::Ready(()))
     }
 
+    /// Before a transfer at a position that needs no call.
+    pub(crate) fn check_positions(&self) -> Result<(), Error> {
+        match self.kind() {
+            DescriptorKind::File | DescriptorKind::Directory => Ok(()),
+            _ => system::check_positions(self.descriptor()?),
+        }
+    }
+
     /// What is known, and asks where nothing is. What goes past the cache waits for the disk even when told not to wait.
-    fn can_transfer_at_once(&self, known: AtOnce) -> Result<AtOnce, Error> {
+    pub(crate) fn can_transfer_at_once(&self, known: AtOnce) -> Result<AtOnce, Error> {
         if known != AtOnce::Unknown {
             return Ok(known);
         }

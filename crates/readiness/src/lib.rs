@@ -32,6 +32,7 @@ mod source;
 mod table;
 #[cfg(test)]
 mod tests;
+mod vectored;
 mod write;
 
 pub use backend::Readiness;

@@ -72,6 +72,9 @@ impl<P: Poller> Readiness<P> {
             Some(Outcome::RecvManyEnded(_)) => self.resume_recv_many(token, slot, done),
             Some(Outcome::Read(_) | Outcome::ReadExact(_)) => self.resume_read(token, slot, done),
             Some(Outcome::RecvMsg(_)) => self.resume_recv_msg(token, slot, done),
+            Some(Outcome::ReadVectored(_) | Outcome::ReadVectoredExact(_)) => {
+                self.resume_read(token, slot, done);
+            }
             // Its operation was taken away from it.
             _ => self.forget_reader(slot),
         }

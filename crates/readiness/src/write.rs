@@ -113,6 +113,9 @@ impl<P: Poller> Readiness<P> {
                 self.resume_send_file(token, slot, done);
                 return false;
             }
+            Some(outcome @ (Outcome::WriteVectored(_) | Outcome::WriteVectoredAll(_))) => {
+                source.transfer_vectored(outcome)
+            }
             Some(Outcome::SendMsg(sent)) => {
                 source.send_message_first(sent).map(|result| sent.result = result)
             }

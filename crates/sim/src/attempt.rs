@@ -58,6 +58,10 @@ impl Sim {
             Operation::WriteAll(operation) => bytes::begin_write_all(operation),
             Operation::SendFile(_) | Operation::SendFileAll(_) => self.begin_send_file(socket, operation),
             Operation::ReadDir(_) => Err(operation.fail(rustix::io::Errno::NOTDIR.into())),
+            operation @ (Operation::ReadVectored(_)
+            | Operation::ReadVectoredExact(_)
+            | Operation::WriteVectored(_)
+            | Operation::WriteVectoredAll(_)) => self.begin_vectored(socket, operation),
             other => Err(other.fail(Error::Unsupported)),
         }
     }
@@ -99,6 +103,7 @@ impl Sim {
             Work::SendFile(outcome) => self.send_file(socket, outcome),
             Work::Write(operation) => self.write(socket, operation),
             Work::WriteAll { operation, transferred } => self.write_all(socket, operation, transferred),
+            Work::Vectored { outcome, direction } => self.try_vectored(socket, outcome, direction),
         }
     }
 

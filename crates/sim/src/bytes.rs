@@ -109,6 +109,10 @@ impl Sim {
                 let result = listed.map(|()| entries.len()).map_err(Error::from);
                 Outcome::ReadDir(DirRead { handle, entries, rewind, result })
             }
+            operation @ (Operation::ReadVectored(_)
+            | Operation::ReadVectoredExact(_)
+            | Operation::WriteVectored(_)
+            | Operation::WriteVectoredAll(_)) => self.vectored_of_file(Some(slot), operation),
             other => other.fail(self.no_socket(slot)),
         }
     }

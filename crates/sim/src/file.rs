@@ -49,7 +49,11 @@ impl Sim {
             | Operation::Symlink(_)
             | Operation::Unlink(_)
             | Operation::MakeDir(_)
-            | Operation::RemoveDir(_) => self.pending.push(Pending { token, slot, operation }),
+            | Operation::RemoveDir(_)
+            | Operation::ReadVectoredAt(_)
+            | Operation::ReadVectoredExactAt(_)
+            | Operation::WriteVectoredAt(_)
+            | Operation::WriteVectoredAllAt(_) => self.pending.push(Pending { token, slot, operation }),
             other => done.push(token, other.fail(Error::Unsupported)),
         }
     }
@@ -103,6 +107,10 @@ impl Sim {
                 Outcome::Allocate(Allocated { handle, offset, len, result })
             }
             Operation::Statx(operation) => Outcome::Statx(self.statx(slot, operation)),
+            operation @ (Operation::ReadVectoredAt(_)
+            | Operation::ReadVectoredExactAt(_)
+            | Operation::WriteVectoredAt(_)
+            | Operation::WriteVectoredAllAt(_)) => self.vectored_of_file(slot, operation),
             other => self.do_name(slot, other),
         }
     }

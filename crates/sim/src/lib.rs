@@ -56,6 +56,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod unix;
+mod vectored;
 
 use std::io;
 
@@ -96,6 +97,8 @@ pub struct Sim {
     pending: Vec<Pending>,
     table: Table,
     choices: Choices,
+    /// The bytes of several buffers in one piece; kept for its memory.
+    gathered: Vec<u8>,
     /// What one pass tries; kept for its memory.
     pass: Vec<(Slot, Direction)>,
     /// What waits for a buffer of a pool that has run dry.
@@ -122,6 +125,7 @@ impl Sim {
             pending: Vec::new(),
             table: Table::default(),
             choices: Choices::new(seed),
+            gathered: Vec::new(),
             pass: Vec::new(),
             dry: Dry::default(),
             ended: Vec::new(),

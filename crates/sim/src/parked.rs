@@ -42,6 +42,11 @@ pub(crate) enum Work {
         /// Bytes that were written.
         transferred: usize,
     },
+    /// An operation on several buffers, undecided, with what it has transferred.
+    Vectored {
+        outcome: Outcome,
+        direction: Direction,
+    },
 }
 
 impl Work {
@@ -53,6 +58,7 @@ impl Work {
             Self::Connect(_) | Self::Send(_) | Self::SendTo(_) | Self::SendAll { .. } => Direction::Write,
             Self::Read(_) | Self::ReadExact { .. } | Self::RecvMsg(_) => Direction::Read,
             Self::Write(_) | Self::WriteAll { .. } | Self::SendFile(_) | Self::SendMsg(_) => Direction::Write,
+            Self::Vectored { direction, .. } => *direction,
         }
     }
 
@@ -83,6 +89,10 @@ impl Work {
             Self::Write(operation) => Operation::Write(operation),
             Self::WriteAll { operation: WriteAll { handle, buffer }, transferred } => {
                 return Outcome::WriteAll(WrittenAll { handle, buffer, transferred, result: Err(error) });
+            }
+            Self::Vectored { mut outcome, .. } => {
+                outcome.set_error(error);
+                return outcome;
             }
         };
         operation.fail(error)

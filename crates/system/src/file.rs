@@ -17,6 +17,7 @@ use rustix::io::{Errno, ReadWriteFlags};
 use crate::call::call;
 use crate::directory;
 use crate::socket::MAX_TRANSFER;
+use crate::vectored::do_vectored;
 
 /// What a `statx` is asked for.
 pub const STATX_MASK: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BTIME);
@@ -128,7 +129,7 @@ pub enum Now {
 }
 
 impl Now {
-    fn from(result: Result<usize, Errno>) -> Self {
+    pub(crate) fn from(result: Result<usize, Errno>) -> Self {
         match result {
             Ok(count) => Self::Done(Ok(count)),
             Err(Errno::AGAIN) => Self::WouldWait,
@@ -208,7 +209,7 @@ pub fn do_file(outcome: &mut Outcome, descriptor: Option<BorrowedFd<'_>>) -> Opt
             done.result = with(&done.path, |path| fs::unlinkat(at, path, AtFlags::REMOVEDIR));
         }
         Outcome::ReadDir(done) => done.result = directory::read(done, at),
-        other => other.set_error(Error::Unsupported),
+        other => do_vectored(other, at),
     }
     None
 }

@@ -32,6 +32,8 @@ mod sigpipe;
 mod socket;
 mod unix;
 #[cfg(target_os = "linux")]
+mod vectored;
+#[cfg(target_os = "linux")]
 mod waker;
 
 pub use bytes::{read, write};
@@ -57,5 +59,7 @@ pub use socket::{
     MAX_TRANSFER, accept, address_from_system, address_to_system, connect, connect_result, control,
     has_family, open_socket, open_stream, peer_address, receive, send, shutdown,
 };
+#[cfg(target_os = "linux")]
+pub use vectored::{read_vectored, receive_vectored, send_vectored, transfer_vectored_now, write_vectored};
 #[cfg(target_os = "linux")]
 pub use waker::EventWaker;

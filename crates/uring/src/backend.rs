@@ -20,6 +20,7 @@ use crate::open::{self, Setup};
 use crate::requests::{self, Answer, Place, Requests, Unread};
 use crate::ring::Ring;
 use crate::shown::Shown;
+use crate::vectored;
 
 /// The backend over io_uring.
 ///
@@ -156,6 +157,12 @@ impl Uring {
                 | Outcome::WaitChild(_)
                 | Outcome::SignalsEnded(_)),
             ) => self.begin_poll(token, slot, outcome),
+            Some(
+                outcome @ (Outcome::ReadVectored(_)
+                | Outcome::ReadVectoredExact(_)
+                | Outcome::WriteVectored(_)
+                | Outcome::WriteVectoredAll(_)),
+            ) => self.transfer_vectored(slot, token, outcome),
             // Core's own, and what this backend does not know yet, end there too.
             Some(_) => return self.start_file(token, slot, Offload::WhereNeeded, done),
             None => return,
@@ -308,6 +315,7 @@ impl Uring {
             // A system that takes none of some bytes, without a reason, will not take them the next time.
             (Kind::WriteAll, result) => self.moved_some(place, result, Errno::IO.into(), done),
             (Kind::RecvFrom, result) => self.received_from(place, result, done),
+            (kind, result) if vectored::is_vectored(kind) => self.moved_vectored(place, result, done),
             (Kind::SendTo, result) => self.sent_to(place, result, done),
             (Kind::RecvMsg, result) => self.received_msg(place, result, done),
             (Kind::SendMsg, result) => self.sent_msg(place, result, done),
@@ -484,6 +492,7 @@ fn set_done(outcome: &mut Outcome) {
         | Outcome::Shutdown(ShutDown { result, .. })
         | Outcome::Nop(NopDone { result }) => *result = Ok(()),
         other @ (Outcome::RecvMsg(_) | Outcome::SendMsg(_)) => enclosed::set_done(other),
+        other if vectored::is_vectored(other.kind()) => vectored::set_done(other, 0),
         other => bytes::set_done(other, 0),
     }
 }

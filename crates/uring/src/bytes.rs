@@ -15,7 +15,7 @@ use crate::requests::{Place, give_back};
 use crate::transfer::Manner;
 
 /// At the descriptor's own position, where it has one.
-const OWN_POSITION: u64 = u64::MAX;
+pub(crate) const OWN_POSITION: u64 = u64::MAX;
 
 /// Whether it writes to its buffer.
 #[inline(always)]

@@ -27,6 +27,8 @@ use rustix::io::Errno;
 
 use crate::ring::Ring;
 use crate::statx::StatxBlocks;
+use crate::vectored;
+use crate::vectors::Vectors;
 
 /// Where a request is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,7 +59,7 @@ struct Task {
     kind: Kind,
     /// That of the handle which it uses.
     slot: Option<Slot>,
-    /// The number of a `statx`'s block.
+    /// The number of a `statx`'s block, or of that of several buffers.
     block: Option<u32>,
     /// Whether the kernel was only asked to wait until the descriptor is ready.
     is_poll: bool,
@@ -92,6 +94,12 @@ impl FileRequest {
 
     const fn user_data(&self, place: FilePlace) -> u64 {
         (self.round as u64) << 32 | (place.0 | FilePlace::TAG) as u64
+    }
+
+    /// The block of an operation on several buffers.
+    fn vectored(&self) -> Option<(u32, Kind)> {
+        let task = self.task.as_ref().filter(|task| vectored::is_vectored(task.kind))?;
+        task.block.map(|block| (block, task.kind))
     }
 
     /// The first path, or the second. The bytes stay where they are while it is in the place.
@@ -225,6 +233,7 @@ pub(crate) struct FileRequests {
     /// How many use each slot.
     uses: Vec<u32>,
     blocks: StatxBlocks,
+    vectors: Vectors,
     /// The operations of the ring that this kernel knows: a bit each, by its code.
     pub(crate) known: u64,
 }
@@ -252,7 +261,10 @@ impl FileRequests {
             self.table.len() as u32 - 1
         });
         let place = FilePlace(number);
-        let block = matches!(outcome, Outcome::Statx(_)).then(|| self.blocks.take());
+        let block = match outcome {
+            Outcome::Statx(_) => Some(self.blocks.take()),
+            _ => outcome.vectored().map(|mut vectored| self.vectors.take(&mut vectored)),
+        };
         let slot = on.map(|(slot, _)| slot);
         let request = &mut self.table[place.index()];
         request.take_memory(outcome);
@@ -276,13 +288,16 @@ impl FileRequests {
         ring: &mut Ring,
         place: FilePlace,
         descriptor: Option<BorrowedFd<'_>>,
-        outcome: &Outcome,
+        outcome: &mut Outcome,
     ) -> Result<(), Error> {
-        let Self { table, blocks, .. } = self;
+        let Self { table, blocks, vectors, .. } = self;
         let request = table.get_mut(place.index()).filter(|request| !request.is_in_kernel());
         let request = request.ok_or(Error::Backend)?;
-        let at = Fd(descriptor.unwrap_or(CWD).as_raw_fd());
-        let entry = request.entry(at, outcome, blocks)?;
+        let at = descriptor.unwrap_or(CWD);
+        let entry = match request.vectored() {
+            Some((number, kind)) => vectors.transfer(number, at, Some(vectored::offset(outcome, kind)?)),
+            None => request.entry(Fd(at.as_raw_fd()), outcome, blocks)?,
+        };
         if let Some(task) = &mut request.task {
             task.is_poll = false;
         }
@@ -300,7 +315,8 @@ impl FileRequests {
         let Some(request) = request else { return };
         let Some(task) = &mut request.task else { return };
         task.is_poll = true;
-        let events = if task.kind == Kind::ReadAt { libc::POLLIN } else { libc::POLLOUT };
+        let reads = task.kind == Kind::ReadAt || vectored::reads(task.kind);
+        let events = if reads { libc::POLLIN } else { libc::POLLOUT };
         let user_data = request.submitted(place);
         let entry = opcode::PollAdd::new(Fd(descriptor.as_raw_fd()), events as u32).build();
         // SAFETY: the entry points to nothing.
@@ -388,7 +404,8 @@ impl FileRequests {
         let Some(Task { token, kind, block, .. }) = request.and_then(|request| request.task.as_ref()) else {
             return;
         };
-        let (token, kind, known) = (*token, *kind, block.map(|block| self.blocks.read(block)));
+        let (token, kind, block) = (*token, *kind, block.filter(|_| *kind == Kind::Statx));
+        let known = block.map(|block| self.blocks.read(block));
         let outcome = done.undecided(token).filter(|outcome| outcome.kind() == kind);
         let Some(outcome) = outcome else { return self.release(place, None) };
         self.release(place, Some(outcome));
@@ -400,12 +417,20 @@ impl FileRequests {
     fn release(&mut self, place: FilePlace, outcome: Option<&mut Outcome>) {
         let request = &mut self.table[place.index()];
         let Some(task) = request.task.take() else { return };
-        match outcome {
-            Some(outcome) => request.give_memory_back(outcome),
-            None => (request.buffer, request.paths) = Default::default(),
-        }
-        if let Some(block) = task.block {
-            self.blocks.give_back(block);
+        let vectored = match outcome {
+            Some(outcome) => {
+                request.give_memory_back(outcome);
+                outcome.vectored()
+            }
+            None => {
+                (request.buffer, request.paths) = Default::default();
+                None
+            }
+        };
+        match task.block {
+            Some(block) if task.kind == Kind::Statx => self.blocks.give_back(block),
+            Some(block) => self.vectors.give_back(block, vectored),
+            None => {}
         }
         self.count(task.slot, -1);
         self.free.push(place.0);
@@ -442,6 +467,20 @@ impl FileRequests {
         in_kernel
     }
 
+    /// Whether more is left of what is held at `place`, and is to move all, after it has moved `count` bytes more.
+    pub(crate) fn has_vectored_rest(&mut self, place: FilePlace, count: u32) -> bool {
+        let request = self.table.get(place.index()).filter(|request| !request.is_in_kernel());
+        let task = request.and_then(|request| request.task.as_ref());
+        let task = task.filter(|task| vectored::is_all(task.kind));
+        task.and_then(|task| task.block).is_some_and(|block| self.vectors.goes_on_after(block, count))
+    }
+
+    /// How many blocks of several buffers there are, used and free.
+    #[cfg(test)]
+    pub(crate) fn vectored_blocks(&self) -> usize {
+        self.vectors.len()
+    }
+
     /// How many places there are, and how many blocks, used and free.
     #[cfg(test)]
     pub(crate) fn places(&self) -> (usize, usize) {
@@ -460,6 +499,8 @@ pub(crate) const fn opcode_of(kind: Kind) -> Option<u8> {
         Kind::OpenAt => opcode::OpenAt::CODE,
         Kind::ReadAt => opcode::Read::CODE,
         Kind::WriteAt => opcode::Write::CODE,
+        Kind::ReadVectoredAt | Kind::ReadVectoredExactAt => opcode::Readv::CODE,
+        Kind::WriteVectoredAt | Kind::WriteVectoredAllAt => opcode::Writev::CODE,
         Kind::Fsync | Kind::Fdatasync => opcode::Fsync::CODE,
         Kind::Truncate => opcode::Ftruncate::CODE,
         Kind::Allocate => opcode::Fallocate::CODE,

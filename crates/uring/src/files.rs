@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use crate::Uring;
 use crate::descriptors::Descriptor;
 use crate::file_requests::{FilePlace, FileReply, FileRequests};
+use crate::vectored;
 
 /// What became of an operation on a file or a name that was to be started.
 enum Begun {
@@ -63,6 +64,15 @@ impl Uring {
             }
             (Outcome::WriteAt(done), Some((_, descriptor))) if is_nothing(descriptor, &done.buffer)? => {
                 return Ok(Begun::Nothing);
+            }
+            (_, Some((_, descriptor))) if vectored::is_vectored(outcome.kind()) => {
+                check_positions(descriptor)?;
+                if let Some(vectored) = outcome.vectored() {
+                    vectored.check_writable()?;
+                    if vectored.total() == 0 {
+                        return Ok(Begun::Nothing);
+                    }
+                }
             }
             _ => {}
         }
@@ -119,6 +129,7 @@ impl Uring {
             _ if reply.is_poll => self.resubmit_file(&reply, done),
             Err(errno) => self.fail_file(place, errno.into(), done),
             Ok(_) if reply.kind == Kind::OpenAt => self.opened(reply, done),
+            Ok(count) if vectored::is_vectored(reply.kind) => self.moved_vectored_at(&reply, count, done),
             Ok(count) => self.requests.files.end(place, done, |outcome, known| {
                 if let (Outcome::Statx(done), Some(known)) = (&mut *outcome, known) {
                     system::fill_metadata(&known, &mut done.metadata);
@@ -128,7 +139,7 @@ impl Uring {
         }
     }
 
-    fn resubmit_file(&mut self, reply: &FileReply, done: &mut Done) {
+    pub(crate) fn resubmit_file(&mut self, reply: &FileReply, done: &mut Done) {
         let place = reply.place;
         let submitted = match reply.slot.map(|slot| self.descriptors.get(slot)).transpose() {
             Ok(descriptor) => {
@@ -174,7 +185,7 @@ impl Uring {
         Ok(handle)
     }
 
-    fn fail_file(&mut self, place: FilePlace, error: Error, done: &mut Done) {
+    pub(crate) fn fail_file(&mut self, place: FilePlace, error: Error, done: &mut Done) {
         self.requests.files.end(place, done, |outcome, _| outcome.set_error(error));
     }
 }
@@ -196,11 +207,15 @@ fn handle(outcome: &Outcome) -> Result<Option<Handle>, Error> {
 /// # Errors
 /// `ESPIPE` if there are no positions in what the descriptor refers to, which the kernel would pass over.
 fn is_nothing(descriptor: &Descriptor, buffer: &Buffer) -> Result<bool, Error> {
-    match descriptor.kind {
-        DescriptorKind::File | DescriptorKind::Directory => {}
-        _ => system::check_positions(descriptor.as_fd())?,
-    }
+    check_positions(descriptor)?;
     Ok(buffer.is_empty())
+}
+
+fn check_positions(descriptor: &Descriptor) -> Result<(), Error> {
+    match descriptor.kind {
+        DescriptorKind::File | DescriptorKind::Directory => Ok(()),
+        _ => system::check_positions(descriptor.as_fd()),
+    }
 }
 
 /// Fills in that it went well, with how many bytes for a transfer.
@@ -220,6 +235,6 @@ fn set_done(outcome: &mut Outcome, count: usize) {
         Outcome::Unlink(done) => done.result = Ok(()),
         Outcome::MakeDir(done) => done.result = Ok(()),
         Outcome::RemoveDir(done) => done.result = Ok(()),
-        _ => {}
+        other => vectored::set_done(other, count),
     }
 }

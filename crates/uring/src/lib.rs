@@ -31,6 +31,8 @@ mod statx;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod vectored;
+mod vectors;
 mod write;
 
 pub use backend::Uring;

@@ -1,7 +1,7 @@
 //! What the kernel is doing for us, and the memory that it does it on.
 //!
-//! The kernel works on the bytes of an operation's buffer, and on the block of an accept's or connect's address or of a
-//! message, from the moment when an entry is queued until the entry's last completion was popped. That memory is safe
+//! The kernel works on the bytes of an operation's buffers, and on the block of an accept's or connect's address, of a
+//! message or of several buffers, from the moment when an entry is queued until the entry's last completion was popped. That memory is safe
 //! from everyone else because of what this file does, whatever its callers do:
 //!
 //! - A request is submitted from its place in the table, into which its buffer was taken out of core's reach, and
@@ -36,12 +36,15 @@ use crate::poll_requests::{PollReply, PollRequests};
 use crate::pools::Pools;
 use crate::ring::Ring;
 use crate::transfer::{Manner, Rest, transfer};
+use crate::vectored;
+use crate::vectors::Vectors;
 
 mod end;
 mod files;
 mod messages;
 mod recv_many;
 mod send_file;
+mod vectored_buffers;
 
 /// How long a drop waits for what it has cancelled, and opening for its probe. None of the operations here can be held
 /// up; should the kernel have reasons of its own, memory is lost to this process, and the loop's thread is not.
@@ -89,8 +92,8 @@ impl Place {
 #[derive(Debug)]
 struct Task {
     token: Token,
-    /// The number of the block of an accept, a connect or a message; the bytes that a `SendAll`, a `ReadExact` or a
-    /// `WriteAll` has moved so far; the group of a `RecvMany`'s buffers; whether an `AcceptMany` ends because its
+    /// The number of the block of an accept, a connect, a message or several buffers; the bytes that a `SendAll`, a
+    /// `ReadExact` or a `WriteAll` has moved so far; the group of a `RecvMany`'s buffers; whether an `AcceptMany` ends because its
     /// connections cannot be named.
     extra: u32,
     kind: Kind,
@@ -259,6 +262,7 @@ pub(crate) struct Requests {
     blocks: Blocks,
     pools: Pools,
     messages: Messages,
+    vectors: Vectors,
     /// Those on files and names.
     pub(crate) files: FileRequests,
     /// Those that only wait.
@@ -289,6 +293,7 @@ impl Requests {
             blocks: Blocks::default(),
             pools: Pools::default(),
             messages: Messages::default(),
+            vectors: Vectors::default(),
             files: FileRequests::default(),
             polls: PollRequests::default(),
             impatient: manner.impatient(),
@@ -496,6 +501,7 @@ impl Requests {
                 let len = buffer.len().min(MAX_TRANSFER) as u32;
                 opcode::Recv::new(fd, buffer.as_mut_ptr(), len).flags(libc::MSG_DONTWAIT).build()
             }
+            kind if vectored::is_vectored(kind) => task.vectored_entry(&mut self.vectors, descriptor, manner),
             kind => match &mut request.buffer {
                 Some(buffer) if kind == Kind::RecvMsg => {
                     let flags = manner.recv | libc::MSG_CMSG_CLOEXEC;
@@ -698,6 +704,9 @@ impl Requests {
         }
         if task.kind == Kind::RecvMany {
             self.pools.leave(task.extra);
+        }
+        if vectored::is_vectored(task.kind) {
+            return self.end_vectored(&task, done, decide);
         }
         let buffer = request.buffer.take().unwrap_or_default();
         let Some(outcome) = done.undecided(task.token) else { return };

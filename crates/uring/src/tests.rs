@@ -29,6 +29,7 @@ mod queues;
 mod recv_many;
 mod shown;
 mod transfer;
+mod vectored;
 mod wait;
 
 /// The set-ups of older kernels that differ in what this backend does.
@@ -217,6 +218,14 @@ fn error(outcome: &Outcome) -> Option<Error> {
         Outcome::PollManyEnded(ended) => Some(ended.error),
         Outcome::WaitChild(exited) => exited.error(),
         Outcome::SignalsEnded(ended) => Some(ended.error),
+        Outcome::ReadVectored(done) => done.error(),
+        Outcome::ReadVectoredExact(done) => done.error(),
+        Outcome::WriteVectored(done) => done.error(),
+        Outcome::WriteVectoredAll(done) => done.error(),
+        Outcome::ReadVectoredAt(done) => done.error(),
+        Outcome::ReadVectoredExactAt(done) => done.error(),
+        Outcome::WriteVectoredAt(done) => done.error(),
+        Outcome::WriteVectoredAllAt(done) => done.error(),
         _ => None,
     }
 }

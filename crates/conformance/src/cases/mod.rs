@@ -43,5 +43,7 @@ pub(crate) mod time;
 pub(crate) mod unix;
 pub(crate) mod unix_datagrams;
 pub(crate) mod unix_paths;
+pub(crate) mod vectored;
+pub(crate) mod vectored_files;
 pub(crate) mod waking;
 pub(crate) mod work;

@@ -21,17 +21,17 @@ use crate::allocator;
 use crate::scratch::Scratch;
 use crate::steps::{IPV4, address, pair_on};
 
-const FEW: u64 = 100_000;
-const MANY: u64 = 200_000;
-const ATTEMPTS: usize = 5;
+pub(crate) const FEW: u64 = 100_000;
+pub(crate) const MANY: u64 = 200_000;
+pub(crate) const ATTEMPTS: usize = 5;
 
 #[derive(Default)]
-struct Count {
-    left: u64,
+pub(crate) struct Count {
+    pub(crate) left: u64,
 }
 
 /// Runs `begin` for few operations and for many, on loops of their own, and compares what each allocated.
-fn allocates_the_same<B: Backend>(
+pub(crate) fn allocates_the_same<B: Backend>(
     fixture: &Fixture<B>,
     begin: impl Fn(&mut Loop<B, Count>, &mut Count) + Copy,
 ) {

@@ -13,10 +13,10 @@ use proactor_core::{
 use super::{Rig, error};
 
 /// A file of a test's own.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(pub(super) PathBuf);
 
 impl Scratch {
-    fn new(len: usize) -> Self {
+    pub(super) fn new(len: usize) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         // Beside the program: a disk, on which a file can be read past the cache.
@@ -26,7 +26,7 @@ impl Scratch {
         Self(path)
     }
 
-    fn open(&self) -> File {
+    pub(super) fn open(&self) -> File {
         File::options().read(true).write(true).open(&self.0).unwrap()
     }
 }
@@ -52,7 +52,7 @@ impl Rig {
     }
 
     /// Takes what a thread of the pool has done, which a queue without a loop does at once.
-    fn take_returned(&mut self, slot: Slot) -> Outcome {
+    pub(super) fn take_returned(&mut self, slot: Slot) -> Outcome {
         assert!(self.done.is_empty(), "not before it comes back");
         let (token, job) = self.done.take_returned().expect("it went to the pool");
         self.backend.returned(token, slot, job, &mut self.done);

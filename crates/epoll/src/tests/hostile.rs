@@ -8,8 +8,9 @@ use std::os::unix::net::UnixDatagram;
 
 use proactor_core::{
     Accept, AcceptMany, Address, Backend, Buffer, Close, Connect, Control, Envelope, Error, Family, Handle,
-    Interest, Nop, Operation, Peer, Poll, PollMany, Recv, RecvFrom, RecvMsg, Reply, Send, SendAll, SendMsg,
-    SendTo, Shutdown, ShutdownHow, Slot, SocketKind, SocketOption, Timer, Token,
+    Interest, Nop, Operation, Peer, Poll, PollMany, ReadVectored, ReadVectoredAt, ReadVectoredExact, Recv,
+    RecvFrom, RecvMsg, Reply, Send, SendAll, SendMsg, SendTo, Shutdown, ShutdownHow, Slot, SocketKind,
+    SocketOption, Timer, Token, WriteVectoredAll,
 };
 use proptest::prelude::*;
 
@@ -79,7 +80,7 @@ fn what_is_not_the_backends_is_unsupported() {
 }
 
 /// How many operations [`operation`] knows; the last needs no slot.
-const OPERATIONS: u8 = 18;
+const OPERATIONS: u8 = 22;
 
 fn descriptor() -> OwnedFd {
     File::open("/dev/null").unwrap().into()
@@ -111,6 +112,11 @@ fn operation(number: u8, handle: Handle) -> Operation {
             SendMsg { handle, buffer: Buffer::from(b"with it"), envelope: vec![descriptor()].into() }.into()
         }
         16 => SendMsg { handle, buffer: Buffer::from(b""), envelope: Envelope::default() }.into(),
+        17 => ReadVectored { handle, buffers: vec![Buffer::zeroed(1), Buffer::zeroed(16)] }.into(),
+        18 => ReadVectoredExact { handle, buffers: vec![Buffer::zeroed(1), Buffer::zeroed(16)] }.into(),
+        19 => WriteVectoredAll { handle, buffers: vec![Buffer::zeroed(1 << 19), Buffer::zeroed(1 << 19)] }
+            .into(),
+        20 => ReadVectoredAt { handle, buffers: vec![Buffer::zeroed(0)], offset: 0 }.into(),
         _ => Nop.into(),
     }
 }

@@ -65,6 +65,7 @@ impl Drop for Requests {
             mem::forget(mem::take(&mut self.blocks));
             mem::forget(mem::take(&mut self.pools));
             mem::forget(mem::take(&mut self.messages));
+            mem::forget(mem::take(&mut self.vectors));
             self.files.forget();
         }
     }

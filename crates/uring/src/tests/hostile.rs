@@ -9,8 +9,9 @@ use std::os::unix::net::UnixDatagram;
 
 use proactor_core::{
     Accept, AcceptMany, Address, Backend, Buffer, Close, Connect, Control, Envelope, Error, Family, Handle,
-    Interest, Nop, Operation, Outcome, Peer, Poll, PollMany, Recv, RecvFrom, RecvMsg, Send, SendAll, SendMsg,
-    SendTo, Shutdown, ShutdownHow, Slot, SocketKind, Timer, Token,
+    Interest, Nop, Operation, Outcome, Peer, Poll, PollMany, ReadVectored, ReadVectoredExact,
+    ReadVectoredExactAt, Recv, RecvFrom, RecvMsg, Send, SendAll, SendMsg, SendTo, Shutdown, ShutdownHow,
+    Slot, SocketKind, Timer, Token, WriteVectoredAll,
 };
 use proptest::prelude::*;
 
@@ -163,7 +164,7 @@ fn outcomes_that_their_queue_has_forgotten_are_dropped() {
 }
 
 /// How many operations [`operation`] knows; the last needs no slot.
-const OPERATIONS: u8 = 18;
+const OPERATIONS: u8 = 22;
 
 fn descriptor() -> OwnedFd {
     File::open("/dev/null").unwrap().into()
@@ -195,6 +196,11 @@ fn operation(number: u8, handle: Handle) -> Operation {
             SendMsg { handle, buffer: Buffer::from(b"with it"), envelope: vec![descriptor()].into() }.into()
         }
         16 => SendMsg { handle, buffer: Buffer::from(b""), envelope: Envelope::default() }.into(),
+        17 => ReadVectored { handle, buffers: vec![Buffer::zeroed(1), Buffer::zeroed(16)] }.into(),
+        18 => ReadVectoredExact { handle, buffers: vec![Buffer::zeroed(1), Buffer::zeroed(16)] }.into(),
+        19 => WriteVectoredAll { handle, buffers: vec![Buffer::zeroed(1 << 19), Buffer::zeroed(1 << 19)] }
+            .into(),
+        20 => ReadVectoredExactAt { handle, buffers: vec![Buffer::zeroed(16)], offset: 0 }.into(),
         _ => Nop.into(),
     }
 }
