@@ -50,6 +50,7 @@ pub(crate) fn joined(buffers: &[Buffer]) -> Vec<u8> {
 #[track_caller]
 pub(crate) fn filled(buffers: &[Buffer], count: usize) -> Vec<u8> {
     let mut bytes = joined(buffers);
+    assert!(count <= bytes.len(), "no more than there was room for");
     assert!(bytes[count..] == vec![0; bytes.len() - count], "the rest is as it was");
     bytes.truncate(count);
     bytes

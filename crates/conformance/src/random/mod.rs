@@ -18,6 +18,7 @@ use crate::Fixture;
 pub(crate) mod datagrams;
 pub(crate) mod files;
 pub(crate) mod jobs;
+mod pieces;
 pub(crate) mod raced;
 pub(crate) mod settled;
 

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use proactor_core::{
     Address, Backend, Buffer, BufferPool, BytesRead, Cancel, Close, Config, Driver, Error, Handle, Key, Nop,
-    Notifier, NotifierWait, Outcome, Read, ReadExact, Received, Recv, RecvMany, Send, SendAll, SentAll,
-    Shutdown, ShutdownHow, Timer, Until, Write, WriteAll, WrittenAll,
+    Notifier, NotifierWait, Outcome, Read, ReadExact, ReadVectored, ReadVectoredExact, Received, Recv,
+    RecvMany, Send, SendAll, SentAll, Shutdown, ShutdownHow, Timer, Until, Write, WriteAll, WriteVectored,
+    WriteVectoredAll, WrittenAll,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use super::pieces::{in_one_piece, in_pieces};
 use crate::steps::{assert_bytes, pattern};
 use crate::turns::{Turns, pair_on};
 
@@ -196,15 +198,7 @@ impl<B: Backend> World<B> {
                 let key = self.driver.submit(Nop);
                 self.submitted(key, Kind::Other);
             }
-            Step::Send { end, len } => {
-                let bytes = pattern(self.keys.len() as u32, len);
-                let (handle, buffer) = (self.handles[end], bytes.clone().into());
-                let key = match self.keys.len() % 2 {
-                    0 => self.driver.submit(Send { handle, buffer }),
-                    _ => self.driver.submit(Write { handle, buffer }),
-                };
-                self.submitted(key, Kind::Send { end, bytes });
-            }
+            Step::Send { end, len } => self.send(end, len),
             Step::SendAll { end, len } => self.send_all(end, len),
             Step::Recv { end, len } => self.receive(end, len),
             Step::RecvMany { end } => {
@@ -255,25 +249,43 @@ impl<B: Backend> World<B> {
         }
     }
 
-    fn send_all(&mut self, end: usize, len: usize) {
-        let bytes = pattern(self.keys.len() as u32, len);
+    fn send(&mut self, end: usize, len: usize) {
+        let number = self.keys.len();
+        let bytes = pattern(number as u32, len);
         let (handle, buffer) = (self.handles[end], bytes.clone().into());
-        let key = match self.keys.len() % 2 {
-            0 => bounded!(self, SendAll { handle, buffer }),
-            _ => bounded!(self, WriteAll { handle, buffer }),
+        let key = match number % 3 {
+            0 => self.driver.submit(Send { handle, buffer }),
+            1 => self.driver.submit(WriteVectored { handle, buffers: in_pieces(&bytes, number) }),
+            _ => self.driver.submit(Write { handle, buffer }),
         };
         self.submitted(key, Kind::Send { end, bytes });
-        self.bounded(key);
     }
 
     fn receive(&mut self, end: usize, len: usize) {
         let (handle, buffer) = (self.handles[end], Buffer::zeroed(len));
-        let key = match self.keys.len() % 4 {
+        let number = self.keys.len();
+        let buffers = in_pieces(&buffer, number);
+        let key = match number % 6 {
             0 => bounded!(self, Read { handle, buffer }),
             1 => bounded!(self, ReadExact { handle, buffer }),
+            2 => bounded!(self, ReadVectored { handle, buffers }),
+            3 => bounded!(self, ReadVectoredExact { handle, buffers }),
             _ => bounded!(self, Recv { handle, buffer }),
         };
         self.submitted(key, Kind::Recv { end, len });
+        self.bounded(key);
+    }
+
+    fn send_all(&mut self, end: usize, len: usize) {
+        let bytes = pattern(self.keys.len() as u32, len);
+        let (handle, buffer) = (self.handles[end], bytes.clone().into());
+        let buffers = in_pieces(&bytes, self.keys.len());
+        let key = match self.keys.len() % 3 {
+            0 => bounded!(self, SendAll { handle, buffer }),
+            1 => bounded!(self, WriteVectoredAll { handle, buffers }),
+            _ => bounded!(self, WriteAll { handle, buffer }),
+        };
+        self.submitted(key, Kind::Send { end, bytes });
         self.bounded(key);
     }
 
@@ -386,7 +398,7 @@ impl<B: Backend> World<B> {
             self.live.insert(key, (number, submitted));
             return true;
         }
-        match (submitted.kind.clone(), outcome) {
+        match (submitted.kind.clone(), in_one_piece(outcome)) {
             (Kind::Send { end, bytes }, Outcome::Send(sent)) => {
                 assert_bytes(&sent.buffer, &bytes);
                 self.sent(end, number, &submitted, sent.result, &bytes);

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use proactor_core::{
     Accept, AcceptMany, Accepted, Address, Backend, Buffer, BufferPool, Cancel, Close, Config, Connect,
-    Driver, Error, Family, Handle, Key, Nop, Notifier, NotifierWait, Outcome, Received, Recv, RecvMany, Send,
-    SendAll, Shutdown, ShutdownHow, SocketOption, State, Time, Timer, Until,
+    Driver, Error, Family, Handle, Key, Nop, Notifier, NotifierWait, Outcome, ReadVectored, Received, Recv,
+    RecvMany, Send, SendAll, Shutdown, ShutdownHow, SocketOption, State, Time, Timer, Until, WriteVectored,
+    WriteVectoredAll,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -14,6 +15,7 @@ use proptest::sample::Index;
 use rustix::io::Errno;
 
 use super::Trace;
+use super::pieces::{in_one_piece, in_pieces};
 use crate::steps::{assert_bytes, pattern, system};
 use crate::turns::Turns;
 
@@ -281,10 +283,12 @@ impl<B: Backend> World<B> {
         self.sends += 1;
         let bytes = pattern(self.sends, len);
         let buffer: Buffer = bytes.clone().into();
-        let key = if all {
-            self.driver.submit(SendAll { handle, buffer })
-        } else {
-            self.driver.submit(Send { handle, buffer })
+        let (number, in_pieces) = (self.keys.len(), |number| in_pieces(&bytes, number));
+        let key = match (number % 3, all) {
+            (0, true) => self.driver.submit(WriteVectoredAll { handle, buffers: in_pieces(number) }),
+            (0, false) => self.driver.submit(WriteVectored { handle, buffers: in_pieces(number) }),
+            (_, true) => self.driver.submit(SendAll { handle, buffer }),
+            (_, false) => self.driver.submit(Send { handle, buffer }),
         };
         let side = &self.sides[from];
         let end = match side {
@@ -310,6 +314,10 @@ impl<B: Backend> World<B> {
         let mark = (self.keys.len() % 251) as u8;
         let recv = Recv { handle, buffer: vec![mark; len].into() };
         let key = match deadline {
+            Deadline::None if self.keys.len().is_multiple_of(3) => {
+                let buffers = in_pieces(&recv.buffer, self.keys.len());
+                self.driver.submit(ReadVectored { handle, buffers })
+            }
             Deadline::None => self.driver.submit(recv),
             Deadline::Far => self.driver.submit(recv.with_timeout(Duration::from_secs(1_000_000))),
             Deadline::Passed => self.driver.submit(recv.with_deadline(Time::ZERO)),
@@ -478,6 +486,7 @@ impl<B: Backend> World<B> {
 
     /// Compares an outcome with the model, and takes it into the model.
     fn judge(&mut self, key: Key, outcome: Outcome) {
+        let outcome = in_one_piece(outcome);
         if let Some(end) = self.ending.remove(&key) {
             let result = result_of(&outcome);
             if let End::Exactly(expected) = end {
