@@ -131,6 +131,27 @@ fn what_moves_all_goes_on_from_within_a_buffer() {
     assert_eq!(parts(rig.next().1), (Some(Error::EndOfStream), 6, b"abcdef\0\0".to_vec()));
 }
 
+/// What a kernel does not know, the pool does, with what is left of it.
+#[test]
+fn what_a_kernel_lacks_is_done_on_the_pool() {
+    let mut rig = Rig::new();
+    let handle = rig.nameless(100);
+    rig.backend.requests.files.known &= !(1 << READV | 1 << WRITEV);
+    let buffers = vec![Buffer::from(b"one"), Buffer::from(b"two")];
+    rig.start(handle, WriteVectoredAllAt { handle, buffers, offset: 96 });
+    rig.start(handle, ReadVectoredExactAt { handle, buffers: zeroed(&[2, 0, 5]), offset: 0 });
+    rig.start(handle, ReadVectoredExactAt { handle, buffers: zeroed(&[0]), offset: 0 });
+    assert_eq!(parts(rig.next().1), (None, 0, Vec::new()), "nothing needs nobody");
+    while let Some((token, job)) = rig.done.take_returned() {
+        rig.backend.returned(token, handle.slot(), job, &mut rig.done);
+    }
+    let mut ended = [parts(rig.next().1), parts(rig.next().1)];
+    ended.sort_unstable_by_key(|(_, moved, _)| *moved);
+    let expected = [(None, 6, b"onetwo".to_vec()), (None, 7, vec![b'.'; 7])];
+    assert_eq!((ended, rig.all_pushed(&[READV, WRITEV])), (expected, vec![0, 0]));
+    rig.close(handle);
+}
+
 #[test]
 fn blocks_are_used_again_whatever_became_of_them() {
     let mut rig = Rig::new();
