@@ -8,8 +8,8 @@ use crate::done::OwnDone;
 use crate::handle::{Key, Name, Slot};
 use crate::handles::{NONE, Queue};
 use crate::notifier::{Inbox, Notifier, Waker};
-use crate::operation::{Due, Kind, Submission, Target, Timer};
-use crate::outcome::Outcome;
+use crate::operation::{Due, Kind, Submission, Target, Timer, UNDECIDED};
+use crate::outcome::{Closed, Outcome};
 use crate::records::{ASIDE, Bound, End, Place, TIMER, Veto};
 use crate::state::{Call, Effect, Phase, State, step};
 use crate::thread_pool::Jobs;
@@ -512,6 +512,9 @@ impl<B: Backend> Driver<B> {
         if effect == Effect::NotFound {
             self.faults += 1;
             self.fault_unreported = true;
+            if phase == Phase::Adding && !is_timer {
+                return self.decided_before_the_start(index);
+            }
         } else if linked {
             self.unlink(index);
         }
@@ -533,6 +536,34 @@ impl<B: Backend> Driver<B> {
             // Its drop may be the user's, and panic.
             self.discarded = outcome;
             return Next::Discarded { index };
+        }
+        Next::Nothing
+    }
+
+    /// A backend has decided what it was not given, as its start is still to come. A handle that is to close does so all the
+    /// same; anything else ends, its parts lost.
+    #[cold]
+    fn decided_before_the_start(&mut self, index: u32) -> Next {
+        let completion = self.done.records.get(index);
+        let wrong = if completion.place == Place::Closer {
+            let closed = Closed { handle: self.done.handles.name(completion.slot), result: Err(UNDECIDED) };
+            let wrong = self.done.records.take_back(index);
+            self.arm_idle(index, Kind::Close, Outcome::Close(closed));
+            self.done.records.get(index).place = Place::Closer;
+            wrong
+        } else {
+            (completion.phase, _) = step(completion.phase, Call::Queue);
+            let is_linked = completion.linked;
+            self.forget_delay(index);
+            if is_linked {
+                self.unlink(index);
+            }
+            self.leave_second(index);
+            self.done.queue.push(index);
+            self.done.records.take_back(index)
+        };
+        if let Some(wrong) = wrong {
+            self.dispose(wrong);
         }
         Next::Nothing
     }

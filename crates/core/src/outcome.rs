@@ -252,7 +252,9 @@ impl Outcome {
         let (error, buffer) = (Error::Backend, Buffer::default());
         let result = Err(error);
         let outcome = match kind {
-            Kind::Nop | Kind::Timer | Kind::NotifierWait | Kind::Close | Kind::Work => return None,
+            Kind::Timer | Kind::NotifierWait | Kind::Work => return None,
+            Kind::Nop => Self::Nop(NopDone { result }),
+            Kind::Close => Self::Close(Closed { handle, result }),
             Kind::Resolve => Self::Resolve(Resolved { host: String::new(), port: 0, result: Err(error) }),
             Kind::Accept => Self::Accept(Accepted { listener: handle, result: Err(error) }),
             Kind::AcceptMany => Self::AcceptManyEnded(AcceptManyEnded { listener: handle, error }),

@@ -517,10 +517,12 @@ impl Records {
         self.timers.iter_mut().for_each(|record| record.callback.clear());
     }
 
-    /// The operation of an arming that is not decided yet.
+    /// The operation of an arming that is not decided yet. Nothing that is decided, and no free place, has an even number, and
+    /// no token names an odd one, whoever made it up.
     #[inline(always)]
     pub(crate) fn undecided(&mut self, token: Token) -> Option<&mut Record> {
-        self.operations.get_mut(token.index as usize).filter(|record| record.head.arming == token.arming)
+        let arming = token.arming & !1;
+        self.operations.get_mut(token.index as usize).filter(|record| record.head.arming == arming)
     }
 
     /// Notes that the arming of `token` is decided, unless it was before. Returns whether it was not.
@@ -528,7 +530,7 @@ impl Records {
     pub(crate) fn decide(&mut self, token: Token) -> bool {
         match self.undecided(token) {
             Some(record) => {
-                record.head.arming = token.arming | 1;
+                record.head.arming |= 1;
                 true
             }
             None => false,

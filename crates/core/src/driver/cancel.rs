@@ -76,7 +76,7 @@ impl<B: Backend> Driver<B> {
         self.done.decided(token);
     }
 
-    fn forget_delay(&mut self, index: u32) {
+    pub(super) fn forget_delay(&mut self, index: u32) {
         let completion = self.done.records.get(index);
         if matches!(completion.place, Place::Delayed | Place::HeldBack) {
             self.disarm_timer(index);

@@ -68,7 +68,7 @@ impl<B: Backend> Driver<B> {
     }
 
     /// Begins an arming of the completion at `index` that nobody is to start.
-    fn arm_idle(&mut self, index: u32, kind: Kind, outcome: Outcome) {
+    pub(super) fn arm_idle(&mut self, index: u32, kind: Kind, outcome: Outcome) {
         self.done.records.get(index).arm(kind);
         if let Some(record) = self.done.records.operation(index) {
             record.put(outcome);

@@ -113,7 +113,11 @@ impl<B: Backend> Driver<B> {
             }
             // On a file or a name, and for the pool.
             _ => {
-                let completion = self.done.records.get(index);
+                let Some(completion) = self.done.records.operation(index) else { return };
+                if completion.outcome.as_ref().is_none_or(|outcome| outcome.kind() != completion.kind) {
+                    // A backend has taken it, or put something else there.
+                    return self.end(index);
+                }
                 completion.place = Place::Backend;
                 let slot = completion.slot;
                 self.backend.start_on_pool(token, slot, &mut self.done);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::*;
 use crate::event_loop::Loop;
 use crate::outcome::NopDone;
+use crate::records::End;
 use crate::stream::{AcceptMany, Accepted, Connection};
 use crate::{Accept, Action, Event, Flow, RunMode};
 
@@ -49,24 +50,6 @@ fn a_refused_timer_that_is_held_back_ends() {
             "there is room for one"
         );
     }
-}
-
-/// Arming again from the callback of one that was refused.
-#[test]
-fn refused_again_and_again() {
-    let mut ev = Loop::<Manual, u32>::open(Config { max_operations: Some(1), ..Config::default() }).unwrap();
-    let delay = Duration::from_nanos(10);
-    ev.context().submit_rearm(Timer::after(delay), move |count, _cx, _| {
-        *count += 1;
-        if *count > 20 { Action::Disarm } else { Action::Rearm(Timer::after(delay)) }
-    });
-    ev.context().submit_rearm(Timer::after(delay), move |count, cx, _| {
-        *count += 1;
-        if *count > 20 { Action::Disarm } else { cx.rearm_after(delay, Timer::after(delay)) }
-    });
-    let mut count = 0;
-    ev.run(&mut count, RunMode::UntilDone).unwrap();
-    assert_eq!(ev.context().active(), 0);
 }
 
 /// The tokens of what the backend holds.
@@ -142,4 +125,102 @@ fn a_wrong_outcome_in_a_loop_leaks_nothing() {
     ev.run(&mut 0, RunMode::NoWait).unwrap();
     assert_eq!((ev.context().active(), dropped.get()), (0, 1));
     assert!(pool.take().is_some(), "the buffer has come back");
+}
+
+/// A token that core has not given out names nothing: neither what has ended, nor a free place.
+#[test]
+fn an_odd_token_is_none() {
+    let mut driver = receiving();
+    let token = held(&driver);
+    let odd = Token { arming: token.arming + 1, ..token };
+    receive_a_byte(&mut driver);
+    let nop = || Outcome::Nop(NopDone { result: Ok(()) });
+    driver.done.push(odd, nop());
+    driver.done.decided(odd);
+    assert!(driver.done.undecided(odd).is_none());
+    assert!(driver.done.take(odd).is_none());
+    let Some((_, Outcome::Recv(Received { result: Ok(1), .. }))) = driver.pop() else {
+        panic!("it is what was received")
+    };
+    driver.done.push(odd, nop());
+    assert!(driver.pop().is_none());
+    assert_eq!(driver.turn(Until::Now), Err(Error::Backend));
+    assert_eq!(driver.backend_faults(), 2);
+    assert_eq!(driver.active(), 0);
+}
+
+/// An outcome for what was not started yet, whose token is easily guessed: it is a fault, and the operation ends, once.
+#[test]
+fn an_outcome_before_the_start() {
+    for (closes, turns, pops) in
+        [(false, 0, false), (false, 0, true), (false, 1, true), (true, 0, false), (true, 0, true)]
+    {
+        let mut driver = Driver::with_backend(Manual::default());
+        let handle = driver.socket(Family::Ipv4).unwrap();
+        let waits = driver.submit(Recv { handle, buffer: Buffer::zeroed(1) });
+        let key = if closes {
+            driver.submit(Close { handle })
+        } else {
+            driver.submit(Recv { handle, buffer: Buffer::zeroed(1) }.with_timeout(Duration::from_secs(1)))
+        };
+        for _ in 0..turns {
+            driver.turn(Until::Now).unwrap();
+        }
+        let token = driver.done.records.token(key.name.index);
+        driver.done.push(token, Outcome::Nop(NopDone { result: Ok(()) }));
+        let mut ended = Vec::new();
+        if pops {
+            ended.extend(std::iter::from_fn(|| driver.pop()));
+        }
+        for _ in 0..4 {
+            let _ = driver.turn(Until::Now);
+            ended.extend(std::iter::from_fn(|| driver.pop()));
+        }
+        assert!(driver.backend_faults() > 0);
+        driver.close(handle);
+        driver.turn(Until::Now).unwrap();
+        ended.extend(std::iter::from_fn(|| driver.pop()));
+        let keys: Vec<Key> = ended.iter().map(|(key, _)| *key).collect();
+        assert_eq!(keys, if closes { [waits, key] } else { [key, waits] });
+        let result = ended.iter().find(|(ended, _)| *ended == key).and_then(|(_, outcome)| outcome.error());
+        assert_eq!(result, if closes && pops { None } else { Some(Error::Backend) });
+        assert_eq!((driver.active(), driver.backend.open.len(), driver.timers.len()), (0, 0, 0));
+    }
+}
+
+/// Operations of core's that a backend has laid hands on before they were started.
+#[test]
+fn what_core_starts_itself_taken_away_before() {
+    for takes in [false, true] {
+        let mut driver = Driver::with_backend(Manual::default());
+        let key = driver.submit(Nop);
+        let token = driver.done.records.token(key.name.index);
+        if takes {
+            drop(driver.done.take(token));
+        } else if let Some(outcome) = driver.done.undecided(token) {
+            *outcome = End::Full.outcome();
+        }
+        let _ = driver.turn(Until::Now);
+        let _ = driver.pop();
+        assert!(driver.backend_faults() > 0);
+        assert_eq!(driver.active(), 0);
+    }
+}
+
+/// Arming again from the callback of one that was refused.
+#[test]
+fn refused_again_and_again() {
+    let mut ev = Loop::<Manual, u32>::open(Config { max_operations: Some(1), ..Config::default() }).unwrap();
+    let delay = Duration::from_nanos(10);
+    ev.context().submit_rearm(Timer::after(delay), move |count, _cx, _| {
+        *count += 1;
+        if *count > 20 { Action::Disarm } else { Action::Rearm(Timer::after(delay)) }
+    });
+    ev.context().submit_rearm(Timer::after(delay), move |count, cx, _| {
+        *count += 1;
+        if *count > 20 { Action::Disarm } else { cx.rearm_after(delay, Timer::after(delay)) }
+    });
+    let mut count = 0;
+    ev.run(&mut count, RunMode::UntilDone).unwrap();
+    assert_eq!(ev.context().active(), 0);
 }
