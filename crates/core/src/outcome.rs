@@ -313,16 +313,8 @@ impl Outcome {
                 Self::WaitChild(ChildExited { child: ChildProcess::Id(0), result: Err(error) })
             }
             Kind::Signals => Self::SignalsEnded(SignalsEnded { set: SignalSet::NONE, error }),
-            Kind::ReadVectored
-            | Kind::ReadVectoredExact
-            | Kind::WriteVectored
-            | Kind::WriteVectoredAll
-            | Kind::ReadVectoredAt
-            | Kind::ReadVectoredExactAt
-            | Kind::WriteVectoredAt
-            | Kind::WriteVectoredAllAt => {
-                return vectored::hollow(kind, handle).map(|operation| operation.fail(error));
-            }
+            // Those on several buffers.
+            kind => return vectored::hollow(kind, handle).map(|operation| operation.fail(error)),
         };
         Some(outcome)
     }
