@@ -53,9 +53,9 @@ static LIMITS: &[Limit] = &[
         unit: INSTRUCTIONS,
         most: times_the_floor(3.0),
         held: &[
-            (OURS, Mechanism::Epoll, times_the_floor(16.2)),
+            (OURS, Mechanism::Epoll, times_the_floor(16.4)),
             (OURS, Mechanism::Uring, times_the_floor(6.8)),
-            (OURS_MANY, Mechanism::Epoll, times_the_floor(17.9)),
+            (OURS_MANY, Mechanism::Epoll, times_the_floor(18.3)),
             (OURS_MANY, Mechanism::Uring, times_the_floor(6.4)),
         ],
     },
