@@ -583,6 +583,7 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         random::settled_programs_match_the_model: ["C1", "C2", "H1", "H3", "X1"] needs ["ipv4"];
         random::settled_programs_match_the_model_with_small_rings: ["C1", "H3", "L5"] needs ["ipv4"];
         random::raced_programs_keep_the_contract: ["C1", "C2", "H3", "X1", "X3"] needs ["ipv4"];
+        random::raced_programs_over_unix_sockets_keep_the_contract: ["C1", "C2", "H3", "X1", "X3"] needs ["unix_sockets"];
         random::raced_programs_keep_the_contract_with_small_rings: ["C1", "H3", "X3", "L5"] needs ["ipv4"];
         random::programs_of_datagrams_lose_none: ["C1", "H3", "R1", "X1"] needs ["ipv4"];
         random::programs_of_datagrams_lose_none_with_small_rings: ["C1", "H3", "L5"] needs ["ipv4"];

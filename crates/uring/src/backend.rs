@@ -108,9 +108,7 @@ impl Uring {
     #[inline(always)]
     fn transfer(&mut self, slot: Slot, place: Place, task: (Token, Kind), buffer: &mut Buffer) -> bool {
         match self.descriptors.get(slot) {
-            Ok(descriptor)
-                if !buffer.is_empty() && (task.1 != Kind::SendAll || !descriptor.sends_local_messages()) =>
-            {
+            Ok(descriptor) if !buffer.is_empty() && (task.1 != Kind::SendAll || !descriptor.is_local()) => {
                 self.requests.begin_transfer(place, descriptor.as_fd(), task, buffer)
             }
             _ => false,
@@ -198,7 +196,7 @@ impl Uring {
             // The kernel would wait for bytes that there is no room for.
             return Ok(Started::Done);
         }
-        if kind != Kind::Recv && descriptor.sends_local_messages() {
+        if kind != Kind::Recv && descriptor.is_local() {
             let begun =
                 self.requests.begin_bytes(place, descriptor.as_fd(), (token, kind), buffer, descriptor.kind);
             return begun.map(|()| Started::Submitted);

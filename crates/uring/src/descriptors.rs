@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use proactor_core::{Error, Slot};
-use proactor_system::{self as system, DescriptorKind, Mode, Transport};
+use proactor_system::{self as system, DescriptorKind, Mode};
 
 use crate::requests::Place;
 
@@ -43,10 +43,10 @@ impl Descriptor {
         }
     }
 
-    /// Whether it sends datagrams within this machine.
+    /// Whether what it sends stays within this machine.
     #[inline(always)]
-    pub(crate) const fn sends_local_messages(&self) -> bool {
-        matches!(self.kind, DescriptorKind::Socket(Transport::LocalMessages))
+    pub(crate) const fn is_local(&self) -> bool {
+        matches!(self.kind, DescriptorKind::Socket(transport) if transport.is_local())
     }
 
     /// Whether an empty buffer may be filled by the system: with an empty message.

@@ -24,7 +24,7 @@ use std::time::Duration;
 use io_uring::types::Fd;
 use io_uring::{cqueue, opcode, squeue};
 use proactor_core::{Address, Buffer, Done, Envelope, Error, Kind, Outcome, Slot, Token, Until};
-use proactor_system::{DescriptorKind, MAX_TRANSFER, Transport, now};
+use proactor_system::{DescriptorKind, MAX_TRANSFER, now};
 use rustix::io::Errno;
 
 use crate::address::Blocks;
@@ -102,7 +102,7 @@ struct Task {
     is_canceled: bool,
     /// Whether what reads or writes does it on a socket.
     is_socket: bool,
-    /// Whether what sends is not to wait in the kernel: datagrams within this machine, and descriptors.
+    /// Whether what sends is not to wait in the kernel: what stays within this machine, and descriptors.
     is_impatient: bool,
     /// Whether it had no room once, though its socket had.
     had_no_room: bool,
@@ -125,7 +125,7 @@ impl Task {
     /// What is done on a descriptor of this kind.
     fn on(mut self, kind: DescriptorKind) -> Self {
         self.is_socket = matches!(kind, DescriptorKind::Socket(_));
-        self.is_impatient = kind == DescriptorKind::Socket(Transport::LocalMessages);
+        self.is_impatient = matches!(kind, DescriptorKind::Socket(transport) if transport.is_local());
         self
     }
 }
@@ -268,8 +268,8 @@ pub(crate) struct Requests {
     /// Those that only wait.
     pub(crate) polls: PollRequests,
     pub(crate) manner: Manner,
-    /// How datagrams within this machine are sent.
-    impatient: Manner,
+    /// How what stays within this machine is sent.
+    pub(crate) impatient: Manner,
     /// Whether one accept can go on for ever.
     pub(crate) accepts_many: bool,
     /// Whether one receive can go on for ever.

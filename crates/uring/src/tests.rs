@@ -154,10 +154,12 @@ impl Rig {
 
     /// Has transfers not wait in the kernel, so that they would block after all, as they do on some kernels.
     fn never_wait(&mut self) {
-        let flags = &mut self.backend.requests.manner;
-        flags.recv |= libc::MSG_DONTWAIT;
-        flags.send |= libc::MSG_DONTWAIT;
-        flags.send_all |= libc::MSG_DONTWAIT;
+        let requests = &mut self.backend.requests;
+        for manner in [&mut requests.manner, &mut requests.impatient] {
+            manner.recv |= libc::MSG_DONTWAIT;
+            manner.send |= libc::MSG_DONTWAIT;
+            manner.send_all |= libc::MSG_DONTWAIT;
+        }
     }
 
     /// How many entries with this opcode went to the ring.

@@ -22,9 +22,10 @@ pub(crate) struct Manner {
 }
 
 impl Manner {
-    /// The same for datagrams within this machine. The kernel, told to wait with one whose receiver has no room, sends an empty
-    /// one in its place when there is: it has taken the bytes before it looked, and does not take them again. So it is told
-    /// not to wait, and asked again when the socket has room.
+    /// The same for what stays within this machine. The kernel, told to wait with a datagram whose receiver has no room, sends
+    /// an empty one in its place when there is: it has taken the bytes before it looked, and does not take them again. A stream
+    /// whose receiver has none has one of the kernel's threads wait, and there a cancelled one was seen never to end (Linux
+    /// 6.18). So it is told not to wait, and asked again when the socket has room.
     pub(crate) const fn impatient(&self) -> Self {
         let (send, send_all) = (self.send | libc::MSG_DONTWAIT, self.send | libc::MSG_DONTWAIT);
         Self { send, send_all, ..*self }

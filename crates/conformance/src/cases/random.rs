@@ -32,6 +32,13 @@ pub(crate) fn raced_programs_keep_the_contract_with_small_rings<B: Backend>(_fix
     });
 }
 
+/// The same over Unix sockets.
+pub(crate) fn raced_programs_over_unix_sockets_keep_the_contract<B: Backend>(_fixture: &Fixture<B>) {
+    check_programs(&raced::program(), |program| {
+        raced::run::<B>(program, &Config::default(), &UnixAddress::unnamed().into());
+    });
+}
+
 /// No datagram is lost, doubled or out of order, whatever is cancelled.
 pub(crate) fn programs_of_datagrams_lose_none<B: Backend>(_fixture: &Fixture<B>) {
     check_programs(&datagrams::program(), |program| {
