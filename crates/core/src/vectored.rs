@@ -553,8 +553,8 @@ mod tests {
         assert_eq!(cuts(Cut::behind(2), &lens), [2..3, 0..4, 0..5]);
         assert_eq!(cuts(Cut::behind(3), &lens), [0..4, 0..5]);
         assert_eq!(cuts(Cut::behind(9), &[&lens[..], &[1]].concat()), [2..5, 0..1]);
-        assert_eq!(cuts(Cut::behind(12), &lens), []);
-        assert_eq!(cuts(Cut::behind(100), &lens), []);
+        assert!(cuts(Cut::behind(12), &lens).is_empty());
+        assert!(cuts(Cut::behind(100), &lens).is_empty());
         assert_eq!(cuts(Cut::behind(2).within(6), &lens), [2..3, 0..4, 0..1]);
     }
 
