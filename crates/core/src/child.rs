@@ -45,8 +45,9 @@ impl From<Child> for ChildProcess {
 /// Waits until a child process has ended, and takes its exit status: whether it exited and with what, or which signal has
 /// killed it.
 ///
-/// One that has ended already completes at once. What is no child of this process, or was waited for before, ends with
-/// the system's error (`ECHILD`); so does a second wait for the same child. A stopped child has not ended. To send a signal
+/// One that has ended already completes at once. A [`Child`] that knows how it has ended, because it was waited for before, brings
+/// that again; a number is the system's error then (`ECHILD`), as it is of what is no child of this process. A stopped child has not
+/// ended. To send a signal
 /// to a child, cancel the wait first, which hands it back: as long as the wait goes on, the number may be free for another
 /// process already, the outcome being on its way.
 ///
