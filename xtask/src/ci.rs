@@ -196,9 +196,11 @@ fn address_sanitizer(workspace: &Workspace) -> Result<()> {
         command.env_remove(variable);
     }
     let programs = executables::build(workspace, &mut command, Programs::Tests)?;
-    // Frames on a stack of the sanitizer's own would look like depth to the cases that measure depth.
-    let one_stack = |program: Executable| program.with("ASAN_OPTIONS", "detect_stack_use_after_return=0");
-    let programs: Vec<_> = programs.into_iter().map(one_stack).collect();
+    // Frames on a stack of the sanitizer's own would look like depth to the cases that measure depth. And what no memory is
+    // there for is to be refused, as the system's allocator refuses it.
+    let options = "detect_stack_use_after_return=0:allocator_may_return_null=1";
+    let as_without = |program: Executable| program.with("ASAN_OPTIONS", options);
+    let programs: Vec<_> = programs.into_iter().map(as_without).collect();
     let backends = conformance::expected(workspace.root());
     let mut failed = Vec::new();
     // The tasks have nothing unsafe, and the floors of the benchmarks leak what the kernel may write to, on purpose.
