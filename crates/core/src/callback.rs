@@ -62,7 +62,7 @@ pub(crate) struct Stored {
 // belong to its thread, is neither Send nor Sync, and keeps its driver and all of its records for life. What a backend may call
 // on a `Done` that it was lent, in whatever thread, neither calls nor drops a callback.
 unsafe impl Send for Stored {}
-// SAFETY: nothing can be done through a shared reference.
+// SAFETY: through a shared reference a callback is neither called nor dropped, nor is what it holds looked at.
 unsafe impl Sync for Stored {}
 
 /// Names the callback of a completion that is to be called, in its record.
@@ -193,8 +193,9 @@ impl<B: Backend, S> Inner<B, S> {
         // SAFETY: all that is stored in this loop's records came through `submit` and `put`, so it was made of this type; and the
         // records are this loop's, since no backend can put others in their place.
         let deliver = unsafe { mem::transmute::<unsafe fn(), DeliverStored<B, S>>(table.deliver) };
-        // SAFETY: `callback` was read from the record at `index`, by the driver's `next`, which is all that happened since; the
-        // table in a record is that which its storage was written with.
+        // SAFETY: the driver's `next` has read `callback` from the record at `index`, and nothing has stored or taken a callback
+        // there since: the driver does neither, and a backend that closes a descriptor meanwhile, lent the records, cannot. The
+        // table in a record is that which its storage was written with; `put` sees to that.
         unsafe { deliver(self, state, index, item) };
     }
 }

@@ -30,7 +30,9 @@ static COUNTS: [AtomicU32; LEN] = [const { AtomicU32::new(0) }; LEN];
 /// The number of the doorbell, or -1. It stays open while a handler may have read it.
 static DOORBELL: AtomicI32 = AtomicI32::new(-1);
 
-/// How many handlers run now.
+/// How many handlers run now. Counted up before [`DOORBELL`] is read, while who closes that takes the number away before it looks
+/// here: one of the two sees the other, which only `SeqCst` of all four promises. With the counts it is the same: the handler counts
+/// before it rings, and who takes looks after the ring.
 static HANDLERS: AtomicU32 = AtomicU32::new(0);
 
 static REGISTRY: Mutex<Registry> =
