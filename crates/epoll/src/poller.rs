@@ -5,9 +5,9 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use proactor_core::{Config, Error, Time, Until};
+use proactor_core::{ChildProcess, Config, Error, Time, Until};
 use proactor_readiness::{Batch, Event, Poller, Registration, Signs, Watch};
-use proactor_system::{self as system, EventWaker};
+use proactor_system::{self as system, EventWaker, SignalWatch};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -50,6 +50,11 @@ impl Poller for EpollPoller {
 
     type Waker = EventWaker;
 
+    /// A process as a descriptor.
+    type Child = OwnedFd;
+
+    type Signals = SignalWatch;
+
     fn open(config: &Config) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let waker = EventWaker::new()?;
@@ -62,10 +67,14 @@ impl Poller for EpollPoller {
         self.waker.clone()
     }
 
+    fn can_watch_children(&self) -> bool {
+        system::has_process_descriptors()
+    }
+
     fn add(&mut self, descriptor: BorrowedFd<'_>, registration: Registration) -> Result<Watch, Error> {
         match epoll::add(&self.epoll, descriptor, EventData::new_u64(registration.to_u64()), ALL) {
             Ok(()) => Ok(Watch::Edges),
-            // Regular files, directories, /dev/null (contract H4).
+            // Some character devices, /dev/null for one (contract H4).
             Err(Errno::PERM) => Ok(Watch::AlwaysReady),
             Err(errno) => Err(errno.into()),
         }
@@ -74,6 +83,21 @@ impl Poller for EpollPoller {
     fn remove(&mut self, descriptor: BorrowedFd<'_>) {
         let removed = epoll::delete(&self.epoll, descriptor);
         debug_assert_eq!(removed, Ok(()), "what was added can be removed");
+    }
+
+    fn add_child(
+        &mut self,
+        child: &ChildProcess,
+        registration: Registration,
+    ) -> Result<Option<OwnedFd>, Error> {
+        // It shows there also if it has ended meanwhile.
+        let process = system::process_descriptor(child)?;
+        self.add(process.as_fd(), registration)?;
+        Ok(Some(process))
+    }
+
+    fn remove_child(&mut self, process: OwnedFd) {
+        self.remove(process.as_fd());
     }
 
     #[inline]

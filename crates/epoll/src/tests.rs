@@ -6,7 +6,9 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use proactor_core::{Backend, Buffer, Config, Done, Error, Handle, Operation, Outcome, Recv, Token, Until};
+use proactor_core::{
+    Backend, Buffer, ChildProcess, Config, Done, Error, Handle, Operation, Outcome, Recv, Token, Until,
+};
 use proactor_readiness::{Batch, Event, Poller, Readiness, Registration, Signs, Watch};
 
 use crate::poller::EpollPoller;
@@ -46,6 +48,8 @@ impl Poller for Counting {
     const NAME: &'static str = EpollPoller::NAME;
     const SIGNS: Signs = EpollPoller::SIGNS;
     type Waker = <EpollPoller as Poller>::Waker;
+    type Child = <EpollPoller as Poller>::Child;
+    type Signals = <EpollPoller as Poller>::Signals;
 
     fn open(config: &Config) -> io::Result<Self> {
         EpollPoller::open(config).map(Self)
@@ -53,6 +57,24 @@ impl Poller for Counting {
 
     fn waker(&self) -> Self::Waker {
         self.0.waker()
+    }
+
+    fn can_watch_children(&self) -> bool {
+        self.0.can_watch_children()
+    }
+
+    fn add_child(
+        &mut self,
+        child: &ChildProcess,
+        registration: Registration,
+    ) -> Result<Option<Self::Child>, Error> {
+        count(|counts| counts.added += 1);
+        self.0.add_child(child, registration)
+    }
+
+    fn remove_child(&mut self, child: Self::Child) {
+        count(|counts| counts.removed += 1);
+        self.0.remove_child(child);
     }
 
     fn add(&mut self, descriptor: BorrowedFd<'_>, registration: Registration) -> Result<Watch, Error> {

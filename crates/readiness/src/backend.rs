@@ -22,11 +22,11 @@ pub struct Readiness<P: Poller> {
     pub(crate) poller: P,
     pub(crate) table: Table,
     /// What has had its turn though it could go on, for which no edge will come.
-    unfinished: Vec<Registration>,
+    pub(crate) unfinished: Vec<Registration>,
     /// What waits for a buffer of a pool that has run dry.
     pub(crate) dry: Dry<(Slot, Token)>,
     pub(crate) polls: Polls,
-    pub(crate) elsewhere: Elsewhere,
+    pub(crate) elsewhere: Elsewhere<P>,
     capabilities: Capabilities,
 }
 
@@ -48,7 +48,12 @@ impl<P: Poller> Readiness<P> {
             Ok(registration) => registration,
             Err(error) => return Err((error, descriptor)),
         };
-        match self.poller.add(descriptor.as_fd(), registration) {
+        let watched = match kind {
+            // Their calls never wait for others, and no poller has anything to say of them (contract H4).
+            DescriptorKind::File | DescriptorKind::Directory => Ok(Watch::AlwaysReady),
+            _ => self.poller.add(descriptor.as_fd(), registration),
+        };
+        match watched {
             Ok(watch) => {
                 self.table.insert(registration, descriptor, Traits { kind, watch, mode, restore });
                 Ok(())
@@ -136,7 +141,7 @@ impl<P: Poller> Readiness<P> {
     /// Takes what events there are, all that were ready at entry and not without end.
     fn take_events(&mut self, until: Until, done: &mut Done) -> Result<(), Error> {
         let mut batch = self.poller.wait(until)?;
-        let mut left = self.table.len();
+        let mut left = self.table.len() * P::EVENTS_EACH;
         loop {
             if !self.polls.is_empty() {
                 self.tell_polls(batch.len, done);
@@ -204,8 +209,9 @@ impl<P: Poller> Readiness<P> {
     fn take_unfinished(&mut self, len: usize, done: &mut Done) {
         for index in 0..len {
             let registration = self.unfinished[index];
-            let Some(entry) = self.table.registered(registration) else { continue };
-            entry.source.is_unfinished = false;
+            if let Some(entry) = self.table.registered(registration) {
+                entry.source.is_unfinished = false;
+            }
             let bits = P::SIGNS.readable & !P::SIGNS.irregular | P::SIGNS.writable & !P::SIGNS.irregular;
             self.dispatch(Event { registration, bits }, done);
         }
@@ -228,9 +234,9 @@ impl<P: Poller> Backend for Readiness<P> {
         capabilities.threads = true;
         capabilities.files = true;
         capabilities.polling = true;
-        capabilities.child_processes = system::has_process_descriptors();
         capabilities.signals = true;
         let poller = P::open(config)?;
+        capabilities.child_processes = poller.can_watch_children();
         Ok(Self {
             poller,
             table: Table::default(),

@@ -1,48 +1,49 @@
-//! What waits for descriptors of its own, which no slot has: the end of a child process, signals.
+//! What waits for no descriptor of the user's: the end of a child process, signals.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::fmt;
+use std::os::fd::AsFd;
 use std::task::Poll;
 
 use proactor_core::{Done, Error, Outcome, SignalSet, Token};
-use proactor_system::{self as system, SignalWatch};
+use proactor_system as system;
 use slab::Slab;
 
 use crate::Readiness;
-use crate::poller::{Poller, Registration};
+use crate::poller::{Poller, Registration, WatchSignals};
 use crate::read::fail;
 
 /// Marks a registration as one of these. No table of slots is that large.
 const TAG: u32 = 1 << 31;
 
 /// All of them.
-#[derive(Debug, Default)]
-pub(crate) struct Elsewhere {
-    entries: Slab<Entry>,
+pub(crate) struct Elsewhere<P: Poller> {
+    entries: Slab<Entry<P>>,
     /// Counts them, so that a late event of one is not its successor's.
     generation: u32,
 }
 
-#[derive(Debug)]
-struct Entry {
+struct Entry<P: Poller> {
     token: Token,
     generation: u32,
-    awaited: Awaited,
+    awaited: Awaited<P>,
 }
 
 /// What an operation waits for.
-#[derive(Debug)]
-enum Awaited {
-    /// The process behind the descriptor to end.
-    Child(OwnedFd),
-    Signals(Box<SignalWatch>),
+enum Awaited<P: Poller> {
+    /// A process to end; none while it is doing so.
+    Child(Option<P::Child>),
+    Signals(Box<P::Signals>),
 }
 
-impl AsFd for Awaited {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Child(descriptor) => descriptor.as_fd(),
-            Self::Signals(watch) => watch.as_fd(),
-        }
+impl<P: Poller> Default for Elsewhere<P> {
+    fn default() -> Self {
+        Self { entries: Slab::new(), generation: 0 }
+    }
+}
+
+impl<P: Poller> fmt::Debug for Elsewhere<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Elsewhere").field("entries", &self.entries.len()).finish_non_exhaustive()
     }
 }
 
@@ -53,14 +54,29 @@ impl<P: Poller> Readiness<P> {
         if self.end_child(token, done) {
             return;
         }
-        let Some(Outcome::WaitChild(exited)) = done.undecided(token) else { return };
-        let begun = if self.can_wait_for_children() {
-            // What ends from here on shows on the descriptor, and what has ended since as well.
-            system::process_descriptor(&exited.child)
-        } else {
-            Err(Error::Unsupported)
-        };
-        self.await_elsewhere(token, begun.map(Awaited::Child), done);
+        let index = self.await_elsewhere(token, Awaited::Child(None));
+        self.watch_child(index, done);
+    }
+
+    /// Has the poller watch the child of an entry, or comes back to it with the next wait where it is just ending.
+    fn watch_child(&mut self, index: usize, done: &mut Done) {
+        let Self { elsewhere, poller, unfinished, .. } = self;
+        let Some(entry) = elsewhere.entries.get_mut(index) else { return };
+        let Some(Outcome::WaitChild(exited)) = done.undecided(entry.token) else { return };
+        let registration = registration(index, entry.generation);
+        match poller.add_child(&exited.child, registration) {
+            Ok(child) => {
+                if child.is_none() {
+                    unfinished.push(registration);
+                }
+                entry.awaited = Awaited::Child(child);
+            }
+            Err(error) => {
+                let token = entry.token;
+                elsewhere.entries.remove(index);
+                fail(token, error, done);
+            }
+        }
     }
 
     /// Takes a child's exit status. Returns whether there is nothing to wait for any more.
@@ -81,27 +97,26 @@ impl<P: Poller> Readiness<P> {
     #[cold]
     pub(crate) fn watch_signals(&mut self, token: Token, done: &mut Done) {
         let Some(Outcome::SignalsEnded(ended)) = done.undecided(token) else { return };
-        let begun = SignalWatch::begin(ended.set);
-        self.await_elsewhere(token, begun.map(|watch| Awaited::Signals(Box::new(watch))), done);
-    }
-
-    fn await_elsewhere(&mut self, token: Token, begun: Result<Awaited, Error>, done: &mut Done) {
-        let awaited = match begun {
-            Ok(awaited) => awaited,
+        let watch = match P::Signals::begin(ended.set) {
+            Ok(watch) => Box::new(watch),
             Err(error) => return fail(token, error, done),
         };
+        let index = self.await_elsewhere(token, Awaited::Signals(watch));
         let Self { elsewhere, poller, .. } = self;
-        elsewhere.generation = elsewhere.generation.wrapping_add(1);
-        let generation = elsewhere.generation;
-        let vacant = elsewhere.entries.vacant_entry();
-        // As many as operations, of which core has fewer than 2^31.
-        let registration = Registration { slot: vacant.key() as u32 | TAG, generation };
-        match poller.add(awaited.as_fd(), registration) {
-            Ok(_) => {
-                vacant.insert(Entry { token, generation, awaited });
-            }
-            Err(error) => fail(token, error, done),
+        let Entry { generation, awaited: Awaited::Signals(watch), .. } = &elsewhere.entries[index] else {
+            return;
+        };
+        if let Err(error) = poller.add(watch.as_fd(), registration(index, *generation)) {
+            elsewhere.entries.remove(index);
+            fail(token, error, done);
         }
+    }
+
+    /// Makes an entry, and returns where.
+    fn await_elsewhere(&mut self, token: Token, awaited: Awaited<P>) -> usize {
+        let Elsewhere { entries, generation } = &mut self.elsewhere;
+        *generation = generation.wrapping_add(1);
+        entries.insert(Entry { token, generation: *generation, awaited })
     }
 
     /// An event of no slot.
@@ -117,17 +132,25 @@ impl<P: Poller> Readiness<P> {
         let token = entry.token;
         match &mut entry.awaited {
             Awaited::Signals(watch) => tell(watch.take(), token, done),
-            Awaited::Child(_) => {
+            Awaited::Child(watch) => {
+                // An event is all that there is to come: where the child has not quite ended all the same, it is watched anew.
+                if let Some(child) = watch.take() {
+                    self.poller.remove_child(child);
+                }
                 if self.end_child(token, done) {
-                    self.forget_elsewhere(index);
+                    self.elsewhere.entries.remove(index);
+                } else {
+                    self.watch_child(index, done);
                 }
             }
         }
     }
 
     fn forget_elsewhere(&mut self, index: usize) {
-        if let Some(entry) = self.elsewhere.entries.try_remove(index) {
-            self.poller.remove(entry.awaited.as_fd());
+        match self.elsewhere.entries.try_remove(index).map(|entry| entry.awaited) {
+            Some(Awaited::Signals(watch)) => self.poller.remove(watch.as_fd()),
+            Some(Awaited::Child(Some(child))) => self.poller.remove_child(child),
+            Some(Awaited::Child(None)) | None => {}
         }
     }
 
@@ -145,6 +168,12 @@ impl<P: Poller> Readiness<P> {
         fail(token, Error::Canceled, done);
         is_undecided
     }
+}
+
+/// The name that the poller tells the events of an entry by. There are as many entries as operations, of which core has
+/// fewer than 2^31.
+fn registration(index: usize, generation: u32) -> Registration {
+    Registration { slot: index as u32 | TAG, generation }
 }
 
 /// Tells of signals that were delivered.

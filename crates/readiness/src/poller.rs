@@ -1,9 +1,11 @@
 //! What a mechanism has to bring.
 
+use std::fmt;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
-use proactor_core::{Config, Error, Until, Wake};
+use proactor_core::{ChildProcess, Config, Error, SignalSet, Until, Wake};
+use proactor_system::SignalWatch;
 
 /// Names one registration of a descriptor: its slot, and which of the slot's registrations it is.
 ///
@@ -74,16 +76,57 @@ pub enum Watch {
     AlwaysReady,
 }
 
+/// What watches signals for an operation: a descriptor whose edges say that some may have come.
+pub trait WatchSignals: AsFd + fmt::Debug + Sized {
+    /// Begins to watch `set`. Each signal that is delivered from now on is told by [`take`](Self::take), once at least after
+    /// the last of them.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] where a signal of the set has to stay as it is, or what the system said; nothing has changed
+    /// then.
+    fn begin(set: SignalSet) -> Result<Self, Error>;
+
+    /// The signals that were delivered since the last call.
+    fn take(&mut self) -> SignalSet;
+
+    /// Watches no longer: where nobody else does, what was there before is set again. What was delivered until now is
+    /// still to be taken.
+    fn end(&mut self);
+}
+
+impl WatchSignals for SignalWatch {
+    fn begin(set: SignalSet) -> Result<Self, Error> {
+        Self::begin(set)
+    }
+
+    fn take(&mut self) -> SignalSet {
+        self.take()
+    }
+
+    fn end(&mut self) {
+        self.end();
+    }
+}
+
 /// A mechanism that tells what is ready.
 pub trait Poller: Sized {
     /// The backend's name in tables: lower case.
     const NAME: &'static str;
+
+    /// How many events of one descriptor a batch may have.
+    const EVENTS_EACH: usize = 1;
 
     /// How to read the bits of its events.
     const SIGNS: Signs;
 
     /// Ends a wait from another thread.
     type Waker: Wake;
+
+    /// What it keeps of a child process that it watches.
+    type Child: fmt::Debug;
+
+    /// What watches signals.
+    type Signals: WatchSignals;
 
     /// Opens it.
     ///
@@ -93,6 +136,9 @@ pub trait Poller: Sized {
 
     /// A waker; they all do the same.
     fn waker(&self) -> Self::Waker;
+
+    /// Whether the end of a child process can be waited for here, as a probe has found.
+    fn can_watch_children(&self) -> bool;
 
     /// Watches `descriptor` until it is removed, edge-triggered, for everything that [`Event`] tells. What is ready
     /// already counts as an edge.
@@ -104,6 +150,20 @@ pub trait Poller: Sized {
     /// Watches it no longer. Called before the descriptor is closed, since a duplicate elsewhere would keep the
     /// registration alive.
     fn remove(&mut self, descriptor: BorrowedFd<'_>);
+
+    /// Has the end of a child, which was not waited for yet, told by an event. None if it is ending right now, so that no
+    /// event can tell: then it has to be asked for until it has ended.
+    ///
+    /// # Errors
+    /// What the system said.
+    fn add_child(
+        &mut self,
+        child: &ChildProcess,
+        registration: Registration,
+    ) -> Result<Option<Self::Child>, Error>;
+
+    /// Watches it no longer.
+    fn remove_child(&mut self, child: Self::Child);
 
     /// Waits for events, which replace those of the wait before. An interrupted wait brings none.
     ///

@@ -5,13 +5,15 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::Command;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proactor_core::{
-    Accept, AcceptMany, Address, Backend, Buffer, Config, Connect, Control, Done, Error, Family, Handle,
-    Operation, Outcome, Recv, Reply, Slot, SocketKind, Token, Until, Wake,
+    Accept, AcceptMany, Address, Backend, Buffer, ChildProcess, Config, Connect, Control, Done, Error,
+    Family, Handle, Operation, Outcome, Recv, Reply, Slot, SocketKind, Token, Until, WaitChild, Wake,
 };
+use proactor_system::SignalWatch;
 use rustix::io::Errno;
 use rustix::net::sockopt;
 
@@ -27,6 +29,8 @@ struct Script {
     added: Vec<Registration>,
     removed: usize,
     refuse: Option<Error>,
+    /// What is said of children that are to be watched: that they are, once it is empty.
+    children: VecDeque<Option<()>>,
 }
 
 /// A poller that knows nothing but its script.
@@ -51,6 +55,8 @@ impl Poller for Scripted {
     const NAME: &'static str = "scripted";
     const SIGNS: Signs = Signs { readable: R | I, writable: W, irregular: I };
     type Waker = NoWaker;
+    type Child = ();
+    type Signals = SignalWatch;
 
     fn open(_config: &Config) -> io::Result<Self> {
         Ok(Self::default())
@@ -58,6 +64,20 @@ impl Poller for Scripted {
 
     fn waker(&self) -> NoWaker {
         NoWaker
+    }
+
+    fn can_watch_children(&self) -> bool {
+        true
+    }
+
+    fn add_child(&mut self, _: &ChildProcess, registration: Registration) -> Result<Option<()>, Error> {
+        let mut script = self.script.borrow_mut();
+        script.added.push(registration);
+        Ok(script.children.pop_front().unwrap_or(Some(())))
+    }
+
+    fn remove_child(&mut self, (): ()) {
+        self.script.borrow_mut().removed += 1;
     }
 
     fn add(&mut self, _descriptor: BorrowedFd<'_>, registration: Registration) -> Result<Watch, Error> {
@@ -431,4 +451,31 @@ fn a_descriptor_that_is_refused_comes_back() {
     assert_eq!(rig.backend.control(Slot(10), bound), Ok(Reply::Done));
     assert_eq!(rig.backend.close(Slot(10)), Ok(()));
     assert_eq!(rig.script.borrow().removed, 1);
+}
+
+#[test]
+fn a_child_that_is_ending_is_asked_for_until_it_has() {
+    let mut rig = Rig::new();
+    let (reader, writer) = io::pipe().unwrap();
+    let child = Command::new("sh").args(["-c", "read line; exit 3"]).stdin(reader).spawn().unwrap();
+    rig.script.borrow_mut().children = [Some(()), None].into();
+    let token = rig.done.submit(WaitChild { child: child.into() }.into());
+    rig.backend.start(token, Slot(0), &mut rig.done);
+    let registration = *rig.script.borrow().added.last().unwrap();
+    rig.wait(&[]);
+    assert_eq!(rig.script.borrow().waits.last(), Some(&Until::Forever), "an event is to come");
+    // That event comes a little early, and no other one will.
+    rig.wait(&[event(registration, "r")]);
+    drop(writer);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while rig.done.is_empty() {
+        assert!(Instant::now() < deadline, "nobody has asked");
+        rig.wait(&[]);
+        assert_eq!(rig.script.borrow().waits.last(), Some(&Until::Now));
+    }
+    let Some((_, Outcome::WaitChild(exited))) = rig.done.pop() else { panic!("it has ended") };
+    assert_eq!(exited.result.unwrap().code(), Some(3));
+    assert_eq!(rig.script.borrow().removed, 1);
+    rig.wait(&[]);
+    assert_eq!(rig.script.borrow().waits.last(), Some(&Until::Forever));
 }
