@@ -54,6 +54,8 @@ pub use poll::{can_poll, poll_flags, poll_now, readiness, take_change, watch_alo
 pub use resolve::resolve;
 #[cfg(target_os = "linux")]
 pub use send_file::{FileSent, is_decided, send_file, send_file_job};
+pub use signals::HeldSignals;
+#[cfg(target_os = "linux")]
 pub use signals::SignalWatch;
 pub use socket::{
     MAX_TRANSFER, accept, address_from_system, address_to_system, connect, connect_result, control,

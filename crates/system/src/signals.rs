@@ -1,53 +1,24 @@
-//! Signals of the process, counted by a handler.
-//!
-//! One handler serves all loops of a process. It counts the signal, and writes to an eventfd, the *doorbell*, which every
-//! loop that watches signals waits for, edge-triggered, and nobody reads. Who is woken compares the counts with those it
-//! has seen. So the handler walks no list, and nothing of a loop's is ever touched by it.
+//! Signals of the process that its loops take instead of what was set for them: the dispositions, which the process has one of.
 #![allow(unsafe_code)]
 
 use std::fmt;
 use std::mem;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use proactor_core::{Error, Signal, SignalSet};
-use rustix::event::{EventfdFlags, eventfd};
-use rustix::io::{Errno, fcntl_dupfd_cloexec};
+use rustix::io::Errno;
 
-use crate::call::call;
-use crate::clock::now;
+#[cfg(target_os = "linux")]
+mod doorbell;
+
+#[cfg(target_os = "linux")]
+pub use doorbell::SignalWatch;
 
 /// Signals are 1 to 64.
 const LEN: usize = 65;
 
-/// How often the handler ran, by signal; wraps.
-static COUNTS: [AtomicU32; LEN] = [const { AtomicU32::new(0) }; LEN];
-
-/// The number of the doorbell, or -1. It stays open while a handler may have read it.
-static DOORBELL: AtomicI32 = AtomicI32::new(-1);
-
-/// How many handlers run now. Counted up before [`DOORBELL`] is read, while who closes that takes the number away before it looks
-/// here: one of the two sees the other, which only `SeqCst` of all four promises. With the counts it is the same: the handler counts
-/// before it rings, and who takes looks after the ring.
-static HANDLERS: AtomicU32 = AtomicU32::new(0);
-
-static REGISTRY: Mutex<Registry> =
-    Mutex::new(Registry { watchers: 0, doorbell: None, by_signal: [const { Watched::BY_NOBODY }; LEN] });
-
-/// How long the doorbell is kept for a handler that was interrupted in its few instructions. A thread that has vanished in
-/// one (by a fork) would have it kept for ever: then it is left open.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// Who watches what.
-struct Registry {
-    watchers: u32,
-    doorbell: Option<OwnedFd>,
-    by_signal: [Watched; LEN],
-}
+static REGISTRY: Mutex<[Watched; LEN]> = Mutex::new([const { Watched::BY_NOBODY }; LEN]);
 
 /// One signal.
 struct Watched {
@@ -58,54 +29,23 @@ struct Watched {
 
 impl Watched {
     const BY_NOBODY: Self = Self { watchers: 0, before: None };
-}
 
-/// What the system calls. It does nothing but what is allowed there: atomics, and write(2).
-extern "C" fn arrived(signal: libc::c_int) {
-    HANDLERS.fetch_add(1, Ordering::SeqCst);
-    if let Some(count) = COUNTS.get(signal as usize) {
-        count.fetch_add(1, Ordering::SeqCst);
-    }
-    let doorbell = DOORBELL.load(Ordering::SeqCst);
-    if doorbell >= 0 {
-        ring(doorbell);
-    }
-    HANDLERS.fetch_sub(1, Ordering::SeqCst);
-}
-
-fn ring(doorbell: libc::c_int) {
-    let one = 1_u64;
-    // SAFETY: asks where this thread's error number is; always a valid place.
-    let place = unsafe { libc::__errno_location() };
-    // SAFETY: the place is this thread's own, and read here only.
-    let errno = unsafe { place.read() };
-    // SAFETY: `one` has these bytes. The number is the doorbell's: `close_doorbell` takes it out of `DOORBELL` and waits
-    // for the handlers before it closes the descriptor, and this one has counted itself before it read the number. Nothing
-    // comes of an error: an eventfd that is full was not looked at since, and rings already.
-    unsafe { libc::write(doorbell, (&raw const one).cast(), size_of::<u64>()) };
-    // SAFETY: as for reading it. What was interrupted finds its number again.
-    unsafe { place.write(errno) };
-}
-
-impl Registry {
-    /// Makes `signal` watched once more, by one who has seen the counts already.
+    /// Makes `signal`, which this is, watched once more, by one who has seen the counts already.
     fn add(&mut self, signal: Signal) -> Result<(), Error> {
-        let watched = &mut self.by_signal[signal.as_raw() as usize];
-        if watched.watchers == 0 {
-            watched.before = Some(exchange(signal, Some(&handler()))?);
+        if self.watchers == 0 {
+            self.before = Some(exchange(signal, Some(&handler()))?);
         }
-        watched.watchers += 1;
+        self.watchers += 1;
         Ok(())
     }
 
     /// Makes it watched once less.
     fn remove(&mut self, signal: Signal) {
-        let watched = &mut self.by_signal[signal.as_raw() as usize];
-        watched.watchers -= 1;
-        if watched.watchers > 0 {
+        self.watchers -= 1;
+        if self.watchers > 0 {
             return;
         }
-        let Some(before) = watched.before.take() else { return };
+        let Some(before) = self.before.take() else { return };
         // What somebody else has set since is theirs.
         let is_ours = exchange(signal, None).is_ok_and(|set| set.sa_sigaction == handler().sa_sigaction);
         if is_ours {
@@ -113,36 +53,15 @@ impl Registry {
             let _ = exchange(signal, Some(&before));
         }
     }
-
-    /// A duplicate of the doorbell, which is made for the first who asks.
-    fn doorbell(&mut self) -> Result<OwnedFd, Error> {
-        let doorbell = match &mut self.doorbell {
-            Some(doorbell) => doorbell,
-            none => {
-                let made = call(|| eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK))?;
-                DOORBELL.store(made.as_raw_fd(), Ordering::SeqCst);
-                none.insert(made)
-            }
-        };
-        call(|| fcntl_dupfd_cloexec(&*doorbell, 0))
-    }
-
-    /// Closes it, if nobody watches anything.
-    fn close_doorbell(&mut self) {
-        if self.watchers > 0 {
-            return;
-        }
-        let Some(doorbell) = self.doorbell.take() else { return };
-        DOORBELL.store(-1, Ordering::SeqCst);
-        let deadline = now() + PATIENCE;
-        while HANDLERS.load(Ordering::SeqCst) > 0 {
-            if now() >= deadline {
-                return mem::forget(doorbell);
-            }
-            thread::yield_now();
-        }
-    }
 }
+
+/// What the system calls.
+#[cfg(target_os = "linux")]
+use doorbell::arrived;
+
+/// What the system calls where its poller tells of signals by itself: only not what was set before.
+#[cfg(not(target_os = "linux"))]
+extern "C" fn arrived(_signal: libc::c_int) {}
 
 /// Our handler, as the system takes it: all signals blocked meanwhile, on the stack that a thread has set apart for signals
 /// if it has one, interrupted calls restarted.
@@ -174,139 +93,50 @@ fn exchange(signal: Signal, action: Option<&libc::sigaction>) -> Result<libc::si
     }
 }
 
-/// A set of signals that is watched, as long as this lives or until it is [ended](Self::end).
-pub struct SignalWatch {
+/// Signals that come to a handler of ours, as long as this lives, and not to what was set before. As many as like may hold one.
+///
+/// Programs that this one starts do not inherit it, as they would if the signals were ignored.
+pub struct HeldSignals {
     set: SignalSet,
-    doorbell: OwnedFd,
-    seen: [u32; LEN],
-    has_ended: bool,
 }
 
-impl SignalWatch {
-    /// Begins to watch `set`. Each signal that is delivered from now on is told by [`take`](Self::take), once at least after
-    /// the last of them.
+impl HeldSignals {
+    /// Sets the handler for each signal of `set`.
     ///
     /// # Errors
     /// [`Error::InvalidInput`] where a signal of the set has to stay as it is, or what the system said; nothing has changed
     /// then.
     pub fn begin(set: SignalSet) -> Result<Self, Error> {
-        let mut registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
-        registry.watchers += 1;
-        let begun = registry.doorbell().and_then(|doorbell| {
-            // What comes after the handler is set is more than was seen before.
-            let seen = COUNTS.each_ref().map(|count| count.load(Ordering::SeqCst));
-            let mut installed = SignalSet::NONE;
-            for signal in set.iter() {
-                if let Err(error) = registry.add(signal) {
-                    installed.iter().for_each(|signal| registry.remove(signal));
-                    return Err(error);
-                }
-                installed = installed.with(signal);
+        let mut registry = registry();
+        let mut installed = SignalSet::NONE;
+        for signal in set.iter() {
+            if let Err(error) = registry[signal.as_raw() as usize].add(signal) {
+                release(&mut registry, installed);
+                return Err(error);
             }
-            Ok(Self { set, doorbell, seen, has_ended: false })
-        });
-        if begun.is_err() {
-            registry.watchers -= 1;
-            registry.close_doorbell();
+            installed = installed.with(signal);
         }
-        begun
-    }
-
-    /// The signals that were delivered since the last call. To be asked whenever the descriptor has an edge; that may come
-    /// for others.
-    pub fn take(&mut self) -> SignalSet {
-        let mut came = SignalSet::NONE;
-        for signal in self.set.iter() {
-            let index = signal.as_raw() as usize;
-            let count = COUNTS[index].load(Ordering::SeqCst);
-            if mem::replace(&mut self.seen[index], count) != count {
-                came = came.with(signal);
-            }
-        }
-        came
-    }
-
-    /// Watches no longer: where nobody else does, what was there before is set again. What was delivered until now is
-    /// still to be taken.
-    pub fn end(&mut self) {
-        if mem::replace(&mut self.has_ended, true) {
-            return;
-        }
-        let mut registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
-        self.set.iter().for_each(|signal| registry.remove(signal));
-        registry.watchers -= 1;
-        registry.close_doorbell();
+        Ok(Self { set })
     }
 }
 
-impl Drop for SignalWatch {
+impl Drop for HeldSignals {
+    /// Where nobody else holds them, what was there before is set again.
     fn drop(&mut self) {
-        self.end();
+        release(&mut registry(), self.set);
     }
 }
 
-impl AsFd for SignalWatch {
-    /// Becomes readable whenever a signal is delivered that anybody watches, and stays so: only its edges say something.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.doorbell.as_fd()
-    }
-}
-
-impl fmt::Debug for SignalWatch {
+impl fmt::Debug for HeldSignals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SignalWatch").field("set", &self.set).finish_non_exhaustive()
+        f.debug_struct("HeldSignals").field("set", &self.set).finish()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    use rustix::process::{Signal as System, getpid, kill_process};
+fn registry() -> MutexGuard<'static, [Watched; LEN]> {
+    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
-    use super::*;
-
-    /// One test, since the process has one of everything here.
-    #[test]
-    fn signals_are_counted_for_each_watcher_and_what_was_set_comes_back() {
-        let (first, second) = (Signal::USR1, Signal::USR2);
-        let set_now = |signal| exchange(signal, None).unwrap().sa_sigaction;
-        let before = [set_now(first), set_now(second)];
-
-        let mut both = SignalWatch::begin([first, second].into()).unwrap();
-        let mut one = SignalWatch::begin(first.into()).unwrap();
-        assert_ne!(set_now(first), before[0]);
-        assert!(both.take().is_empty());
-        for _ in 0..3 {
-            kill_process(getpid(), System::USR1).unwrap();
-        }
-        kill_process(getpid(), System::USR2).unwrap();
-        // Another thread may get them, a little later.
-        let deadline = now() + Duration::from_secs(10);
-        let mut came = SignalSet::NONE;
-        while came != SignalSet::from([first, second]) {
-            came = both.take().iter().chain(came.iter()).collect();
-            assert!(now() < deadline);
-        }
-        assert_eq!(one.take(), first.into());
-        let wait = Timespec { tv_sec: 10, tv_nsec: 0 };
-        assert_eq!(poll(&mut [PollFd::new(&one, PollFlags::IN)], Some(&wait)), Ok(1));
-
-        both.end();
-        assert_eq!(set_now(second), before[1]);
-        assert_ne!(set_now(first), before[0]);
-        // A refusal in the middle changes nothing.
-        let kept = Signal::from_raw(33).unwrap();
-        assert_eq!(SignalWatch::begin([second, kept].into()).map(drop), Err(Error::InvalidInput));
-        assert_eq!(set_now(second), before[1]);
-        // What somebody else has set stays.
-        // SAFETY: all zero is a valid `sigaction`.
-        let mut ignored: libc::sigaction = unsafe { mem::zeroed() };
-        ignored.sa_sigaction = libc::SIG_IGN;
-        exchange(first, Some(&ignored)).unwrap();
-        drop(one);
-        assert_eq!(set_now(first), libc::SIG_IGN);
-        assert_eq!(DOORBELL.load(Ordering::SeqCst), -1);
-        ignored.sa_sigaction = before[0];
-        exchange(first, Some(&ignored)).unwrap();
-    }
+fn release(registry: &mut [Watched; LEN], set: SignalSet) {
+    set.iter().for_each(|signal| registry[signal.as_raw() as usize].remove(signal));
 }
