@@ -116,7 +116,8 @@ pub struct Capabilities {
     pub unix_sockets: bool,
     /// Descriptors of the system can be attached and detached (a simulator has none).
     pub descriptors: bool,
-    /// Other threads exist, and can wake the loop.
+    /// Other threads exist, and can wake the loop. Without them there is no pool: [`PoolChoice`](crate::PoolChoice) says
+    /// what becomes of what would go there.
     pub threads: bool,
     /// Completions come from the kernel (io_uring), not from readiness.
     pub kernel_completions: bool,

@@ -2,10 +2,10 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::os::unix::ffi::OsStrExt;
 
 use crate::names::FileType;
 use crate::operation::{Direction, OneShot, Operation, Target, UNDECIDED, submission};
+use crate::os_str::OsStrExt;
 use crate::outcome::error_of_result;
 use crate::{Error, Handle, Outcome};
 

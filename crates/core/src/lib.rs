@@ -82,7 +82,7 @@
 //! # What is not here
 //! No futures and no tasks: a proactor is not an async runtime. No readiness, but for what other libraries transfer:
 //! [`Poll`] says that a descriptor could be read.
-//! No system call and no `cfg(target_os)`.
+//! No system call and no `cfg(target_os)`: only what is no Unix (WASI) is told apart, which has no threads and no signals.
 #![warn(missing_docs)]
 
 mod backend;
@@ -110,6 +110,7 @@ mod names;
 mod notifier;
 mod offload;
 mod operation;
+mod os_str;
 mod outcome;
 mod path;
 mod poll;

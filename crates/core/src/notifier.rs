@@ -309,6 +309,7 @@ impl fmt::Debug for Waker {
 #[derive(Clone)]
 pub(crate) struct Bell(Arc<Hub>);
 
+#[cfg_attr(not(unix), allow(dead_code, reason = "no thread ever has a job"))]
 impl Bell {
     /// Has the loop look at its port.
     pub(crate) fn ring(&self) {

@@ -2,10 +2,10 @@
 
 use std::ffi::{CStr, OsStr};
 use std::fmt;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::Error;
+use crate::os_str::{OsStrExt, OsStringExt};
 
 /// An owned path, in the form in which the system reads it, so that using it again and again allocates nothing.
 ///
@@ -78,7 +78,7 @@ impl From<&Path> for FilePath {
 
 impl From<PathBuf> for FilePath {
     fn from(path: PathBuf) -> Self {
-        Self::new(std::os::unix::ffi::OsStringExt::into_vec(path.into_os_string()))
+        Self::new(path.into_os_string().into_vec())
     }
 }
 

@@ -2,11 +2,17 @@
 
 use std::fmt;
 
+#[cfg(unix)]
 use rustix::process::Signal as System;
 
 use crate::Error;
 use crate::operation::{Multishot, Target, UNDECIDED, submission};
 use crate::outcome::Outcome;
+
+#[cfg(not(unix))]
+mod numbers;
+#[cfg(not(unix))]
+use numbers::System;
 
 /// A signal of the system, by its number there.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -15,7 +15,7 @@ pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 pub(crate) use std::sync::{Arc, Mutex};
 
 /// What the pool's threads share with the loops: locks that cannot be poisoned and a bounded queue.
-#[cfg(not(loom))]
+#[cfg(all(unix, not(loom)))]
 pub(crate) mod shared {
     pub(crate) use crossbeam_queue::ArrayQueue;
     pub(crate) use parking_lot::{Condvar, Mutex};

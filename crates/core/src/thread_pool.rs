@@ -6,18 +6,29 @@ use std::time::{Duration, Instant};
 use crate::Error;
 use crate::sync::Arc;
 
+#[cfg(not(unix))]
+mod absent;
+#[cfg(unix)]
 mod client;
 mod job;
+mod jobs;
 #[cfg(all(test, loom))]
 mod loom_tests;
+#[cfg(unix)]
 mod slot;
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(loom), unix))]
 mod tests;
+#[cfg(unix)]
 mod threads;
 
-pub(crate) use client::{Jobs, Withdrawal};
+#[cfg(not(unix))]
+use absent::{Client, Shared};
+#[cfg(unix)]
+use client::Client;
 pub(crate) use job::Task;
 pub use job::{Call, Job, Returned};
+pub(crate) use jobs::{Jobs, Withdrawal};
+#[cfg(unix)]
 use threads::Shared;
 
 /// How long the drop of a loop or of a pool waits for what threads are doing. What has not returned by then is left to
@@ -168,10 +179,12 @@ impl Default for PoolConfig {
 /// Where a loop has done what would block it: [`Config::pool`](field@crate::Config::pool).
 #[derive(Clone, Debug)]
 pub enum PoolChoice {
-    /// On a pool of the loop's own, made when it is first needed, and dropped with the loop. Where the backend has no
-    /// threads, and on a simulation, which could not be repeated otherwise: as [`PoolChoice::None`].
+    /// On a pool of the loop's own, made when it is first needed, and dropped with the loop. On a simulation, which could
+    /// not be repeated otherwise: as [`PoolChoice::None`]. Where the backend has no threads the same, but for
+    /// [`Work`](crate::Work) and [`Resolve`](crate::Resolve), which are nothing but a wait for others: they end with
+    /// [`Error::Unsupported`].
     Own(PoolConfig),
-    /// On this one. Where the backend has no threads: as [`PoolChoice::None`].
+    /// On this one. Where the backend has no threads: as with [`PoolChoice::Own`].
     Shared(Pool),
     /// On the loop's own thread, when the operation is started: no thread is ever started, and the loop stands still
     /// meanwhile.

@@ -2,10 +2,10 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::Error;
+use crate::os_str::OsStrExt;
 
 /// The address of a Unix socket: a path, a name in Linux's abstract namespace, or none (contract R4).
 ///

@@ -22,7 +22,8 @@ use small::{Small, Task};
 ///
 /// A closure that captures up to four words, and returns no more, allocates nothing at steady state; a larger one is boxed
 /// (contract B1). Without a pool ([`Config::pool`](field@crate::Config::pool)) it is called
-/// on the loop's own thread.
+/// on the loop's own thread; where the backend has no threads, and that was not chosen, it comes back uncalled, with
+/// [`Error::Unsupported`].
 ///
 /// ```
 /// use proactor_sim::{Config, Loop, RunMode, Work};

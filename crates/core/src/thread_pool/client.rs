@@ -1,111 +1,20 @@
-//! The loop's side of its pool.
+//! The loop's side of its pool, where there are threads.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::time::Instant;
 
 use super::job::{Returned, Task};
+use super::jobs::Withdrawal;
 use super::slot::{IsDone, Port, Slot, Stage, Ticket};
 use super::threads::{Refused, Shared};
-use super::{GRACE, Pool, PoolChoice, PoolConfig};
-use crate::Capabilities;
+use super::{GRACE, Pool};
 use crate::Error;
 use crate::backend::Token;
 use crate::fifo::Fifo;
 use crate::handles::NONE;
 use crate::notifier::Bell;
-use crate::outcome::Outcome;
 use crate::sync::Arc;
-
-/// Where a loop's jobs are done.
-#[derive(Debug)]
-pub(crate) enum Jobs {
-    /// On the loop's thread.
-    Here(Here),
-    /// On a pool that is to be made yet.
-    Later(PoolConfig, Bell),
-    /// On a pool.
-    There(Box<Client>),
-}
-
-/// Jobs that the loop has done itself.
-#[derive(Default, Debug)]
-pub(crate) struct Here {
-    returned: VecDeque<(Token, Returned)>,
-    /// None for a queue without a loop, as tests of backends have one.
-    bell: Option<Bell>,
-}
-
-/// What has become of a job that is to be cancelled.
-#[derive(Debug)]
-pub(crate) enum Withdrawal {
-    /// No thread had taken it: here it is.
-    TakenBack(Outcome),
-    /// A thread has it.
-    Running,
-    /// It is done already.
-    TooLate,
-}
-
-impl Jobs {
-    pub(crate) fn new(choice: PoolChoice, capabilities: Capabilities, bell: Bell) -> Self {
-        match choice {
-            PoolChoice::Shared(pool) if capabilities.threads => {
-                Self::There(Box::new(Client::new(pool, bell)))
-            }
-            PoolChoice::Own(config) if capabilities.threads && !capabilities.virtual_time => {
-                Self::Later(config, bell)
-            }
-            _ => Self::Here(Here { bell: Some(bell), ..Here::default() }),
-        }
-    }
-
-    /// Has a job done that decides the operation of `token`.
-    #[cold]
-    pub(crate) fn submit(&mut self, token: Token, task: Task) {
-        if let Self::Later(config, bell) = self {
-            // Its ranges were checked when the loop was opened.
-            let pool = Pool::unchecked(*config);
-            *self = Self::There(Box::new(Client::new(pool, bell.clone())));
-        }
-        match self {
-            Self::There(client) => client.submit(token, task),
-            Self::Here(here) => {
-                here.returned.push_back((token, task.run()));
-                if let Some(bell) = &here.bell {
-                    bell.ring();
-                }
-            }
-            Self::Later(..) => unreachable!("it is made by now"),
-        }
-    }
-
-    /// Takes back the job of `token`, if it is one.
-    pub(crate) fn withdraw(&mut self, token: Token) -> Option<Withdrawal> {
-        match self {
-            Self::There(client) => client.withdraw(token),
-            Self::Here(here) => {
-                here.returned.iter().any(|(done, _)| *done == token).then_some(Withdrawal::TooLate)
-            }
-            Self::Later(..) => None,
-        }
-    }
-
-    /// The next job that has come back.
-    pub(crate) fn next_returned(&mut self) -> Option<(Token, Returned)> {
-        match self {
-            Self::There(client) => client.next_returned(),
-            Self::Here(here) => here.returned.pop_front(),
-            Self::Later(..) => None,
-        }
-    }
-}
-
-impl Default for Jobs {
-    fn default() -> Self {
-        Self::Here(Here::default())
-    }
-}
 
 /// A loop's jobs on a pool.
 pub(crate) struct Client {
@@ -135,7 +44,7 @@ struct Place {
 }
 
 impl Client {
-    fn new(pool: Pool, bell: Bell) -> Self {
+    pub(super) fn new(pool: Pool, bell: Bell) -> Self {
         Self {
             pool,
             port: Arc::new(Port::new(bell)),
@@ -149,7 +58,7 @@ impl Client {
         }
     }
 
-    fn submit(&mut self, token: Token, task: Task) {
+    pub(super) fn submit(&mut self, token: Token, task: Task) {
         let index = self.free.pop().unwrap_or_else(|| self.add_place());
         let place = &mut self.places[index as usize];
         let number = place.slot.put(task);
@@ -216,7 +125,7 @@ impl Client {
         (place.token == token && place.number.is_some()).then_some(index)
     }
 
-    fn withdraw(&mut self, token: Token) -> Option<Withdrawal> {
+    pub(super) fn withdraw(&mut self, token: Token) -> Option<Withdrawal> {
         let Some(index) = self.find(token) else {
             let is_refused = self.refused.iter().any(|(refused, _)| *refused == token);
             return is_refused.then_some(Withdrawal::TooLate);
@@ -231,7 +140,7 @@ impl Client {
         })
     }
 
-    fn next_returned(&mut self) -> Option<(Token, Returned)> {
+    pub(super) fn next_returned(&mut self) -> Option<(Token, Returned)> {
         if let Some(refused) = self.refused.pop_front() {
             return Some(refused);
         }

@@ -7,8 +7,8 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
-use super::client::{Jobs, Withdrawal};
 use super::job::Task;
+use super::jobs::{Jobs, Withdrawal};
 use super::{Pool, PoolChoice, PoolConfig};
 use crate::Capabilities;
 use crate::backend::Token;
