@@ -3,10 +3,15 @@
 use std::os::fd::BorrowedFd;
 
 use proactor_core::Error;
-use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat};
-use rustix::net::{AddressFamily, SocketType, ipproto, sockopt};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use crate::call::call;
+
+#[cfg(unix)]
+mod unix;
+
+#[cfg(unix)]
+pub use unix::descriptor_kind;
 
 /// What a descriptor is, as far as the way to use it depends on that.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -56,35 +61,6 @@ impl Transport {
     }
 }
 
-/// Finds out what `descriptor` is.
-///
-/// # Errors
-/// What the system said.
-pub fn descriptor_kind(descriptor: BorrowedFd<'_>) -> Result<DescriptorKind, Error> {
-    let status = call(|| fstat(descriptor))?;
-    Ok(match FileType::from_raw_mode(status.st_mode) {
-        FileType::Socket => DescriptorKind::Socket(transport(descriptor)?),
-        FileType::Fifo | FileType::CharacterDevice => DescriptorKind::Character,
-        FileType::RegularFile | FileType::BlockDevice => DescriptorKind::File,
-        FileType::Directory => DescriptorKind::Directory,
-        _ => DescriptorKind::Other,
-    })
-}
-
-fn transport(socket: BorrowedFd<'_>) -> Result<Transport, Error> {
-    let is_stream = call(|| sockopt::socket_type(socket))? == SocketType::STREAM;
-    let family = call(|| sockopt::socket_domain(socket))?;
-    match (is_stream, family == AddressFamily::UNIX) {
-        (true, true) => return Ok(Transport::LocalStream),
-        (false, true) => return Ok(Transport::LocalMessages),
-        (false, false) => return Ok(Transport::Messages),
-        (true, false) => {}
-    }
-    let over_ip = family == AddressFamily::INET || family == AddressFamily::INET6;
-    let is_tcp = over_ip && call(|| sockopt::socket_protocol(socket))? == Some(ipproto::TCP);
-    Ok(if is_tcp { Transport::Tcp } else { Transport::OtherStream })
-}
-
 /// Whether calls on a descriptor wait (O_NONBLOCK). It is a property of the open file, so it is shared with every
 /// duplicate of the descriptor, also in other processes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -108,7 +84,7 @@ pub fn set_mode(descriptor: BorrowedFd<'_>, mode: Mode) -> Result<Mode, Error> {
     Ok(before)
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use std::fs::File;
     use std::net::{TcpListener, UdpSocket};

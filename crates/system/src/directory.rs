@@ -2,17 +2,25 @@
 
 use std::os::fd::BorrowedFd;
 
-use proactor_core::{DirEntries, DirRead, Error};
-use rustix::fs::{self, RawDir, SeekFrom};
+use proactor_core::{DirRead, Error};
 
-use crate::call::call;
-use crate::file::file_type;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "wasi")]
+mod wasi;
+
+#[cfg(target_os = "linux")]
+use linux::{fill, rewind};
+#[cfg(target_os = "wasi")]
+pub(crate) use wasi::forget;
+#[cfg(target_os = "wasi")]
+use wasi::{fill, rewind};
 
 /// Reads a batch.
 pub(crate) fn read(done: &mut DirRead, directory: BorrowedFd<'_>) -> Result<usize, Error> {
     done.entries.clear();
     if done.rewind {
-        call(|| fs::seek(directory, SeekFrom::Start(0)))?;
+        rewind(directory)?;
     }
     let mut scratch = done.entries.take_scratch();
     let read = fill(directory, &mut scratch, &mut done.entries);
@@ -21,24 +29,4 @@ pub(crate) fn read(done: &mut DirRead, directory: BorrowedFd<'_>) -> Result<usiz
         done.entries.clear();
     }
     read.map(|()| done.entries.len())
-}
-
-/// Asks until there is an entry that is not left out, or there are none any more.
-fn fill(directory: BorrowedFd<'_>, scratch: &mut Vec<u8>, entries: &mut DirEntries) -> Result<(), Error> {
-    let mut raw = RawDir::new(directory, scratch.spare_capacity_mut());
-    while entries.is_empty() || !raw.is_buffer_empty() {
-        let Some(entry) = raw.next() else { break };
-        match entry {
-            Ok(entry) => {
-                let name = entry.file_name().to_bytes();
-                if name != b"." && name != b".." {
-                    let unknown = entry.file_type() == fs::FileType::Unknown;
-                    entries.push(name, (!unknown).then(|| file_type(entry.file_type())), entry.ino());
-                }
-            }
-            Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-    }
-    Ok(())
 }

@@ -1,26 +1,35 @@
 //! Files and names: how the system is asked, and the calls that may wait for a disk.
 
 use std::ffi::CStr;
-use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, SystemTime};
 
 use proactor_core::{
-    Access, Call, Create, Error, FilePath, FileType, Job, Links, Metadata, OpenOptions, Opened, Outcome,
-    ReadAtDone, StatxDone, WriteAtDone,
+    Access, Call, Create, Error, FilePath, Job, OpenOptions, Opened, Outcome, ReadAtDone, WriteAtDone,
 };
-use rustix::fs::{
-    self, AtFlags, CWD, FallocateFlags, Mode, OFlags, SeekFrom, Statx, StatxFlags, StatxTimestamp,
-};
-use rustix::io::{Errno, ReadWriteFlags};
+use rustix::fs::{self, AtFlags, CWD, Mode, OFlags, SeekFrom};
+use rustix::io::Errno;
 
 use crate::call::call;
-use crate::directory;
-use crate::socket::MAX_TRANSFER;
 use crate::vectored::do_vectored;
+use crate::{MAX_TRANSFER, directory};
 
-/// What a `statx` is asked for.
-pub const STATX_MASK: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BTIME);
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "wasi")]
+mod wasi;
+
+#[cfg(target_os = "linux")]
+use linux::{DIRECT, allocate, statx};
+#[cfg(target_os = "linux")]
+pub use linux::{STATX_MASK, fill_metadata, is_direct, read_now, statx_flags, write_now};
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{file_type, read_pieces, write_pieces};
+#[cfg(target_os = "wasi")]
+use wasi::{DIRECT, allocate, statx};
+#[cfg(target_os = "wasi")]
+pub use wasi::{is_direct, read_now, write_now};
+#[cfg(target_os = "wasi")]
+pub(crate) use wasi::{read_pieces, write_pieces};
 
 /// How the system is told to open a file.
 #[must_use]
@@ -39,7 +48,7 @@ pub fn open_flags(options: OpenOptions) -> (OFlags, Mode) {
     flags.set(OFlags::TRUNC, options.truncate);
     flags.set(OFlags::APPEND, options.append);
     flags.set(OFlags::DIRECTORY, options.directory);
-    flags.set(OFlags::DIRECT, options.direct);
+    flags.set(DIRECT, options.direct);
     // The mode means nothing, and has to be nothing for some calls, where no file is made.
     let mode = if options.create == Create::Never { 0 } else { options.mode & 0o7777 };
     (flags, Mode::from_raw_mode(mode))
@@ -51,70 +60,12 @@ pub fn directory_mode(mode: u32) -> Mode {
     Mode::from_raw_mode(mode & 0o7777)
 }
 
-/// How a `statx` is asked.
-#[must_use]
-pub fn statx_flags(asked: &StatxDone) -> AtFlags {
-    let mut flags = AtFlags::empty();
-    flags.set(AtFlags::EMPTY_PATH, asked.handle.is_some() && asked.path.is_empty());
-    flags.set(AtFlags::SYMLINK_NOFOLLOW, asked.links == Links::Stay);
-    flags
-}
-
-/// Writes down what the system knows of a file.
-pub fn fill_metadata(known: &Statx, metadata: &mut Metadata) {
-    let mode = Mode::from_raw_mode(known.stx_mode.into());
-    metadata.file_type = file_type(fs::FileType::from_raw_mode(known.stx_mode.into()));
-    metadata.mode = mode.as_raw_mode() & 0o7777;
-    metadata.len = known.stx_size;
-    metadata.blocks = known.stx_blocks;
-    metadata.block_size = known.stx_blksize;
-    metadata.links = known.stx_nlink;
-    (metadata.owner, metadata.group) = (known.stx_uid, known.stx_gid);
-    metadata.inode = known.stx_ino;
-    metadata.device = (known.stx_dev_major, known.stx_dev_minor);
-    metadata.accessed = time(&known.stx_atime);
-    metadata.modified = time(&known.stx_mtime);
-    metadata.changed = time(&known.stx_ctime);
-    let knows_birth = StatxFlags::from_bits_retain(known.stx_mask).contains(StatxFlags::BTIME);
-    metadata.created = knows_birth.then(|| time(&known.stx_btime));
-}
-
-/// What the system says that a file is.
-pub(crate) const fn file_type(told: fs::FileType) -> FileType {
-    match told {
-        fs::FileType::RegularFile => FileType::File,
-        fs::FileType::Directory => FileType::Directory,
-        fs::FileType::Symlink => FileType::Symlink,
-        fs::FileType::CharacterDevice => FileType::CharacterDevice,
-        fs::FileType::BlockDevice => FileType::BlockDevice,
-        fs::FileType::Fifo => FileType::Fifo,
-        fs::FileType::Socket => FileType::Socket,
-        _ => FileType::Other,
-    }
-}
-
-/// A time of the system's, which may be before 1970. What std has no room for, the system has no files from.
-fn time(time: &StatxTimestamp) -> SystemTime {
-    let seconds = Duration::from_secs(time.tv_sec.unsigned_abs());
-    let epoch = SystemTime::UNIX_EPOCH;
-    let whole = if time.tv_sec < 0 { epoch.checked_sub(seconds) } else { epoch.checked_add(seconds) };
-    whole.unwrap_or(epoch) + Duration::from_nanos(time.tv_nsec.into())
-}
-
 /// Whether there are positions in what a descriptor refers to.
 ///
 /// # Errors
 /// `ESPIPE` if there are none: a pipe, a socket, a terminal.
 pub fn check_positions(descriptor: BorrowedFd<'_>) -> Result<(), Error> {
     call(|| fs::seek(descriptor, SeekFrom::Current(0))).map(drop)
-}
-
-/// Whether transfers go past the system's cache.
-///
-/// # Errors
-/// What the system said.
-pub fn is_direct(descriptor: BorrowedFd<'_>) -> Result<bool, Error> {
-    call(|| fs::fcntl_getfl(descriptor)).map(|flags| flags.contains(OFlags::DIRECT))
 }
 
 /// What came of a transfer that was not to wait.
@@ -139,35 +90,6 @@ impl Now {
     }
 }
 
-/// Reads at a position what is in the system's cache, all that was asked for or up to the end of the file.
-pub fn read_now(descriptor: BorrowedFd<'_>, bytes: &mut [u8], offset: u64) -> Now {
-    let len = bytes.len().min(MAX_TRANSFER);
-    let mut read = 0;
-    while read < len {
-        let buffers = &mut [IoSliceMut::new(&mut bytes[read..len])];
-        let at = offset + read as u64;
-        match rustix::io::preadv2(descriptor, buffers, at, ReadWriteFlags::NOWAIT) {
-            // The end. Less than was asked for may also be as much as the cache has.
-            Ok(0) => break,
-            Ok(count) => read += count,
-            Err(Errno::INTR) => {}
-            Err(errno) => return Now::from(Err(errno)),
-        }
-    }
-    Now::Done(Ok(read))
-}
-
-/// Writes at a position to the system's cache.
-pub fn write_now(descriptor: BorrowedFd<'_>, bytes: &[u8], offset: u64) -> Now {
-    let buffers = &[IoSlice::new(&bytes[..bytes.len().min(MAX_TRANSFER)])];
-    loop {
-        match rustix::io::pwritev2(descriptor, buffers, offset, ReadWriteFlags::NOWAIT) {
-            Err(Errno::INTR) => {}
-            result => return Now::from(result),
-        }
-    }
-}
-
 /// Does an operation on a file or a name, waiting for the disk where that has to be, and fills in its result.
 /// `descriptor` is that of the handle which the operation names, if it names one. Returns the file that it has opened,
 /// whose handle is still to be made.
@@ -187,7 +109,7 @@ pub fn do_file(outcome: &mut Outcome, descriptor: Option<BorrowedFd<'_>>) -> Opt
         Outcome::Fdatasync(done) => done.result = call(|| fs::fdatasync(at)),
         Outcome::Truncate(done) => done.result = call(|| fs::ftruncate(at, done.len)),
         Outcome::Allocate(done) => {
-            done.result = call(|| fs::fallocate(at, FallocateFlags::empty(), done.offset, done.len));
+            done.result = call(|| allocate(at, done.offset, done.len));
         }
         Outcome::Rename(done) => {
             done.result = with_two(&done.from, &done.to, |from, to| fs::renameat(at, from, at, to));
@@ -255,34 +177,9 @@ fn write_at(done: &WriteAtDone, descriptor: BorrowedFd<'_>) -> Result<usize, Err
     call(|| rustix::io::pwrite(descriptor, &done.buffer[..len], done.offset))
 }
 
-fn statx(done: &mut StatxDone, at: BorrowedFd<'_>) -> Result<(), Error> {
-    let flags = statx_flags(done);
-    let known = with(&done.path, |path| fs::statx(at, path, flags, STATX_MASK))?;
-    fill_metadata(&known, &mut done.metadata);
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn timestamp(tv_sec: i64, tv_nsec: u32) -> SystemTime {
-        // The type has no other constructor, so one is taken from the system and changed.
-        let mut known = fs::statx(CWD, c"/", AtFlags::empty(), STATX_MASK).unwrap();
-        (known.stx_mtime.tv_sec, known.stx_mtime.tv_nsec) = (tv_sec, tv_nsec);
-        let mut metadata = Metadata::default();
-        fill_metadata(&known, &mut metadata);
-        assert_eq!(metadata.file_type, FileType::Directory);
-        metadata.modified
-    }
-
-    #[test]
-    fn times_before_1970_are_times() {
-        let epoch = SystemTime::UNIX_EPOCH;
-        assert_eq!(timestamp(1, 5), epoch + Duration::new(1, 5));
-        assert_eq!(timestamp(-1, 999_999_999), epoch - Duration::from_nanos(1));
-        assert_eq!(timestamp(i64::MIN, 0), epoch.checked_sub(Duration::from_secs(1 << 63)).unwrap_or(epoch));
-    }
 
     #[test]
     fn a_mode_goes_along_only_where_a_file_may_be_made() {

@@ -7,61 +7,88 @@
 //! This crate is part of the backends. Users of the library have no need of it.
 #![warn(missing_docs)]
 
+#[cfg(unix)]
 mod bytes;
 mod call;
 #[cfg(target_os = "linux")]
 mod child;
+#[cfg(unix)]
 mod clock;
 mod close;
+#[cfg(unix)]
 mod datagram;
 mod descriptor;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "wasi"))]
 mod directory;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "wasi"))]
 mod file;
+#[cfg(unix)]
 mod message;
+#[cfg(unix)]
 mod options;
 #[cfg(target_os = "linux")]
 mod poll;
 mod resolve;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "wasi"))]
 mod send_file;
+#[cfg(unix)]
 mod signals;
 #[cfg(target_os = "linux")]
 mod sigpipe;
+#[cfg(unix)]
 mod socket;
+#[cfg(unix)]
 mod unix;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "wasi"))]
 mod vectored;
 #[cfg(target_os = "linux")]
 mod waker;
+#[cfg(target_os = "wasi")]
+mod wasi;
 
+#[cfg(unix)]
 pub use bytes::{read, write};
 #[cfg(target_os = "linux")]
 pub use child::{has_process_descriptors, process_descriptor, try_wait};
+#[cfg(unix)]
 pub use clock::now;
 pub use close::{close, close_job};
+#[cfg(unix)]
 pub use datagram::{Message, has_room, receive_from, send_to};
-pub use descriptor::{DescriptorKind, Mode, Transport, descriptor_kind, set_mode};
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
+pub use descriptor::descriptor_kind;
+pub use descriptor::{DescriptorKind, Mode, Transport, set_mode};
+#[cfg(any(target_os = "linux", target_os = "wasi"))]
 pub use file::{
-    Now, STATX_MASK, check_positions, directory_mode, do_file, file_job, fill_metadata, is_direct,
-    open_flags, read_now, statx_flags, write_now,
+    Now, check_positions, directory_mode, do_file, file_job, is_direct, open_flags, read_now, write_now,
 };
+#[cfg(target_os = "linux")]
+pub use file::{STATX_MASK, fill_metadata, statx_flags};
+#[cfg(unix)]
 pub use message::{check_to_send, put_into, receive_message, send_message};
 #[cfg(target_os = "linux")]
 pub use poll::{can_poll, poll_flags, poll_now, readiness, take_change, watch_alone};
 pub use resolve::resolve;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "wasi"))]
 pub use send_file::{FileSent, is_decided, send_file, send_file_job};
+#[cfg(unix)]
 pub use signals::HeldSignals;
 #[cfg(target_os = "linux")]
 pub use signals::SignalWatch;
+#[cfg(unix)]
 pub use socket::{
-    MAX_TRANSFER, accept, address_from_system, address_to_system, connect, connect_result, control,
-    has_family, open_socket, open_stream, peer_address, receive, send, shutdown,
+    accept, address_from_system, address_to_system, connect, connect_result, control, has_family,
+    open_socket, open_stream, peer_address, receive, send, shutdown,
 };
+#[cfg(any(target_os = "linux", target_os = "wasi"))]
+pub use vectored::transfer_vectored_now;
 #[cfg(target_os = "linux")]
-pub use vectored::{read_vectored, receive_vectored, send_vectored, transfer_vectored_now, write_vectored};
+pub use vectored::{read_vectored, receive_vectored, send_vectored, write_vectored};
 #[cfg(target_os = "linux")]
 pub use waker::EventWaker;
+#[cfg(target_os = "wasi")]
+pub use wasi::*;
+
+/// The largest number of bytes that one system call takes on every system (contract R4): 2 GiB less a page. Lengths
+/// above are clamped to it.
+pub const MAX_TRANSFER: usize = 0x7fff_f000;

@@ -1,31 +1,24 @@
-//! From a file to a socket, in the kernel.
-//!
-//! sendfile(2) waits for whatever it needs. For the peer it does not where the socket is non-blocking, which it has to be:
-//! there is no flag for one call. For the disk it would, and the kernel cannot be asked not to: so before each piece some
-//! bytes of it, and the last one of the next, are read with RWF_NOWAIT, which says whether they are in the cache. What is
-//! between them is there but for rare cases; what is not there is for a thread of the pool, whose call reads and sends in
-//! one.
-//!
-//! Measured on Linux 6.18, with a virtual disk and the loopback: four such reads take 5 to 7 us where sending 128 KiB takes
-//! 30. Of the 2,000 pieces of a file of which the cache has nothing, 25 to 43 were not there when they were asked for, and
-//! sending one of those took up to 26 ms; of the others none, once one, took more than 2 ms, and 1 to 5 where only the ends
-//! of each piece were asked for. From the cache: 3.9 GB/s, where io_uring's splice does 3.2, and 2.2 us for 4 KiB, where that
-//! takes 5.4.
+//! From a file to a socket, in pieces: in the kernel where it can do that.
 
 use std::os::fd::BorrowedFd;
 
 use proactor_core::{Call, Error, FilePart, Job, Outcome};
-use rustix::fs::sendfile;
 use rustix::io::Errno;
 
-use crate::file::{Now, read_now};
-use crate::sigpipe;
+use crate::vectored::Disk;
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "wasi")]
+mod wasi;
+
+#[cfg(target_os = "linux")]
+use linux::{is_cached, transfer};
+#[cfg(target_os = "wasi")]
+use wasi::{is_cached, transfer};
 
 /// The most that one call sends: what the kernel reads ahead of a file that is read from front to back.
 const PIECE: u64 = 128 << 10;
-
-/// How far the bytes of a piece are apart that are asked for.
-const PROBE: usize = 64 << 10;
 
 /// How many pieces are sent before others get their turn: 2 MiB.
 const PIECES_PER_TURN: usize = 16;
@@ -41,13 +34,6 @@ pub enum FileSent {
     Unfinished,
     /// The rest is not in the cache: only a thread of the pool can wait for it ([`send_file_job`]).
     OnDisk,
-}
-
-/// Whether a transfer may wait for a disk.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Disk {
-    MayWait,
-    MustNot,
 }
 
 /// Sends what is left of a [`SendFile`](proactor_core::SendFile) or a [`SendFileAll`](proactor_core::SendFileAll), without
@@ -98,7 +84,7 @@ fn send(outcome: &mut Outcome, socket: BorrowedFd<'_>, file: BorrowedFd<'_>, dis
             return FileSent::OnDisk;
         }
         let mut at = offset;
-        match sigpipe::without(|| sendfile(socket, file, Some(&mut at), piece as usize)) {
+        match transfer(socket, file, &mut at, piece as usize) {
             // So far behind the end that no file there can be reaches it.
             Ok(0) | Err(Errno::OVERFLOW) => {
                 outcome.file_part_ended();
@@ -116,16 +102,7 @@ fn send(outcome: &mut Outcome, socket: BorrowedFd<'_>, file: BorrowedFd<'_>, dis
     FileSent::Unfinished
 }
 
-/// Whether a piece of a file is in the system's cache, as far as some of its bytes tell, and, where the piece is not all that is
-/// left, the end of the next: if the disk is no further than that, it is what everything waits for. What cannot be read like
-/// this is not there.
-fn is_cached(file: BorrowedFd<'_>, offset: u64, (len, left): (u64, u64)) -> bool {
-    let is_there = |ahead| matches!(read_now(file, &mut [0], offset + ahead), Now::Done(Ok(_)));
-    let next = left.min(2 * PIECE) - 1;
-    (0..len).step_by(PROBE).all(is_there) && is_there(len - 1) && (next < len || is_there(next))
-}
-
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use std::fs::File;
     use std::io::Read;

@@ -15,11 +15,7 @@ use rustix::net::{
 };
 
 use crate::call::{attempt, call};
-use crate::{Mode, Transport};
-
-/// The largest number of bytes that one system call takes on every system (contract R4): 2 GiB less a page. Lengths
-/// above are clamped to it.
-pub const MAX_TRANSFER: usize = 0x7fff_f000;
+use crate::{MAX_TRANSFER, Mode, Transport};
 
 /// The address as system calls take it.
 ///

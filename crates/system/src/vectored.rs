@@ -6,22 +6,32 @@
 use std::array;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::BorrowedFd;
-use std::task::Poll;
 
 use proactor_core::{Buffer, Cut, Error, IOV_MAX, Outcome, Vectored};
-use rustix::io::{Errno, ReadWriteFlags};
-use rustix::net::{RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags};
+use rustix::io::Errno;
 
-use crate::call::attempt;
-use crate::file::Now;
+use crate::file::{Now, read_pieces, write_pieces};
+
+#[cfg(unix)]
+mod unix;
+
+#[cfg(unix)]
+pub use unix::{read_vectored, receive_vectored, send_vectored, write_vectored};
 
 const _: () = assert!(Cut::MAX_LEN == crate::MAX_TRANSFER);
+
+/// Whether a transfer may wait for a disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Disk {
+    MayWait,
+    MustNot,
+}
 
 /// So many pieces have a list that is quickly made.
 const FEW: usize = 16;
 
 /// Makes a call with what the cut takes, to be written.
-fn with_pieces<T>(buffers: &[Buffer], cut: Cut, call: impl FnOnce(&[IoSlice<'_>]) -> T) -> T {
+pub(crate) fn with_pieces<T>(buffers: &[Buffer], cut: Cut, call: impl FnOnce(&[IoSlice<'_>]) -> T) -> T {
     if buffers.len() <= FEW {
         call_with::<FEW, T>(buffers, cut, call)
     } else {
@@ -52,7 +62,7 @@ fn call_with<const N: usize, T>(
 ///
 /// # Errors
 /// [`Error::ReadOnlyBuffer`] if that is among it.
-fn with_pieces_mut<T>(
+pub(crate) fn with_pieces_mut<T>(
     buffers: &mut [Buffer],
     cut: Cut,
     call: impl FnOnce(&mut [IoSliceMut<'_>]) -> T,
@@ -83,77 +93,18 @@ fn call_with_mut<const N: usize, T>(
     Ok(call(&mut pieces[..count]))
 }
 
-/// As [`read`](crate::read), into several buffers.
-///
-/// # Errors
-/// [`Error::ReadOnlyBuffer`], or what the system said.
-pub fn read_vectored(
-    descriptor: BorrowedFd<'_>,
-    buffers: &mut [Buffer],
-    from: usize,
-) -> Poll<Result<usize, Error>> {
-    with_pieces_mut(buffers, Cut::behind(from), |pieces| {
-        attempt(|| rustix::io::readv(descriptor, &mut *pieces))
-    })?
-}
-
-/// As [`write`](crate::write), from several buffers.
-///
-/// # Errors
-/// What the system said.
-pub fn write_vectored(
-    descriptor: BorrowedFd<'_>,
-    buffers: &[Buffer],
-    from: usize,
-) -> Poll<Result<usize, Error>> {
-    with_pieces(buffers, Cut::behind(from), |pieces| attempt(|| rustix::io::writev(descriptor, pieces)))
-}
-
-/// As [`receive`](crate::receive), into several buffers.
-///
-/// # Errors
-/// [`Error::ReadOnlyBuffer`], or what the system said.
-pub fn receive_vectored(
-    socket: BorrowedFd<'_>,
-    buffers: &mut [Buffer],
-    from: usize,
-) -> Poll<Result<usize, Error>> {
-    let received = with_pieces_mut(buffers, Cut::behind(from), |pieces| {
-        attempt(|| {
-            let mut ancillary = RecvAncillaryBuffer::default();
-            rustix::net::recvmsg(socket, &mut *pieces, &mut ancillary, RecvFlags::DONTWAIT)
-        })
-    })?;
-    received.map_ok(|message| message.bytes)
-}
-
-/// As [`send`](crate::send), from several buffers: no signal where the peer is gone.
-///
-/// # Errors
-/// What the system said.
-pub fn send_vectored(socket: BorrowedFd<'_>, buffers: &[Buffer], from: usize) -> Poll<Result<usize, Error>> {
-    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-    with_pieces(buffers, Cut::behind(from), |pieces| {
-        attempt(|| rustix::net::sendmsg(socket, pieces, &mut SendAncillaryBuffer::default(), flags))
-    })
-}
-
 /// Makes one call at a position, which waits for the disk unless told not to.
 fn transfer_at(
     descriptor: BorrowedFd<'_>,
     vectored: &mut Vectored<'_>,
     (offset, cut): (u64, Cut),
-    flags: ReadWriteFlags,
+    disk: Disk,
 ) -> Result<Result<usize, Errno>, Error> {
     loop {
         let transferred = if vectored.reads {
-            with_pieces_mut(vectored.buffers, cut, |pieces| {
-                rustix::io::preadv2(descriptor, pieces, offset, flags)
-            })?
+            with_pieces_mut(vectored.buffers, cut, |pieces| read_pieces(descriptor, pieces, offset, disk))?
         } else {
-            with_pieces(vectored.buffers, cut, |pieces| {
-                rustix::io::pwritev2(descriptor, pieces, offset, flags)
-            })
+            with_pieces(vectored.buffers, cut, |pieces| write_pieces(descriptor, pieces, offset, disk))
         };
         if transferred != Err(Errno::INTR) {
             return Ok(transferred);
@@ -171,7 +122,7 @@ pub fn transfer_vectored_now(descriptor: BorrowedFd<'_>, vectored: &mut Vectored
     loop {
         let cut = Cut::behind(from + transferred).within(len - transferred);
         let at = offset + transferred as u64;
-        match transfer_at(descriptor, vectored, (at, cut), ReadWriteFlags::NOWAIT) {
+        match transfer_at(descriptor, vectored, (at, cut), Disk::MustNot) {
             Ok(Ok(count)) => {
                 transferred += count;
                 // Less than was asked for may also be as much as the cache has.
@@ -194,7 +145,7 @@ pub(crate) fn do_vectored(outcome: &mut Outcome, descriptor: BorrowedFd<'_>) {
     loop {
         let from = vectored.transferred();
         let at = (offset + from as u64, Cut::behind(from));
-        match transfer_at(descriptor, &mut vectored, at, ReadWriteFlags::empty()) {
+        match transfer_at(descriptor, &mut vectored, at, Disk::MayWait) {
             Ok(Ok(count)) if vectored.moved(count) => return,
             Ok(Ok(_)) => {}
             Ok(Err(errno)) => return vectored.set_error(errno.into()),
@@ -209,6 +160,7 @@ mod tests {
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
     use std::sync::Arc;
+    use std::task::Poll;
 
     use super::*;
     use crate::{Mode, set_mode};

@@ -1,0 +1,25 @@
+//! WASI, preview 1: what it has of sockets and of waiting, and what it lacks.
+//!
+//! A program gets its sockets from whoever runs it, so there is nothing to open one with, and no flag keeps a single call
+//! from waiting: a socket is made non-blocking for good. Reading and writing are those of files.
+
+mod absent;
+mod bytes;
+mod calls;
+mod clock;
+mod descriptor;
+mod oneoff;
+mod poll;
+mod socket;
+
+pub use absent::{
+    Message, SignalWatch, check_to_send, connect, connect_result, control, has_family, has_room, open_socket,
+    receive_from, receive_message, send_message, send_to, try_wait,
+};
+pub use bytes::{read, read_vectored, receive_vectored, send_vectored, write, write_vectored};
+pub(crate) use calls::read_directory;
+pub use clock::now;
+pub use descriptor::{descriptor_kind, has_sockets};
+pub use oneoff::{Happened, Subscription, poll_oneoff};
+pub use poll::poll_now;
+pub use socket::{accept, receive, send, shutdown};

@@ -1,0 +1,37 @@
+//! What a descriptor is.
+
+use std::os::fd::BorrowedFd;
+
+use proactor_core::Error;
+use wasip1::{FILETYPE_DIRECTORY, FILETYPE_REGULAR_FILE, FILETYPE_SOCKET_DGRAM, FILETYPE_SOCKET_STREAM};
+
+use super::calls;
+use crate::call::call;
+use crate::{DescriptorKind, Transport};
+
+/// Finds out what `descriptor` is. Of a stream the host says no more than that.
+///
+/// # Errors
+/// What the system said.
+pub fn descriptor_kind(descriptor: BorrowedFd<'_>) -> Result<DescriptorKind, Error> {
+    Ok(match call(|| calls::status(descriptor))?.fs_filetype {
+        FILETYPE_SOCKET_STREAM => DescriptorKind::Socket(Transport::OtherStream),
+        FILETYPE_SOCKET_DGRAM => DescriptorKind::Socket(Transport::Messages),
+        FILETYPE_REGULAR_FILE => DescriptorKind::File,
+        FILETYPE_DIRECTORY => {
+            crate::directory::forget(descriptor);
+            DescriptorKind::Directory
+        }
+        // A terminal, a device, or what the host does not say: a pipe as standard input, most often.
+        _ => DescriptorKind::Character,
+    })
+}
+
+/// Whether the host has passed a socket in: there are no others.
+#[must_use]
+pub fn has_sockets() -> bool {
+    // Standard streams, then directories, then sockets, without a gap when the program starts.
+    (0..).map_while(|number| calls::status_of_number(number).ok()).any(|status| {
+        status.fs_filetype == FILETYPE_SOCKET_STREAM || status.fs_filetype == FILETYPE_SOCKET_DGRAM
+    })
+}

@@ -1,0 +1,55 @@
+//! Sockets, which the host has passed in.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::task::Poll;
+
+use proactor_core::{Address, Error, ShutdownHow, UnixAddress};
+use wasip1::{FDFLAGS_NONBLOCK, SDFLAGS_RD, SDFLAGS_WR};
+
+use super::calls;
+use crate::MAX_TRANSFER;
+use crate::call::{attempt, call};
+
+/// Accepts a connection from a *nonblocking* listener: a nonblocking socket, and no address, of which the system says
+/// nothing.
+///
+/// # Errors
+/// What the system said.
+pub fn accept(listener: BorrowedFd<'_>) -> Poll<Result<(OwnedFd, Address), Error>> {
+    let accepted = attempt(|| calls::accept(listener, FDFLAGS_NONBLOCK));
+    accepted.map_ok(|socket| (socket, UnixAddress::unnamed().into()))
+}
+
+/// Receives what has arrived into `bytes`, of which at most [`MAX_TRANSFER`] are used, without waiting if the socket is
+/// [nonblocking](crate::Mode::Nonblocking).
+///
+/// # Errors
+/// What the system said.
+pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Poll<Result<usize, Error>> {
+    let len = bytes.len().min(MAX_TRANSFER);
+    let bytes = &mut bytes[..len];
+    attempt(|| rustix::io::read(socket, &mut *bytes))
+}
+
+/// Sends what is taken of the first [`MAX_TRANSFER`] of `bytes`, without waiting if the socket is
+/// [nonblocking](crate::Mode::Nonblocking). There are no signals.
+///
+/// # Errors
+/// What the system said.
+pub fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> Poll<Result<usize, Error>> {
+    let bytes = &bytes[..bytes.len().min(MAX_TRANSFER)];
+    attempt(|| rustix::io::write(socket, bytes))
+}
+
+/// Ends one or both directions of a connected socket.
+///
+/// # Errors
+/// What the system said.
+pub fn shutdown(socket: BorrowedFd<'_>, how: ShutdownHow) -> Result<(), Error> {
+    let how = match how {
+        ShutdownHow::Read => SDFLAGS_RD,
+        ShutdownHow::Write => SDFLAGS_WR,
+        ShutdownHow::Both => SDFLAGS_RD | SDFLAGS_WR,
+    };
+    call(|| calls::shutdown(socket, how))
+}
