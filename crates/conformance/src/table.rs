@@ -400,6 +400,11 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         deadlines::a_receive_times_out_with_its_buffer: ["X4", "C2", "T2"] needs ["ipv4"];
         deadlines::a_result_in_time_wins: ["X4", "C1"] needs ["ipv4"];
         deadlines::a_queued_result_outlives_its_deadline: ["X4"] needs [];
+        deadlines::a_result_that_is_there_wins: ["X4", "L3"] needs ["ipv4", "descriptors"];
+        deadlines::a_readiness_that_is_there_wins: ["X4"] needs ["ipv4", "descriptors", "polling"];
+        deadlines::an_exit_that_is_there_wins: ["X4"] needs ["child_processes"];
+        deadlines::what_threads_have_done_in_time_wins: ["X4"] needs ["descriptors", "threads"];
+        deadlines::a_deadline_comes_after_what_is_there: ["X4", "L3"] needs ["ipv4", "descriptors"];
         deadlines::a_cancel_before_the_deadline_is_canceled: ["X4", "X1"] needs ["ipv4"];
         deadlines::every_kind_times_out: ["X4", "C1"] needs ["ipv4"];
         deadlines::a_connect_times_out: ["X4"] needs ["ipv4", "descriptors"];

@@ -11,7 +11,8 @@ use crate::{Error, Handle, Kind, Multishot, Offload, OneShot, Outcome, Submissio
 /// - Once the deadline has passed, the operation is asked to end, and ends with
 ///   [`Error::TimedOut`], everything handed back: what a
 ///   [`SendAll`](crate::SendAll) has `transferred` is told, a multishot operation ends with its last event.
-/// - A result in time wins, and so does one that comes while the operation is asked to end. What a user's cancel has ended
+/// - A result in time wins, and so does one that is there when the loop comes to look at the deadline, which a callback may have
+///   held up, and one that comes while the operation is asked to end. What a user's cancel has ended
 ///   before is [`Error::Canceled`].
 /// - A timeout counts from a clock read made when the operation is armed, never early (contract T2): after `submit`, after
 ///   the callback that arms it again, after the delay of [`rearm_after`](crate::Context::rearm_after); not from when others of its

@@ -61,6 +61,8 @@ pub struct Driver<B: Backend> {
     /// How many of these the present turn has started.
     started: usize,
     timers: Timers,
+    /// Whose deadline has passed in the present turn and has not taken effect yet.
+    overdue: Vec<u32>,
     inbox: Inbox,
     /// What [`Next::Discarded`] was about, to be dropped last.
     pub(crate) discarded: Option<Outcome>,
@@ -147,6 +149,7 @@ impl<B: Backend> Driver<B> {
             starting: Vec::new(),
             started: 0,
             timers,
+            overdue: Vec::new(),
             inbox,
             discarded: None,
             closing: Vec::new(),

@@ -117,7 +117,8 @@ impl<B: Backend, S> Loop<B, S> {
     ///
     /// A turn starts what was submitted, in order; ends expired timers; takes notifications; waits once; and then runs the
     /// callbacks of all that is complete, in the order in which that came about (contract L3). What callbacks submit
-    /// belongs to the next turn.
+    /// belongs to the next turn. Deadlines of operations that have passed take effect after expired timers, notifications and
+    /// what is complete by then, which is looked for without waiting (contract X4).
     ///
     /// A callback that panics unwinds through `run`. Its completion is dead then, other outcomes stay queued, and the loop
     /// can be run again (contract C6).

@@ -1,14 +1,18 @@
 //! Operations with a deadline (contract X4).
 
+use std::io::Write as _;
+use std::process::Command;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use proactor_core::{
-    Accept, AcceptMany, Action, Backend, Buffer, Cancel, Close, Connect, Error, Event, Flow, Handle, Nop,
-    NotifierWait, Recv, RunMode, Send, SendAll, Shutdown, ShutdownHow, State, Time, Timer,
+    Accept, AcceptMany, Action, Backend, Buffer, Cancel, Close, Connect, Context, Error, Event, Flow, Handle,
+    Interest, Loop, Nop, NotifierWait, Poll, Recv, RunMode, Send, SendAll, Shutdown, ShutdownHow, State,
+    Time, Timer, WaitChild, Work,
 };
 
 use crate::Fixture;
-use crate::peers::receive_all;
+use crate::peers::{receive_all, with_std};
 use crate::steps::{Captures, Log, Pending, Steps, assert_bytes, pattern};
 
 const MS: Duration = Duration::from_millis(1);
@@ -77,6 +81,123 @@ pub(crate) fn a_queued_result_outlives_its_deadline<B: Backend>(fixture: &Fixtur
     ev.context().resume();
     ev.until_done();
     assert_eq!((notified.take().result, passed.take().result), (Ok(()), Err(Error::TimedOut)));
+}
+
+/// A deadline that passes while the loop is kept busy, for longer than it takes until what was written to a peer is there.
+const SHORT: Duration = Duration::from_millis(30);
+
+/// As a callback that takes its time.
+fn keep_busy<B: Backend>(ev: &mut Loop<B, ()>, begin: Time) {
+    std::thread::sleep(SHORT);
+    assert!(ev.context().update_now() >= begin + SHORT, "the deadlines have passed");
+}
+
+/// What the system has by the time the loop looks wins over a deadline that has passed meanwhile, without a wait between;
+/// what is not there has timed out.
+pub(crate) fn a_result_that_is_there_wins<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open();
+    let (handle, mut peer) = with_std(&mut ev);
+    let (silent, _peer) = with_std(&mut ev);
+    for _ in 0..3 {
+        let received = ev.start(recv(handle).with_timeout(SHORT));
+        let second = ev.start(recv(handle).with_timeout(SHORT));
+        let nothing = ev.start(recv(silent).with_timeout(SHORT));
+        ev.no_wait();
+        assert!(!received.is_done() && !nothing.is_done());
+        let begin = ev.context().update_now();
+        peer.write_all(b"there").unwrap();
+        keep_busy(&mut ev, begin);
+        ev.until_done();
+        assert_eq!(received.take().result, Ok(5));
+        assert_eq!(second.take().result, Err(Error::TimedOut), "it was not its turn");
+        assert_eq!(nothing.take().result, Err(Error::TimedOut));
+    }
+}
+
+/// The same of what a descriptor is ready for.
+pub(crate) fn a_readiness_that_is_there_wins<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open();
+    let (handle, mut peer) = with_std(&mut ev);
+    let (silent, _peer) = with_std(&mut ev);
+    let poll = |handle| Poll { handle, interest: Interest::READABLE }.with_timeout(SHORT);
+    let (polled, nothing) = (ev.start(poll(handle)), ev.start(poll(silent)));
+    ev.no_wait();
+    let begin = ev.context().update_now();
+    peer.write_all(b"there").unwrap();
+    keep_busy(&mut ev, begin);
+    ev.until_done();
+    assert!(polled.take().result.is_ok_and(|readiness| readiness.is_readable()));
+    assert_eq!(nothing.take().result.err(), Some(Error::TimedOut));
+}
+
+/// The same of a child that has exited.
+pub(crate) fn an_exit_that_is_there_wins<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open();
+    let mut child = Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let stdin = child.stdin.take();
+    let exited = ev.start(WaitChild { child: child.into() }.with_timeout(4 * SHORT));
+    ev.no_wait();
+    let begin = ev.context().update_now();
+    drop(stdin);
+    for _ in 0..4 {
+        keep_busy(&mut ev, begin);
+    }
+    ev.until_done();
+    assert!(exited.take().result.is_ok_and(|status| status.success()));
+}
+
+/// The same of what other threads have done: a job that has ended, a notification.
+pub(crate) fn what_threads_have_done_in_time_wins<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open();
+    let (go_on, told) = mpsc::channel::<()>();
+    let notifier = ev.context().notifier();
+    let worked = ev.start(Work::new(move || told.recv().is_ok()).with_timeout(SHORT));
+    let notified = ev.start(NotifierWait { notifier: notifier.clone() }.with_timeout(SHORT));
+    let silent = ev.context().notifier();
+    let nothing = ev.start(NotifierWait { notifier: silent }.with_timeout(SHORT));
+    ev.no_wait();
+    let begin = ev.context().update_now();
+    go_on.send(()).unwrap();
+    notifier.notify();
+    keep_busy(&mut ev, begin);
+    ev.until_done();
+    assert!(matches!(worked.take().result, Ok(true)));
+    assert_eq!(notified.take().result, Ok(()));
+    assert_eq!(nothing.take().result, Err(Error::TimedOut));
+}
+
+/// Deadlines that have passed come last of what a turn finds: after expired timers, notifications, and what is complete.
+pub(crate) fn a_deadline_comes_after_what_is_there<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open();
+    let (handle, mut peer) = with_std(&mut ev);
+    let (silent, _peer) = with_std(&mut ev);
+    let log = Log::new();
+    let write = |name: &'static str| {
+        let seen = log.clone();
+        move |cx: &Context<'_, B, ()>| seen.push((name, cx.turns()))
+    };
+    let mut cx = ev.context();
+    let notifier = cx.notifier();
+    let timed_out = write("timed out");
+    cx.submit(recv(silent).with_timeout(SHORT / 2), move |(), cx, _| timed_out(cx));
+    let received = write("received");
+    cx.submit(recv(handle), move |(), cx, _| received(cx));
+    let notified = write("notified");
+    cx.submit(NotifierWait { notifier: notifier.clone() }, move |(), cx, _| notified(cx));
+    let expired = write("expired");
+    cx.submit(Timer::after(SHORT), move |(), cx, _| expired(cx));
+    ev.no_wait();
+    let begin = ev.context().update_now();
+    peer.write_all(b"there").unwrap();
+    notifier.notify();
+    keep_busy(&mut ev, begin);
+    let submitted = write("submitted");
+    ev.context().submit(Nop, move |(), cx, _| submitted(cx));
+    ev.until(|| log.len() == 5);
+    let (names, turns): (Vec<_>, Vec<_>) = log.take().into_iter().unzip();
+    assert_eq!(names, ["submitted", "expired", "notified", "received", "timed out"]);
+    assert_eq!(turns[0], turns[3], "in one turn");
+    ev.until_done();
 }
 
 /// A user's cancel is heard as one, whenever it is delivered; one that comes after the deadline changes nothing.

@@ -124,9 +124,36 @@ impl<B: Backend> Driver<B> {
         Time::from_nanos(*nanoseconds)
     }
 
-    /// A timer of the completion at `index` has expired that is not just what it waits for.
+    /// The timer of the completion at `index` has expired, which is the first that is not just what its completion waits for:
+    /// ends or goes on with all that is due by `now`. Before a deadline takes effect, what is there by now is taken, so that a
+    /// result in time wins however late the loop looks.
     #[cold]
-    pub(super) fn expire(&mut self, index: u32) {
+    pub(super) fn expire_others(&mut self, index: u32, now: u64) -> Result<(), Error> {
+        let mut expired = Some(index);
+        while let Some(index) = expired {
+            if self.done.records.get(index).place == Place::Timers {
+                self.end_timer(index, End::Expired);
+            } else if self.is_overdue(index) {
+                self.overdue.push(index);
+            }
+            expired = self.timers.pop_expired(now).map(|timer| timer.rotate_right(1));
+        }
+        if self.overdue.is_empty() {
+            return Ok(());
+        }
+        // In order from the back, and until it has taken effect, each can be put back.
+        self.overdue.reverse();
+        let guard = Overdue { driver: self };
+        let looked = guard.driver.look_once();
+        while let Some(index) = guard.driver.overdue.pop() {
+            guard.driver.time_out(index);
+        }
+        looked
+    }
+
+    /// A timer of the completion at `index` has expired that is not just what it waits for. Whether it is the deadline of what
+    /// goes on, which has yet to take effect.
+    fn is_overdue(&mut self, index: u32) -> bool {
         let completion = self.done.records.get(index);
         match completion.place {
             Place::Delayed => self.delay_over(index),
@@ -140,8 +167,15 @@ impl<B: Backend> Driver<B> {
                 let is_late = *self.done.records.deadline(index) < due.as_nanos();
                 self.end_timer(index, if is_late { End::TimedOut } else { End::Expired });
             }
-            _ => self.time_out(index),
+            _ => {
+                let goes_on = matches!(completion.phase, Phase::Adding | Phase::Active);
+                if goes_on && completion.is_undecided() {
+                    return true;
+                }
+                completion.bound = Bound::None;
+            }
         }
+        false
     }
 
     /// The deadline of the completion at `index` has passed: it is asked to end, unless it has ended or was asked before.
@@ -186,5 +220,19 @@ impl<B: Backend> Driver<B> {
         self.done.records.get(index).set_due(Due::At(due));
         let end = *self.done.records.deadline(index);
         self.arm_timer(index, due.as_nanos().min(end));
+    }
+}
+
+/// Deadlines that have passed and not taken effect yet. A backend that panics over them finds them again, in a later turn.
+struct Overdue<'a, B: Backend> {
+    driver: &'a mut Driver<B>,
+}
+
+impl<B: Backend> Drop for Overdue<'_, B> {
+    fn drop(&mut self) {
+        while let Some(index) = self.driver.overdue.pop() {
+            let deadline = *self.driver.done.records.deadline(index);
+            self.driver.arm_timer(index, deadline);
+        }
     }
 }

@@ -39,6 +39,10 @@ struct Manual {
     clock: u64,
     /// How each wait was to be.
     waits: Vec<Until>,
+    /// Where a byte has arrived, for the next wait to find.
+    arrived: Vec<Slot>,
+    /// Whether the next wait panics, or fails.
+    trouble: Option<bool>,
 }
 
 impl Manual {
@@ -125,6 +129,16 @@ impl Backend for Manual {
             self.clock = self.clock.max(time.as_nanos());
         }
         self.clock += 1;
+        match self.trouble.take() {
+            Some(true) => panic!("it was told to"),
+            Some(false) => return Err(Error::Unsupported),
+            None => {}
+        }
+        for slot in std::mem::take(&mut self.arrived) {
+            let receives = |(_, (used, _)): &(&(u32, u32), &(Slot, Operation))| *used == slot;
+            let (&(index, arming), _) = self.held.iter().find(receives).expect("somebody receives");
+            self.end(Token { index, arming }, done, received_a_byte);
+        }
         for token in std::mem::take(&mut self.asked) {
             self.end(token, done, |operation| operation.fail(Error::Canceled));
         }
@@ -489,11 +503,12 @@ fn deliver_and_rearm(driver: &mut Driver<Manual>) -> Result<usize, Error> {
 /// Completes the receive that the backend holds, which was asked to end too late.
 fn receive_a_byte(driver: &mut Driver<Manual>) {
     let (&(index, arming), _) = driver.backend.held.first_key_value().expect("it is under way");
-    let received = driver.backend.end(Token { index, arming }, &mut driver.done, |operation| {
-        let Operation::Recv(Recv { handle, buffer }) = operation else { panic!("it is a receive") };
-        Outcome::Recv(Received { handle, buffer, result: Ok(1) })
-    });
-    assert!(received);
+    assert!(driver.backend.end(Token { index, arming }, &mut driver.done, received_a_byte));
+}
+
+fn received_a_byte(operation: Operation) -> Outcome {
+    let Operation::Recv(Recv { handle, buffer }) = operation else { panic!("it is a receive") };
+    Outcome::Recv(Received { handle, buffer, result: Ok(1) })
 }
 
 /// Contract X3, X6: where `cancel_all` asks in time and the real result comes all the same, as it does under io_uring, the

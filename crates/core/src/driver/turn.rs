@@ -15,7 +15,8 @@ const TURNS_UNPOLLED_MAX: u32 = 64;
 
 impl<B: Backend> Driver<B> {
     /// Makes one turn: starts what was submitted, ends expired timers, takes notifications, waits once, at most until
-    /// `until`, and takes what is complete (contract L3). Does not block while outcomes are queued.
+    /// `until`, and takes what is complete (contract L3). Does not block while outcomes are queued. Where the deadline of an
+    /// operation has passed, what is there by now is taken before it takes effect, without waiting.
     ///
     /// # Errors
     /// [`Error::Deadlock`] where nothing could ever end the wait, [`Error::Backend`] after the backend broke a rule that
@@ -29,7 +30,7 @@ impl<B: Backend> Driver<B> {
         }
         self.start_submitted();
         if self.timers.len() > 0 {
-            self.expire_timers();
+            self.expire_timers()?;
         }
         self.take_mail();
         self.wait(until)?;
@@ -173,22 +174,23 @@ impl<B: Backend> Driver<B> {
         self.fail(index, error);
     }
 
-    fn expire_timers(&mut self) {
+    fn expire_timers(&mut self) -> Result<(), Error> {
         let now = self.update_now().as_nanos();
         while let Some(timer) = self.timers.pop_expired(now) {
             let index = timer.rotate_right(1);
             if self.done.records.get(index).place == Place::Timers {
                 self.end_timer(index, End::Expired);
             } else {
-                self.expire(index);
+                return self.expire_others(index, now);
             }
         }
+        Ok(())
     }
 
     /// Only that of a turn; for tests.
     #[cfg(test)]
-    pub(super) fn expire_timers_now(&mut self) {
-        self.expire_timers();
+    pub(super) fn expire_timers_now(&mut self) -> Result<(), Error> {
+        self.expire_timers()
     }
 
     fn take_notifications(&mut self) {
@@ -260,6 +262,14 @@ impl<B: Backend> Driver<B> {
         }
         self.turns_unpolled += 1;
         self.backend.flush(&mut self.done)
+    }
+
+    /// Takes what there is by now, whoever has it, without waiting.
+    #[cold]
+    pub(super) fn look_once(&mut self) -> Result<(), Error> {
+        self.take_mail();
+        self.turns_unpolled = 0;
+        self.backend.wait(Until::Now, &mut self.done)
     }
 
     /// Takes what other threads have sent.

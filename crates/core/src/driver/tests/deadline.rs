@@ -62,6 +62,80 @@ fn a_result_in_time_wins() {
     assert!(is_clean(&driver));
 }
 
+/// What the backend has complete when it is asked wins, in a turn that begins after the deadline: it is asked once.
+#[test]
+fn a_result_that_is_there_wins() {
+    let (mut driver, handle) = opened();
+    let silent = driver.socket(Family::Ipv4).unwrap();
+    let notifier = driver.notifier();
+    let first = driver.submit(recv(handle).with_timeout(ns(100)));
+    let second = driver.submit(recv(silent).with_timeout(ns(90)));
+    let notified = driver.submit(NotifierWait { notifier: notifier.clone() }.with_timeout(ns(80)));
+    let timer = driver.submit(Timer::after(ns(95)));
+    turn_at(&mut driver, 10);
+    driver.backend.arrived.push(handle.slot());
+    driver.backend.waits.clear();
+    notifier.notify();
+    turn_at(&mut driver, 1000);
+    let ended: Vec<_> = std::iter::from_fn(|| driver.pop()).map(|(key, end)| (key, end.error())).collect();
+    let expected = [(timer, None), (notified, None), (first, None), (second, Some(Error::TimedOut))];
+    assert_eq!(ended, expected);
+    assert_eq!(driver.backend.waits, [Until::Now, Until::Now], "once, and the turn's own");
+    assert!(is_clean(&driver));
+}
+
+/// Deadlines that have passed take effect in their order, and those of what waits as of what is under way.
+#[test]
+fn deadlines_take_effect_in_their_order() {
+    let (mut driver, handle) = opened();
+    let keys = [30, 10, 20].map(|timeout| driver.submit(recv(handle).with_timeout(ns(timeout))));
+    turn_at(&mut driver, 10);
+    turn_at(&mut driver, 100);
+    let ended: Vec<_> = std::iter::from_fn(|| driver.pop()).map(|(key, _)| key).collect();
+    assert_eq!(ended, [keys[1], keys[2], keys[0]]);
+    assert!(is_clean(&driver));
+}
+
+/// The backend is asked only where a deadline has something to say.
+#[test]
+fn nobody_looks_without_a_deadline_that_has_passed() {
+    let (mut driver, handle) = opened();
+    driver.submit(recv(handle).with_timeout(ns(1000)));
+    driver.submit(Timer::after(ns(50)).with_timeout(ns(40)));
+    driver.submit(Timer::after(ns(50)));
+    turn_at(&mut driver, 10);
+    driver.backend.waits.clear();
+    turn_at(&mut driver, 100);
+    assert_eq!(driver.backend.waits.len(), 1, "the turn's own");
+    assert_eq!(std::iter::from_fn(|| driver.pop()).count(), 2);
+    receive_a_byte(&mut driver);
+    driver.backend.waits.clear();
+    turn_at(&mut driver, 2000);
+    assert_eq!(driver.backend.waits.len(), 1, "its outcome is queued");
+    assert_eq!(error(&mut driver).1, None);
+    assert!(is_clean(&driver));
+}
+
+/// A look that fails or panics loses no deadline.
+#[test]
+fn a_failing_look_loses_no_deadline() {
+    for panics in [false, true] {
+        let (mut driver, handle) = opened();
+        let keys = [(); 3].map(|()| driver.submit(recv(handle).with_timeout(ns(100))));
+        turn_at(&mut driver, 10);
+        driver.backend.trouble = Some(panics);
+        driver.backend.clock = 200;
+        let turned = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| driver.turn(Until::Now)));
+        assert_eq!(turned.ok(), (!panics).then_some(Err(Error::Unsupported)));
+        assert_eq!(driver.timers.len(), if panics { 3 } else { 0 });
+        turn_at(&mut driver, 201);
+        let ended: Vec<_> =
+            std::iter::from_fn(|| driver.pop()).map(|(key, end)| (key, end.error())).collect();
+        assert_eq!(ended, keys.map(|key| (key, Some(Error::TimedOut))));
+        assert!(is_clean(&driver));
+    }
+}
+
 #[test]
 fn a_result_wins_against_the_request_to_end() {
     let (mut driver, handle) = opened();
@@ -69,7 +143,7 @@ fn a_result_wins_against_the_request_to_end() {
     let key = driver.submit(recv(handle).with_timeout(ns(100)));
     turn_at(&mut driver, 10);
     driver.backend.clock = 110;
-    driver.expire_timers_now();
+    driver.expire_timers_now().unwrap();
     assert_eq!(driver.state(key), State::Deleting);
     receive_a_byte(&mut driver);
     assert_eq!(error(&mut driver), (key, None));
@@ -84,7 +158,7 @@ fn a_cancel_before_the_deadline_is_a_cancel_and_one_after_it_is_not() {
         let key = driver.submit(recv(handle).with_timeout(ns(100)));
         turn_at(&mut driver, 10);
         driver.backend.clock = cancel_at;
-        driver.expire_timers_now();
+        driver.expire_timers_now().unwrap();
         assert_eq!(driver.cancel(key), Cancel::Requested);
         // The deadline passes before the backend answers.
         driver.backend.clock = 1000;
@@ -255,7 +329,7 @@ fn what_was_transferred_is_told() {
     driver.submit(SendAll { handle, buffer: Buffer::zeroed(10) }.with_timeout(ns(100)));
     turn_at(&mut driver, 10);
     driver.backend.clock = 110;
-    driver.expire_timers_now();
+    driver.expire_timers_now().unwrap();
     let (&(index, arming), _) = driver.backend.held.first_key_value().expect("it is under way");
     driver.backend.end(Token { index, arming }, &mut driver.done, |operation| {
         let Operation::SendAll(SendAll { handle, buffer }) = operation else { panic!("it is a send") };
