@@ -24,6 +24,7 @@ mod baseline;
 mod case;
 mod cases;
 pub mod doubles;
+mod every;
 mod expected;
 mod fixture;
 mod peers;

@@ -4,10 +4,10 @@ use proactor_core::Backend;
 
 use crate::cases::{
     bad_input, bytes, cancel_all, cancellation, children, completions, datagrams, deadlines, deletion,
-    descriptors, directories, edges, embedding, file_descriptors, file_ends, files, handles, mailboxes,
-    messages, metrics, multishot, names, offloading, overflow, panics, passing, pipes, polls, random,
-    recv_many, resolve, results, running, send_file, signals, sockets, steady, steady_rest, streams, time,
-    unix, unix_datagrams, unix_paths, vectored, vectored_files, waking, work,
+    descriptors, directories, edges, embedding, every_kind, file_descriptors, file_ends, files, handles,
+    mailboxes, messages, metrics, multishot, names, offloading, overflow, panics, passing, pipes, polls,
+    random, recv_many, resolve, results, running, send_file, signals, sockets, steady, steady_rest, streams,
+    time, unix, unix_datagrams, unix_paths, vectored, vectored_files, waking, work,
 };
 use crate::{Case, Fixture};
 
@@ -132,6 +132,16 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         cancel_all::what_is_submitted_later_is_new: ["X6"] needs ["ipv4"];
         cancel_all::handles_outlive_it: ["X3"] needs ["ipv4"];
         cancel_all::callbacks_of_cancelled_operations_may_submit: ["X3", "C6"] needs [];
+
+        every_kind::each_can_be_taken_back: ["C2", "C4", "X1", "X2"] needs ["ipv4", "files"];
+        every_kind::each_can_be_cancelled_while_it_waits: ["C1", "X1", "X2"] needs ["ipv4", "files"];
+        every_kind::each_is_covered_by_cancel_all: ["C1", "X3"] needs ["ipv4", "files"];
+        every_kind::each_ends_once_with_what_is_queued: ["C1", "C2", "C7", "X1", "X4"] needs ["ipv4", "files"];
+        every_kind::each_is_silent_once_deleted: ["C4", "C5"] needs ["ipv4", "files"];
+        every_kind::each_ends_with_its_handles: ["C1", "H1"] needs ["ipv4", "files"];
+        every_kind::each_is_refused_by_a_stale_handle: ["C2", "H2"] needs ["ipv4", "files"];
+        every_kind::each_is_handed_back_where_there_is_no_room: ["C2", "L5"] needs ["ipv4", "files"];
+        every_kind::each_is_let_go_of_by_a_drop: ["X5"] needs ["ipv4", "files"];
 
         handles::closing_ends_everything_pending: ["H1", "C1"] needs ["ipv4"];
         handles::closing_makes_stale_at_once: ["H1", "H2"] needs ["ipv4"];
@@ -621,43 +631,4 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use proactor_sim::Sim;
-
-    use super::*;
-    use crate::case::holds;
-    use crate::expected::{CHECKED_IN, Matrix};
-
-    /// The rules that the operations which there are so far touch.
-    const RULES: &str = "C1 C2 C3 C4 C5 C6 C7 X1 X2 X3 X4 X5 X6 H1 H2 H3 H4 H5 R1 R2 R3 R4 T1 T2 T3 T4 T5 L1 L2 L3 L4 L5 \
-                         W1 W2 B1 B2 E1 E2 E3";
-
-    #[test]
-    fn the_expected_matrix_names_each_case_once_and_nothing_else() {
-        let cases = cases::<Sim>();
-        let names: Vec<_> = cases.iter().map(|case| case.name).collect();
-        let matrix = Matrix::parse(CHECKED_IN);
-        assert_eq!(matrix.names().collect::<Vec<_>>(), names, "in the order of the table");
-        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
-    }
-
-    #[test]
-    fn each_rule_has_a_case_and_each_case_a_rule() {
-        let cases = cases::<Sim>();
-        let proven: BTreeSet<_> = cases.iter().flat_map(|case| case.rules.iter().copied()).collect();
-        assert_eq!(proven, RULES.split_whitespace().collect());
-        assert!(cases.iter().all(|case| !case.rules.is_empty()));
-    }
-
-    #[test]
-    fn needs_are_capabilities() {
-        let none = proactor_core::Capabilities::default();
-        for case in cases::<Sim>() {
-            for need in case.needs {
-                assert_eq!(holds(need, &none), need.starts_with('!'));
-            }
-        }
-    }
-}
+mod tests;

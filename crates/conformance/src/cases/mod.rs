@@ -13,6 +13,7 @@ pub(crate) mod descriptors;
 pub(crate) mod directories;
 pub(crate) mod edges;
 pub(crate) mod embedding;
+pub(crate) mod every_kind;
 pub(crate) mod file_descriptors;
 pub(crate) mod file_ends;
 pub(crate) mod files;
