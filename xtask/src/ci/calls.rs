@@ -18,9 +18,9 @@ const FAILING_ACCEPT: &str = "rearm_a_failing_accept";
 /// The packages of the backends that make system calls for it.
 const PACKAGES: [&str; 2] = ["proactor-epoll", "proactor-uring"];
 
-/// What it may make, of which its beginning and its end are about 150. Put off each time, it tries again some twenty times;
-/// at once, it would try thousands of times.
-const CALLS_MAX: u64 = 500;
+/// What it may make, of which its beginning and its end are up to 350. Put off each time, it tries again some twenty times;
+/// at once, it would try many thousands of times.
+const CALLS_MAX: u64 = 1000;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -33,7 +33,7 @@ pub(super) fn of_a_failing_accept(workspace: &Workspace) -> Result<()> {
         let summary = workspace.target("failing-accept.calls");
         let mut command = Command::new("strace");
         command.args(["-c", "-f", "-o"]).arg(&summary).arg(&program.path).args(["--child", FAILING_ACCEPT]);
-        let finished = process::collect(&mut command, LIMIT, Echo::Hidden)?;
+        let finished = process::collect(&mut command, LIMIT, Echo::Quiet)?;
         if !finished.end.success() || !finished.lines.iter().any(|line| line == "accepted") {
             bail!("{FAILING_ACCEPT} of {package}: {}", finished.end);
         }
