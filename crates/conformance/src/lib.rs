@@ -27,6 +27,7 @@ pub mod doubles;
 mod every;
 mod expected;
 mod fixture;
+mod patience;
 mod peers;
 mod random;
 mod report;

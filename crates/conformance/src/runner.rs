@@ -2,7 +2,7 @@
 
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::process::ExitCode;
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use crate::baseline::Baseline;
 use crate::case::{Case, LIMIT, Verdict};
 use crate::expected::{self, Matrix};
 use crate::fixture::Fixture;
+use crate::patience::{Queued, wait_for};
 use crate::report::{CaseReport, Report};
 use crate::{allocator, table, warm_up};
 
@@ -36,7 +37,7 @@ pub struct Suite<B: Backend> {
     pub cases: Vec<Case<B>>,
     /// The expected matrix, in the form of `expected.txt`.
     pub expected: &'static str,
-    /// How long a case may take before it counts as hung.
+    /// How long a case may take before it counts as hung; what its thread waits for a processor is not its own.
     pub limit: Duration,
 }
 
@@ -193,18 +194,20 @@ fn run_on_a_thread<B: Backend + 'static>(
     body: fn(&Fixture<B>),
 ) -> End {
     let (sender, receiver) = sync_channel(1);
+    let (tell, told) = sync_channel(1);
     let fixture = fixture.clone();
     let work = move || {
+        tell.send(Queued::here()).expect("somebody waits for it");
         let end = panic::catch_unwind(AssertUnwindSafe(|| body(&fixture))).is_ok();
         // Nobody listens any more only if this took too long.
         let _ = sender.send(end);
     };
     let thread = thread::Builder::new().name(name.to_owned()).spawn(work).expect("a thread can be started");
-    let end = match receiver.recv_timeout(limit) {
-        Ok(true) => End::Returned,
-        Ok(false) => End::Panicked,
-        Err(RecvTimeoutError::Timeout) => return End::Hung,
-        Err(RecvTimeoutError::Disconnected) => unreachable!("the thread sends before it ends"),
+    let queued = told.recv().expect("it tells before all else");
+    let end = match wait_for(&receiver, &queued, limit) {
+        Some(true) => End::Returned,
+        Some(false) => End::Panicked,
+        None => return End::Hung,
     };
     thread.join().expect("its panics were caught");
     end
