@@ -29,7 +29,7 @@ struct Script {
     added: Vec<Registration>,
     removed: usize,
     refuse: Option<Error>,
-    /// What is said of children that are to be watched: that they are, once it is empty.
+    /// What is said of children that are to be watched, the last of it for ever: without any, that they are.
     children: VecDeque<Option<()>>,
 }
 
@@ -73,7 +73,9 @@ impl Poller for Scripted {
     fn add_child(&mut self, _: &ChildProcess, registration: Registration) -> Result<Option<()>, Error> {
         let mut script = self.script.borrow_mut();
         script.added.push(registration);
-        Ok(script.children.pop_front().unwrap_or(Some(())))
+        let last = script.children.front().copied();
+        let next = if script.children.len() > 1 { script.children.pop_front() } else { last };
+        Ok(next.unwrap_or(Some(())))
     }
 
     fn remove_child(&mut self, (): ()) {
