@@ -47,7 +47,11 @@
 
 mod poller;
 #[cfg(test)]
+#[path = "../../readiness/poller-tests/mod.rs"]
 mod tests;
+
+#[cfg(test)]
+use poller::EpollPoller as TestedPoller;
 
 pub use proactor_core::*;
 

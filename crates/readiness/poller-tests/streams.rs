@@ -323,7 +323,7 @@ fn shared_bytes_are_not_received_into() {
 }
 
 #[test]
-fn descriptors_that_epoll_refuses_are_taken_all_the_same() {
+fn descriptors_that_are_not_watched_are_taken_all_the_same() {
     let mut rig = Rig::new();
     let paths = ["/dev/null".into(), "/".into(), std::env::current_exe().unwrap()];
     for path in paths {

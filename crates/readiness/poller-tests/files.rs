@@ -20,7 +20,7 @@ impl Scratch {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         // Beside the program: a disk, on which a file can be read past the cache.
-        let name = format!("proactor-epoll-{}-{number}", std::process::id());
+        let name = format!("proactor-poller-{}-{number}", std::process::id());
         let path = std::env::current_exe().unwrap().with_file_name(name);
         fs::write(&path, vec![b'.'; len]).unwrap();
         Self(path)

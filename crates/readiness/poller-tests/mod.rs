@@ -1,4 +1,5 @@
-//! The backend by itself, without a driver: what the kernel and it make of each other.
+//! The backend by itself, without a driver: what the system and it make of each other. The same for each poller, whose crate
+//! takes this file into its tests and names it `TestedPoller`.
 
 use std::cell::Cell;
 use std::io;
@@ -11,7 +12,7 @@ use proactor_core::{
 };
 use proactor_readiness::{Batch, Event, Poller, Readiness, Registration, Signs, Watch};
 
-use crate::poller::EpollPoller;
+use crate::TestedPoller;
 
 mod accept;
 mod connect;
@@ -42,17 +43,18 @@ fn count(change: impl FnOnce(&mut Counts)) {
 
 /// The real poller, its calls counted.
 #[derive(Debug)]
-struct Counting(EpollPoller);
+struct Counting(TestedPoller);
 
 impl Poller for Counting {
-    const NAME: &'static str = EpollPoller::NAME;
-    const SIGNS: Signs = EpollPoller::SIGNS;
-    type Waker = <EpollPoller as Poller>::Waker;
-    type Child = <EpollPoller as Poller>::Child;
-    type Signals = <EpollPoller as Poller>::Signals;
+    const NAME: &'static str = TestedPoller::NAME;
+    const EVENTS_EACH: usize = TestedPoller::EVENTS_EACH;
+    const SIGNS: Signs = TestedPoller::SIGNS;
+    type Waker = <TestedPoller as Poller>::Waker;
+    type Child = <TestedPoller as Poller>::Child;
+    type Signals = <TestedPoller as Poller>::Signals;
 
     fn open(config: &Config) -> io::Result<Self> {
-        EpollPoller::open(config).map(Self)
+        TestedPoller::open(config).map(Self)
     }
 
     fn waker(&self) -> Self::Waker {
@@ -222,7 +224,7 @@ fn error(outcome: &Outcome) -> Option<Error> {
 
 /// Runs the test `name` in a process of its own, for what would disturb the others. Returns whether this is it.
 fn is_child(name: &str) -> bool {
-    const MARK: &str = "PROACTOR_EPOLL_CHILD";
+    const MARK: &str = "PROACTOR_POLLER_CHILD";
     if std::env::var_os(MARK).is_some() {
         return true;
     }
