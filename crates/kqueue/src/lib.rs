@@ -1,0 +1,91 @@
+//! **proactor** over kqueue: the backend for macOS, FreeBSD, NetBSD, OpenBSD and DragonFly BSD, 64-bit.
+//!
+//! This crate is all of proactor's core with the loop of this backend; another backend's crate has the same names,
+//! so that changing the backend is changing one `use`. The examples on their pages run on the simulator's crate,
+//! `proactor-sim`, and here with this one's name. The project's README begins with an echo server.
+//!
+//! On Linux, which has no kqueue, it compiles and has no loop; its tests run there against an emulation.
+//!
+//! Sockets and other descriptors of std's go into the loop and come out again:
+//!
+#![cfg_attr(target_os = "linux", doc = "```text")]
+#![cfg_attr(not(target_os = "linux"), doc = "```")]
+//! use std::io::Read;
+//! use std::net::{TcpListener, TcpStream};
+//!
+//! use proactor_kqueue::{Buffer, Config, Loop, RunMode, SendAll};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let listener = TcpListener::bind("127.0.0.1:0")?;
+//! let socket = TcpStream::connect(listener.local_addr()?)?;
+//! let (mut peer, _address) = listener.accept()?;
+//!
+//! let mut ev = Loop::<usize>::open(Config::default())?;
+//! let handle = ev.context().attach(socket)?;
+//! ev.context().submit(SendAll { handle, buffer: Buffer::from(b"hello") }, |bytes, _cx, sent| {
+//!     assert_eq!(sent.result, Ok(()));
+//!     *bytes = sent.transferred;
+//! });
+//! let mut bytes = 0;
+//! ev.run(&mut bytes, RunMode::UntilDone)?;
+//! assert_eq!(bytes, 5);
+//!
+//! let socket = TcpStream::from(ev.context().detach(handle)?);
+//! drop(socket);
+//! let mut text = String::new();
+//! peer.read_to_string(&mut text)?;
+//! assert_eq!(text, "hello");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How it works
+//! Each descriptor is registered once, with each filter that is of use, edge-triggered (EV_CLEAR), when it comes into the
+//! loop, and removed when it goes: no call changes a registration in between. Each change is answered (EV_RECEIPT), so that
+//! what is wrong with a descriptor is told to whoever brings it.
+//!
+//! Regular files are not registered: of those kqueue says that they can be read until their end, and then nothing. What is
+//! done on files and names is done by a thread of the loop's pool.
+#![warn(missing_docs)]
+
+#[cfg(any(test, not(target_os = "linux")))]
+#[cfg_attr(target_os = "linux", allow(unreachable_pub, reason = "the aliases that show it are not there"))]
+mod poller;
+#[cfg(any(test, not(target_os = "linux")))]
+#[cfg_attr(target_os = "linux", allow(unreachable_pub, reason = "the aliases that show it are not there"))]
+mod signals;
+#[cfg(not(target_os = "linux"))]
+mod sys;
+#[cfg(test)]
+#[path = "../../readiness/poller-tests/mod.rs"]
+mod tests;
+
+#[cfg(test)]
+use poller::KqueuePoller as TestedPoller;
+#[cfg(all(test, target_os = "linux"))]
+use proactor_kqueue_emulation as sys;
+
+pub use proactor_core::*;
+
+#[cfg(not(target_os = "linux"))]
+pub use backend::{Context, Driver, Kqueue, Loop};
+
+#[cfg(not(target_os = "linux"))]
+mod backend {
+    /// The backend over kqueue.
+    pub type Kqueue = proactor_readiness::Readiness<crate::poller::KqueuePoller>;
+
+    /// The loop over kqueue.
+    pub type Loop<S> = proactor_core::Loop<Kqueue, S>;
+
+    /// What callbacks of the loop over kqueue get.
+    pub type Context<'a, S> = proactor_core::Context<'a, Kqueue, S>;
+
+    /// Operations in, outcomes out, over kqueue.
+    pub type Driver = proactor_core::Driver<Kqueue>;
+}
+
+/// The programs in the README, as tests.
+#[cfg(all(doctest, not(target_os = "linux")))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
