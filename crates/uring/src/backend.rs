@@ -5,6 +5,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use io_uring::opcode;
 use proactor_core::{
     Backend, Buffer, Capabilities, Config, Control, Done, Error, Family, Kind, NopDone, Offload, Outcome,
     OwnedDescriptor, Received, Reply, Returned, Sent, SentAll, ShutDown, Slot, SocketKind, Time, Token,
@@ -67,6 +68,8 @@ impl Uring {
             Err(error) => return Err(open::explained(&error.into(), config.entries)),
         };
         requests.files.known = known;
+        requests.polls.waits_for_children = known & 1 << opcode::WaitId::CODE != 0;
+        capabilities.child_processes |= requests.polls.waits_for_children;
         Ok(Self {
             requests,
             descriptors: Descriptors::default(),

@@ -40,8 +40,10 @@ pub(crate) enum Awaited {
     Slot(Slot),
     /// The same, through a poller that watches it alone.
     Through(Slot, OwnedFd),
-    /// A process to end, by its descriptor.
-    Child(OwnedFd),
+    /// A child process to end, by its number, which is its own until its status is taken.
+    Child(u32),
+    /// The same by its descriptor, where the kernel only polls.
+    ChildDescriptor(OwnedFd),
     Signals(Box<SignalWatch>),
 }
 
@@ -49,7 +51,7 @@ impl Awaited {
     const fn slot(&self) -> Option<Slot> {
         match self {
             Self::Slot(slot) | Self::Through(slot, _) => Some(*slot),
-            Self::Child(_) | Self::Signals(_) => None,
+            Self::Child(_) | Self::ChildDescriptor(_) | Self::Signals(_) => None,
         }
     }
 }
@@ -109,6 +111,8 @@ pub(crate) struct PollRequests {
     by_cell: Vec<u32>,
     /// How many use each slot.
     uses: Vec<u32>,
+    /// Whether the kernel waits for child processes (Linux 6.7).
+    pub(crate) waits_for_children: bool,
 }
 
 impl PollRequests {
@@ -139,13 +143,18 @@ impl PollRequests {
         let request = self.table.get_mut(place.index()).filter(|request| !request.is_in_kernel());
         let Some(request) = request else { return };
         let Some(task) = &request.task else { return };
+        let round = request.round.wrapping_add(1);
         let descriptor = match (&task.awaited, descriptor) {
-            (Awaited::Child(own) | Awaited::Through(_, own), _) => own.as_fd(),
+            (&Awaited::Child(id), _) => {
+                request.round = round;
+                return ring.push_wait_child(id, request.user_data(place));
+            }
+            (Awaited::ChildDescriptor(own) | Awaited::Through(_, own), _) => own.as_fd(),
             (Awaited::Signals(watch), _) => watch.as_fd(),
             (Awaited::Slot(_), Some(descriptor)) => descriptor,
             (Awaited::Slot(_), None) => return,
         };
-        request.round = request.round.wrapping_add(1);
+        request.round = round;
         let user_data = request.user_data(place);
         ring.push_poll(descriptor, task.events, goes_on(task.kind), user_data);
     }

@@ -72,8 +72,11 @@ impl Uring {
             exited.result = result;
             return result.map(|_| None);
         }
-        // What ends from here on shows on the descriptor, and what has ended since as well.
-        system::process_descriptor(&exited.child).map(|descriptor| Some(Awaited::Child(descriptor)))
+        // What ends from here on is told either way, and what has ended since as well.
+        if self.requests.polls.waits_for_children {
+            return Ok(Some(Awaited::Child(exited.child.id())));
+        }
+        system::process_descriptor(&exited.child).map(|descriptor| Some(Awaited::ChildDescriptor(descriptor)))
     }
 
     /// Asks the kernel to end one of these. Returns whether it was under way.

@@ -97,6 +97,14 @@ impl Ring {
         unsafe { self.push(&entry.user_data(user_data)) };
     }
 
+    /// Queues an entry that completes once the child process with this number has ended, and leaves its status where it is.
+    pub(crate) fn push_wait_child(&mut self, id: u32, user_data: u64) {
+        let options = libc::WEXITED | libc::WNOWAIT;
+        let entry = opcode::WaitId::new(libc::P_PID, id, options).build();
+        // SAFETY: the entry points to nothing: it asks for no more than that the child has ended.
+        unsafe { self.push(&entry.user_data(user_data)) };
+    }
+
     /// Queues an entry that has the kernel end what has this number; its own completion is of `nobody`.
     pub(crate) fn push_cancel(&mut self, user_data: u64, nobody: u64) {
         let entry = opcode::AsyncCancel::new(user_data).build().user_data(nobody);

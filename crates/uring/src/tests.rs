@@ -16,6 +16,7 @@ use crate::open::Setup;
 use crate::requests::{Answer, Place};
 
 mod accept;
+mod bytes;
 mod cancel;
 mod connect;
 mod datagram;
@@ -177,6 +178,7 @@ const SEND: u8 = opcode::Send::CODE;
 const ACCEPT: u8 = opcode::Accept::CODE;
 const CONNECT: u8 = opcode::Connect::CODE;
 const POLL: u8 = opcode::PollAdd::CODE;
+const WAIT: u8 = opcode::WaitId::CODE;
 const CANCEL: u8 = opcode::AsyncCancel::CODE;
 
 fn tcp_pair() -> (TcpStream, TcpStream) {

@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 
 use proactor_core::{
-    Backend, Error, Handle, Interest, Outcome, Poll, PollMany, Signal, Signals, Slot, Token, WaitChild,
+    Backend, ChildProcess, Error, Handle, Interest, Outcome, Poll, PollMany, Signal, Signals, Slot, Token,
+    WaitChild,
 };
 
-use super::{CANCEL, POLL, Rig, error};
+use super::{CANCEL, POLL, Rig, WAIT, error};
 
 const READABLE: Interest = Interest::READABLE;
 
@@ -80,22 +81,72 @@ fn what_is_polled_does_not_go_and_others_cancel_nothing() {
     rig.close(near);
 }
 
-#[test]
-fn children_and_signals_wait_in_the_ring() {
-    let mut rig = Rig::new();
-    let child = Command::new("cat").stdin(Stdio::piped()).spawn();
-    let mut child = child.unwrap();
+/// One that ends with its input.
+fn child() -> (Child, ChildStdin) {
+    let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
     let input = child.stdin.take().unwrap();
+    (child, input)
+}
+
+#[test]
+fn signals_wait_in_the_ring() {
+    let mut rig = Rig::new();
     let before = rig.pushed(POLL);
     let signals = rig.start_at(NOWHERE, Signals { set: Signal::WINCH.into() });
-    let waiting = rig.start_at(NOWHERE, WaitChild { child: child.into() });
     rig.look();
-    assert_eq!((rig.pushed(POLL) - before, rig.done.len()), (2, 0));
-    drop(input);
-    let (token, outcome) = rig.next();
-    assert_eq!((token, error(&outcome)), (waiting, None));
+    assert_eq!((rig.pushed(POLL) - before, rig.done.len()), (1, 0));
     assert!(rig.backend.cancel(signals, NOWHERE, &mut rig.done));
     assert_eq!(error(&rig.next().1), Some(Error::Canceled));
+}
+
+/// As the newest kernels do it, without a descriptor, and as older ones do.
+#[test]
+fn children_wait_in_the_ring() {
+    for is_old in [false, true] {
+        let mut rig = Rig::new();
+        rig.backend.requests.polls.waits_for_children &= !is_old;
+        let in_ring = rig.backend.requests.polls.waits_for_children;
+        let before = rig.pushed(POLL);
+        let (first, input) = child();
+        let (second, second_input) = child();
+        let mut waiting = [first, second].map(|child| {
+            let id = child.id();
+            (rig.start_at(NOWHERE, WaitChild { child: child.into() }), id)
+        });
+        rig.look();
+        assert_eq!(rig.done.len(), 0);
+        let expected = if in_ring { (2, 0) } else { (0, 2) };
+        assert_eq!((rig.pushed(WAIT), rig.pushed(POLL) - before), expected);
+        drop(input);
+        let (token, outcome) = rig.next();
+        assert_eq!((token, error(&outcome)), (waiting[0].0, None));
+        // What is given up is still to be waited for, once it has ended.
+        assert!(rig.backend.cancel(waiting[1].0, NOWHERE, &mut rig.done));
+        let (token, outcome) = rig.next();
+        assert_eq!((token, error(&outcome)), (waiting[1].0, Some(Error::Canceled)));
+        let Outcome::WaitChild(exited) = outcome else { panic!("a wait ends as one") };
+        waiting[1].0 = rig.start_at(NOWHERE, WaitChild { child: exited.child });
+        rig.look();
+        drop(second_input);
+        let (token, outcome) = rig.next();
+        assert_eq!((token, error(&outcome)), (waiting[1].0, None));
+        let Outcome::WaitChild(exited) = outcome else { panic!("a wait ends as one") };
+        assert_eq!((exited.child.id(), exited.result.unwrap().code()), (waiting[1].1, Some(0)));
+        assert_eq!(rig.pushed(CANCEL), 1);
+    }
+}
+
+/// It is nobody's child any more when the kernel looks.
+#[test]
+fn a_status_that_somebody_else_has_taken_is_an_error() {
+    let mut rig = Rig::new();
+    let (mut child, input) = child();
+    rig.start_at(NOWHERE, WaitChild { child: ChildProcess::Id(child.id()) });
+    // Not yet the kernel's.
+    drop(input);
+    child.wait().unwrap();
+    let (_, outcome) = rig.next();
+    assert_eq!(error(&outcome).and_then(Error::raw_os_error), Some(libc::ECHILD));
 }
 
 #[test]
@@ -105,7 +156,11 @@ fn a_drop_lets_go_of_what_is_polled() {
     rig.poll(near);
     rig.start(near, PollMany { handle: near, interest: Interest::PRIORITY });
     rig.start_at(NOWHERE, Signals { set: Signal::WINCH.into() });
+    let (mut child, input) = child();
+    rig.start_at(NOWHERE, WaitChild { child: ChildProcess::Id(child.id()) });
     rig.look();
     drop(rig);
     assert_eq!(far.read(&mut [0; 8]).unwrap(), 0);
+    drop(input);
+    assert!(child.wait().unwrap().success(), "nobody has taken its status");
 }
