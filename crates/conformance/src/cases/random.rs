@@ -3,7 +3,7 @@
 use proactor_core::{Backend, Config, PoolConfig, UnixAddress};
 
 use crate::Fixture;
-use crate::random::{check_programs, datagrams, files, jobs, raced, settled};
+use crate::random::{check_programs, datagrams, files, jobs, mailboxes, raced, settled, watched};
 use crate::steps::{IPV4, address};
 
 /// Each step takes effect before the next, and every outcome is the one that the model predicts.
@@ -82,6 +82,25 @@ pub(crate) fn programs_of_jobs_keep_the_contract<B: Backend>(fixture: &Fixture<B
 /// The same with the smallest rings and the smallest pool.
 pub(crate) fn programs_of_jobs_keep_the_contract_with_small_rings<B: Backend>(fixture: &Fixture<B>) {
     check_programs(&jobs::program(), |program| jobs::run(program, &smallest(), fixture));
+}
+
+/// Polls, child processes and signals: each outcome is the one that the model predicts.
+pub(crate) fn programs_of_what_waits_match_the_model<B: Backend>(_fixture: &Fixture<B>) {
+    check_programs(&watched::program(), |program| {
+        watched::run::<B>(program, &Config::default());
+    });
+}
+
+/// The same with the smallest rings.
+pub(crate) fn programs_of_what_waits_match_the_model_with_small_rings<B: Backend>(_fixture: &Fixture<B>) {
+    check_programs(&watched::program(), |program| {
+        watched::run::<B>(program, &Config::default().entries(1));
+    });
+}
+
+/// A mailbox, its senders and its receivers: what is sent is delivered once, in order, or is still there.
+pub(crate) fn programs_of_a_mailbox_match_the_model<B: Backend>(_fixture: &Fixture<B>) {
+    check_programs(&mailboxes::program(), |program| mailboxes::run::<B>(program, &Config::default()));
 }
 
 fn smallest() -> Config {

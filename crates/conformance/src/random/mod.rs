@@ -2,7 +2,8 @@
 //! to what fails.
 //!
 //! [`settled`] gives each step the time to take effect; then the contract determines every outcome, a model predicts it,
-//! and backends that agree with the model agree with each other; so do programs on [`files`]. [`raced`] gives no time at all,
+//! and backends that agree with the model agree with each other; so do programs on [`files`], and those of what only waits,
+//! [`watched`], and of a mailbox, [`mailboxes`]. [`raced`] gives no time at all,
 //! and checks what must hold whatever comes first; [`datagrams`] does the same with messages, [`jobs`] with a file and what else
 //! the pool's threads do.
 
@@ -18,9 +19,11 @@ use crate::Fixture;
 pub(crate) mod datagrams;
 pub(crate) mod files;
 pub(crate) mod jobs;
+pub(crate) mod mailboxes;
 mod pieces;
 pub(crate) mod raced;
 pub(crate) mod settled;
+pub(crate) mod watched;
 
 /// How many programs of each kind are run; 64 unless set.
 const PROGRAMS_VARIABLE: &str = "PROACTOR_CONFORMANCE_PROGRAMS";
@@ -73,6 +76,11 @@ pub fn check_that_both_do_the_same<A: Backend, B: Backend>() {
     check_programs(&files::program(), |program| {
         assert_eq!(files::run(program, &config, &first), files::run(program, &config, &second));
     });
+    if [&first.capabilities(), &second.capabilities()].into_iter().all(|can| can.polling) {
+        check_programs(&watched::program(), |program| {
+            assert_eq!(watched::run::<A>(program, &config), watched::run::<B>(program, &config));
+        });
+    }
 }
 
 fn fixture<B: Backend>() -> Fixture<B> {
