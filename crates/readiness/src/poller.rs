@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use proactor_core::{ChildProcess, Config, Error, SignalSet, Until, Wake};
+#[cfg(any(target_os = "linux", target_os = "wasi"))]
 use proactor_system::SignalWatch;
 
 /// Names one registration of a descriptor: its slot, and which of the slot's registrations it is.
@@ -94,6 +95,8 @@ pub trait WatchSignals: AsFd + fmt::Debug + Sized {
     fn end(&mut self);
 }
 
+/// By a handler, where the system's pollers know nothing of signals.
+#[cfg(any(target_os = "linux", target_os = "wasi"))]
 impl WatchSignals for SignalWatch {
     fn begin(set: SignalSet) -> Result<Self, Error> {
         Self::begin(set)

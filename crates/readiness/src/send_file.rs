@@ -71,12 +71,20 @@ impl<P: Poller> Readiness<P> {
         if is_canceled {
             return fail(token, Error::Canceled, done);
         }
-        match self.table.writer(slot) {
-            Ok(entry) => entry.writer = Waiter::new(token),
+        let entry = match self.table.writer(slot) {
+            Ok(entry) => entry,
             Err(error) => return fail(token, error, done),
+        };
+        entry.writer = Waiter::new(token);
+        // Edges that came meanwhile were nobody's, so the socket is asked: another job for what is full would only come back.
+        match entry.source.descriptor().and_then(system::has_room) {
+            Ok(true) => self.resume_send_file(token, slot, done),
+            Ok(false) => entry.source.write_drained = true,
+            Err(error) => {
+                self.forget_writer(slot);
+                fail(token, error, done);
+            }
         }
-        // Edges that came meanwhile were nobody's, so the socket is asked.
-        self.resume_send_file(token, slot, done);
     }
 
     fn forget_writer(&mut self, slot: Slot) {

@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use proactor_core::{
     Accept, AcceptMany, Address, Backend, Buffer, ChildProcess, Config, Connect, Control, Done, Error,
-    Family, Handle, Operation, Outcome, Recv, Reply, Slot, SocketKind, Token, Until, WaitChild, Wake,
+    Family, Handle, Operation, Outcome, Recv, Reply, SignalSet, Slot, SocketKind, Token, Until, WaitChild,
+    Wake,
 };
-use proactor_system::SignalWatch;
 use rustix::io::Errno;
 use rustix::net::sockopt;
 
-use crate::{Batch, Event, Poller, Readiness, Registration, Signs, Watch};
+use crate::{Batch, Event, Poller, Readiness, Registration, Signs, Watch, WatchSignals};
 
 /// What the tests and their poller share.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ struct Script {
     added: Vec<Registration>,
     removed: usize,
     refuse: Option<Error>,
-    /// What is said of children that are to be watched, the last of it for ever: without any, that they are.
+    /// What is said of children that are to be watched, the last again and again: that they are, if there is none.
     children: VecDeque<Option<()>>,
 }
 
@@ -47,6 +47,27 @@ impl Wake for NoWaker {
     fn wake(&self) {}
 }
 
+#[derive(Debug)]
+struct NoSignals;
+
+impl AsFd for NoSignals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        unreachable!("none is ever made")
+    }
+}
+
+impl WatchSignals for NoSignals {
+    fn begin(_set: SignalSet) -> Result<Self, Error> {
+        Err(Error::Unsupported)
+    }
+
+    fn take(&mut self) -> SignalSet {
+        SignalSet::NONE
+    }
+
+    fn end(&mut self) {}
+}
+
 const R: u32 = 1;
 const W: u32 = 2;
 const I: u32 = 4;
@@ -56,7 +77,7 @@ impl Poller for Scripted {
     const SIGNS: Signs = Signs { readable: R | I, writable: W, irregular: I };
     type Waker = NoWaker;
     type Child = ();
-    type Signals = SignalWatch;
+    type Signals = NoSignals;
 
     fn open(_config: &Config) -> io::Result<Self> {
         Ok(Self::default())
@@ -73,9 +94,11 @@ impl Poller for Scripted {
     fn add_child(&mut self, _: &ChildProcess, registration: Registration) -> Result<Option<()>, Error> {
         let mut script = self.script.borrow_mut();
         script.added.push(registration);
-        let last = script.children.front().copied();
-        let next = if script.children.len() > 1 { script.children.pop_front() } else { last };
-        Ok(next.unwrap_or(Some(())))
+        let told = script.children.front().copied().unwrap_or(Some(()));
+        if script.children.len() > 1 {
+            script.children.pop_front();
+        }
+        Ok(told)
     }
 
     fn remove_child(&mut self, (): ()) {

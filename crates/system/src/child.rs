@@ -1,22 +1,21 @@
 //! Child processes.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::task::Poll;
 
 use proactor_core::{ChildProcess, Error};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, WaitOptions, getpid, pidfd_open, waitpid};
+use rustix::process::{Pid, WaitOptions, waitpid};
 
 use crate::call::call;
 
-/// Whether a process can be had as a descriptor, which becomes readable when it ends (Linux 5.3, and not forbidden).
-#[must_use]
-pub fn has_process_descriptors() -> bool {
-    pidfd_open(getpid(), PidfdFlags::empty()).is_ok()
-}
+#[cfg(target_os = "linux")]
+mod linux;
+
+#[cfg(target_os = "linux")]
+pub use linux::{has_process_descriptors, process_descriptor};
 
 /// Takes the exit status of a child that has ended; pending if it has not.
 pub fn try_wait(child: &mut ChildProcess) -> Poll<Result<ExitStatus, Error>> {
@@ -34,15 +33,6 @@ pub fn try_wait(child: &mut ChildProcess) -> Poll<Result<ExitStatus, Error>> {
     }
 }
 
-/// A descriptor of a child that [was not waited for](try_wait) yet, so that its number is still its own.
-///
-/// # Errors
-/// What the system said.
-pub fn process_descriptor(child: &ChildProcess) -> Result<OwnedFd, Error> {
-    let id = process_id(child)?;
-    call(|| pidfd_open(id, PidfdFlags::empty()))
-}
-
 /// Zero and what is beyond the system's numbers would mean other things there than one process.
 fn process_id(child: &ChildProcess) -> Result<Pid, Error> {
     let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
@@ -56,14 +46,9 @@ fn system_error(error: &io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use std::process::Command;
+    use std::time::{Duration, Instant};
 
     use super::*;
-
-    /// Waits the other way, so that it has ended.
-    fn wait_for(descriptor: &OwnedFd) {
-        use rustix::event::{PollFd, PollFlags, poll};
-        assert_eq!(poll(&mut [PollFd::new(descriptor, PollFlags::IN)], None), Ok(1));
-    }
 
     #[test]
     fn the_status_is_taken_once_it_has_ended() {
@@ -71,10 +56,14 @@ mod tests {
         let child = Command::new("sh").args(["-c", "read line; exit 42"]).stdin(reader).spawn().unwrap();
         let mut child = ChildProcess::from(child);
         assert_eq!(try_wait(&mut child), Poll::Pending);
-        let descriptor = process_descriptor(&child).unwrap();
         drop(writer);
-        wait_for(&descriptor);
-        let Poll::Ready(Ok(status)) = try_wait(&mut child) else { panic!("it has ended") };
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let status = loop {
+            match try_wait(&mut child) {
+                Poll::Ready(status) => break status.unwrap(),
+                Poll::Pending => assert!(Instant::now() < deadline, "it has been asked to end"),
+            }
+        };
         assert_eq!(status.code(), Some(42));
         // The child remembers; by number it is nobody's.
         assert_eq!(try_wait(&mut child), Poll::Ready(Ok(status)));
@@ -88,6 +77,5 @@ mod tests {
             let answer = try_wait(&mut ChildProcess::Id(id));
             assert_eq!(answer, Poll::Ready(Err(Errno::CHILD.into())), "{id}");
         }
-        assert!(has_process_descriptors());
     }
 }

@@ -6,11 +6,11 @@ use std::task::Poll;
 
 use proactor_core::{Address, Datagram, Error};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::net::{RecvAncillaryBuffer, RecvFlags, ReturnFlags, SendFlags};
+use rustix::net::{RecvAncillaryBuffer, RecvFlags, ReturnFlags};
 
 use crate::MAX_TRANSFER;
 use crate::call::{attempt, call};
-use crate::socket::{address_from_system, address_to_system};
+use crate::socket::{SEND_FLAGS, address_from_system, address_to_system};
 
 /// A datagram as [`receive_from`] brings it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -59,13 +59,12 @@ pub fn has_room(socket: BorrowedFd<'_>) -> Result<bool, Error> {
 /// # Errors
 /// [`Error::Unsupported`] for an address that this crate does not know; otherwise what the system said.
 pub fn send_to(socket: BorrowedFd<'_>, bytes: &[u8], address: Option<&Address>) -> Poll<Result<(), Error>> {
-    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
     let sent = match address {
         Some(address) => {
             let address = address_to_system(address)?;
-            attempt(|| rustix::net::sendto(socket, bytes, flags, &address))
+            attempt(|| rustix::net::sendto(socket, bytes, SEND_FLAGS, &address))
         }
-        None => attempt(|| rustix::net::send(socket, bytes, flags)),
+        None => attempt(|| rustix::net::send(socket, bytes, SEND_FLAGS)),
     };
     sent.map_ok(drop)
 }

@@ -12,6 +12,8 @@ mod unix;
 
 #[cfg(unix)]
 pub use unix::descriptor_kind;
+#[cfg(unix)]
+pub(crate) use unix::socket_family;
 
 /// What a descriptor is, as far as the way to use it depends on that.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

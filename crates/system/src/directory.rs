@@ -4,11 +4,15 @@ use std::os::fd::BorrowedFd;
 
 use proactor_core::{DirRead, Error};
 
+#[cfg(not(any(target_os = "linux", target_os = "wasi")))]
+mod bsd;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "wasi")]
 mod wasi;
 
+#[cfg(not(any(target_os = "linux", target_os = "wasi")))]
+use bsd::{fill, rewind};
 #[cfg(target_os = "linux")]
 use linux::{fill, rewind};
 #[cfg(target_os = "wasi")]

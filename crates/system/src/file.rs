@@ -13,17 +13,28 @@ use crate::call::call;
 use crate::vectored::do_vectored;
 use crate::{MAX_TRANSFER, directory};
 
+#[cfg(not(any(target_os = "linux", target_os = "wasi")))]
+mod bsd;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "wasi")]
 mod wasi;
+
+#[cfg(not(any(target_os = "linux", target_os = "wasi")))]
+use bsd::{DIRECT, allocate, fdatasync, fsync, statx};
+#[cfg(not(any(target_os = "linux", target_os = "wasi")))]
+pub use bsd::{is_direct, read_now, write_now};
+#[cfg(not(any(target_os = "linux", target_os = "wasi")))]
+pub(crate) use bsd::{read_pieces, write_pieces};
+#[cfg(any(target_os = "linux", target_os = "wasi"))]
+use rustix::fs::{fdatasync, fsync};
 
 #[cfg(target_os = "linux")]
 use linux::{DIRECT, allocate, statx};
 #[cfg(target_os = "linux")]
 pub use linux::{STATX_MASK, fill_metadata, is_direct, read_now, statx_flags, write_now};
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{file_type, read_pieces, write_pieces};
+pub(crate) use linux::{read_pieces, write_pieces};
 #[cfg(target_os = "wasi")]
 use wasi::{DIRECT, allocate, statx};
 #[cfg(target_os = "wasi")]
@@ -51,13 +62,35 @@ pub fn open_flags(options: OpenOptions) -> (OFlags, Mode) {
     flags.set(DIRECT, options.direct);
     // The mode means nothing, and has to be nothing for some calls, where no file is made.
     let mode = if options.create == Create::Never { 0 } else { options.mode & 0o7777 };
-    (flags, Mode::from_raw_mode(mode))
+    (flags, permissions(mode))
 }
 
 /// The permissions that a directory is made with.
 #[must_use]
 pub fn directory_mode(mode: u32) -> Mode {
-    Mode::from_raw_mode(mode & 0o7777)
+    permissions(mode & 0o7777)
+}
+
+// As wide as the system has them; these bits are on all.
+#[allow(clippy::unnecessary_cast)]
+const fn permissions(mode: u32) -> Mode {
+    Mode::from_raw_mode(mode as rustix::fs::RawMode)
+}
+
+#[cfg(unix)]
+/// What the system says that a file is.
+pub(crate) const fn file_type(told: fs::FileType) -> proactor_core::FileType {
+    use proactor_core::FileType;
+    match told {
+        fs::FileType::RegularFile => FileType::File,
+        fs::FileType::Directory => FileType::Directory,
+        fs::FileType::Symlink => FileType::Symlink,
+        fs::FileType::CharacterDevice => FileType::CharacterDevice,
+        fs::FileType::BlockDevice => FileType::BlockDevice,
+        fs::FileType::Fifo => FileType::Fifo,
+        fs::FileType::Socket => FileType::Socket,
+        _ => FileType::Other,
+    }
 }
 
 /// Whether there are positions in what a descriptor refers to.
@@ -105,8 +138,8 @@ pub fn do_file(outcome: &mut Outcome, descriptor: Option<BorrowedFd<'_>>) -> Opt
         Outcome::ReadAt(done) => done.result = read_at(done, at),
         Outcome::WriteAt(done) => done.result = write_at(done, at),
         Outcome::Statx(done) => done.result = statx(done, at),
-        Outcome::Fsync(done) => done.result = call(|| fs::fsync(at)),
-        Outcome::Fdatasync(done) => done.result = call(|| fs::fdatasync(at)),
+        Outcome::Fsync(done) => done.result = call(|| fsync(at)),
+        Outcome::Fdatasync(done) => done.result = call(|| fdatasync(at)),
         Outcome::Truncate(done) => done.result = call(|| fs::ftruncate(at, done.len)),
         Outcome::Allocate(done) => {
             done.result = call(|| allocate(at, done.offset, done.len));
@@ -162,7 +195,12 @@ fn with_two(
 
 fn open(opened: &Opened, at: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
     let (flags, mode) = open_flags(opened.options);
-    with(&opened.path, |path| fs::openat(at, path, flags, mode))
+    let file = with(&opened.path, |path| fs::openat(at, path, flags, mode))?;
+    #[cfg(target_vendor = "apple")]
+    if opened.options.direct {
+        bsd::make_direct(file.as_fd())?;
+    }
+    Ok(file)
 }
 
 fn read_at(done: &mut ReadAtDone, descriptor: BorrowedFd<'_>) -> Result<usize, Error> {
@@ -188,8 +226,7 @@ mod tests {
         let options =
             OpenOptions::read_write().create(Create::New).truncate().append().direct().mode(0o170_640);
         let (flags, mode) = open_flags(options);
-        let expected =
-            OFlags::CREATE | OFlags::EXCL | OFlags::TRUNC | OFlags::APPEND | OFlags::DIRECT | OFlags::RDWR;
+        let expected = OFlags::CREATE | OFlags::EXCL | OFlags::TRUNC | OFlags::APPEND | DIRECT | OFlags::RDWR;
         assert_eq!((flags, mode.as_raw_mode()), (expected | OFlags::CLOEXEC, 0o640));
     }
 

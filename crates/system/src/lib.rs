@@ -10,7 +10,7 @@
 #[cfg(unix)]
 mod bytes;
 mod call;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod child;
 #[cfg(unix)]
 mod clock;
@@ -18,18 +18,15 @@ mod close;
 #[cfg(unix)]
 mod datagram;
 mod descriptor;
-#[cfg(any(target_os = "linux", target_os = "wasi"))]
 mod directory;
-#[cfg(any(target_os = "linux", target_os = "wasi"))]
 mod file;
 #[cfg(unix)]
 mod message;
 #[cfg(unix)]
 mod options;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod poll;
 mod resolve;
-#[cfg(any(target_os = "linux", target_os = "wasi"))]
 mod send_file;
 #[cfg(unix)]
 mod signals;
@@ -39,7 +36,6 @@ mod sigpipe;
 mod socket;
 #[cfg(unix)]
 mod unix;
-#[cfg(any(target_os = "linux", target_os = "wasi"))]
 mod vectored;
 #[cfg(target_os = "linux")]
 mod waker;
@@ -48,8 +44,10 @@ mod wasi;
 
 #[cfg(unix)]
 pub use bytes::{read, write};
+#[cfg(unix)]
+pub use child::try_wait;
 #[cfg(target_os = "linux")]
-pub use child::{has_process_descriptors, process_descriptor, try_wait};
+pub use child::{has_process_descriptors, process_descriptor};
 #[cfg(unix)]
 pub use clock::now;
 pub use close::{close, close_job};
@@ -58,7 +56,6 @@ pub use datagram::{Message, has_room, receive_from, send_to};
 #[cfg(unix)]
 pub use descriptor::descriptor_kind;
 pub use descriptor::{DescriptorKind, Mode, Transport, set_mode};
-#[cfg(any(target_os = "linux", target_os = "wasi"))]
 pub use file::{
     Now, check_positions, directory_mode, do_file, file_job, is_direct, open_flags, read_now, write_now,
 };
@@ -66,10 +63,11 @@ pub use file::{
 pub use file::{STATX_MASK, fill_metadata, statx_flags};
 #[cfg(unix)]
 pub use message::{check_to_send, put_into, receive_message, send_message};
+#[cfg(unix)]
+pub use poll::poll_now;
 #[cfg(target_os = "linux")]
-pub use poll::{can_poll, poll_flags, poll_now, readiness, take_change, watch_alone};
+pub use poll::{can_poll, poll_flags, readiness, take_change, watch_alone};
 pub use resolve::resolve;
-#[cfg(any(target_os = "linux", target_os = "wasi"))]
 pub use send_file::{FileSent, is_decided, send_file, send_file_job};
 #[cfg(unix)]
 pub use signals::HeldSignals;
@@ -80,9 +78,8 @@ pub use socket::{
     accept, address_from_system, address_to_system, connect, connect_result, control, has_family,
     open_socket, open_stream, peer_address, receive, send, shutdown,
 };
-#[cfg(any(target_os = "linux", target_os = "wasi"))]
 pub use vectored::transfer_vectored_now;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 pub use vectored::{read_vectored, receive_vectored, send_vectored, write_vectored};
 #[cfg(target_os = "linux")]
 pub use waker::EventWaker;

@@ -8,14 +8,15 @@ use std::task::Poll;
 use proactor_core::{Buffer, Envelope, Error, Message};
 use rustix::io::Errno;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags,
+    RecvAncillaryBuffer, RecvAncillaryMessage, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage,
 };
 
 use crate::MAX_TRANSFER;
 use crate::call::attempt;
 use crate::descriptor::DescriptorKind;
-use crate::socket::{address_from_system, address_to_system};
+use crate::socket::{
+    RECEIVE_MESSAGE_FLAGS, SEND_FLAGS, address_from_system, address_to_system, keep_to_ourselves,
+};
 
 /// Room for as many descriptors as one message passes.
 const CONTROL_LEN: usize = rustix::cmsg_space!(ScmRights(Envelope::MAX_DESCRIPTORS));
@@ -55,9 +56,9 @@ pub fn receive_message(
         0 => RecvAncillaryBuffer::default(),
         _ => RecvAncillaryBuffer::new(&mut space),
     };
-    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
-    let received =
-        attempt(|| rustix::net::recvmsg(socket, &mut [IoSliceMut::new(bytes)], &mut control, flags));
+    let received = attempt(|| {
+        rustix::net::recvmsg(socket, &mut [IoSliceMut::new(bytes)], &mut control, RECEIVE_MESSAGE_FLAGS)
+    });
     received.map_ok(|message| {
         envelope.set_address(message.address.and_then(|address| address_from_system(address).ok()));
         let mut is_control_truncated = message.flags.contains(ReturnFlags::CTRUNC);
@@ -77,6 +78,7 @@ pub fn put_into(envelope: &mut Envelope, descriptors: impl Iterator<Item = Owned
     let room = envelope.room();
     let mut is_enough = true;
     for descriptor in descriptors {
+        keep_to_ourselves(&descriptor);
         if envelope.descriptors().len() < room {
             envelope.descriptors_mut().push(descriptor);
         } else {
@@ -117,14 +119,13 @@ fn send_with(
     envelope: &Envelope,
     control: &mut SendAncillaryBuffer<'_, '_, '_>,
 ) -> Poll<Result<usize, Error>> {
-    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
     let bytes = &[IoSlice::new(bytes)];
     match envelope.address() {
         Some(address) => {
             let address = address_to_system(address)?;
-            attempt(|| rustix::net::sendmsg_addr(socket, &address, bytes, control, flags))
+            attempt(|| rustix::net::sendmsg_addr(socket, &address, bytes, control, SEND_FLAGS))
         }
-        None => attempt(|| rustix::net::sendmsg(socket, bytes, control, flags)),
+        None => attempt(|| rustix::net::sendmsg(socket, bytes, control, SEND_FLAGS)),
     }
 }
 

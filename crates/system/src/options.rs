@@ -8,6 +8,8 @@ use proactor_core::{Membership, SocketOption};
 use rustix::io::{Errno, Result};
 use rustix::net::{AddressFamily, sockopt};
 
+use crate::descriptor::socket_family;
+
 /// Sets one of these options.
 pub(crate) fn set(socket: BorrowedFd<'_>, option: SocketOption) -> Result<()> {
     match option {
@@ -43,7 +45,7 @@ pub(crate) fn set(socket: BorrowedFd<'_>, option: SocketOption) -> Result<()> {
 const UNSPECIFIED: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 
 fn is_ipv6(socket: BorrowedFd<'_>) -> Result<bool> {
-    Ok(sockopt::socket_domain(socket)? == AddressFamily::INET6)
+    Ok(socket_family(socket)? == AddressFamily::INET6)
 }
 
 fn join(socket: BorrowedFd<'_>, Membership { group, interface }: Membership) -> Result<()> {

@@ -7,11 +7,15 @@ use rustix::io::Errno;
 
 use crate::vectored::Disk;
 
+#[cfg(not(any(target_os = "linux", target_os = "wasi")))]
+mod bsd;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "wasi")]
 mod wasi;
 
+#[cfg(not(any(target_os = "linux", target_os = "wasi")))]
+use bsd::{is_cached, transfer};
 #[cfg(target_os = "linux")]
 use linux::{is_cached, transfer};
 #[cfg(target_os = "wasi")]

@@ -10,12 +10,21 @@ use proactor_core::{
 };
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, Protocol, RecvFlags, SendFlags, Shutdown, SocketAddrAny, SocketFlags, SocketType, ipproto,
-    sockopt,
+    AddressFamily, Protocol, RecvFlags, Shutdown, SocketAddrAny, SocketType, ipproto, sockopt,
 };
 
 use crate::call::{attempt, call};
 use crate::{MAX_TRANSFER, Mode, Transport};
+
+#[cfg_attr(target_vendor = "apple", path = "socket/apple.rs")]
+#[cfg_attr(not(target_vendor = "apple"), path = "socket/with_flags.rs")]
+mod calls;
+#[cfg_attr(target_os = "linux", path = "socket/linux.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "socket/bsd.rs")]
+mod connecting;
+
+pub(crate) use calls::{RECEIVE_MESSAGE_FLAGS, SEND_FLAGS, keep_to_ourselves, silence};
+pub use connecting::connect_result;
 
 /// The address as system calls take it.
 ///
@@ -76,11 +85,7 @@ fn open(
     (kind, protocol): (SocketType, Option<Protocol>),
     mode: Mode,
 ) -> Result<OwnedFd, Error> {
-    let flags = match mode {
-        Mode::Blocking => SocketFlags::CLOEXEC,
-        Mode::Nonblocking => SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
-    };
-    let opened = call(|| rustix::net::socket_with(domain, kind, flags, protocol));
+    let opened = call(|| calls::open(domain, kind, protocol, mode));
     opened.map_err(|error| match error {
         error if error == Errno::AFNOSUPPORT.into() => Error::Unsupported,
         error => error,
@@ -166,7 +171,7 @@ pub(crate) fn clamp(number: u32) -> i32 {
 /// What the system said; [`Error::Unsupported`] if the peer's address has no name in core, its connection closed.
 #[inline]
 pub fn accept(listener: BorrowedFd<'_>) -> Poll<Result<(OwnedFd, Address), Error>> {
-    attempt(|| rustix::net::acceptfrom_with(listener, SocketFlags::CLOEXEC)).map(|accepted| {
+    attempt(|| calls::accept(listener)).map(|accepted| {
         let (socket, address) = accepted?;
         // Some systems say nothing about a peer without a name.
         let address = address.map_or_else(|| Ok(UnixAddress::unnamed().into()), address_from_system)?;
@@ -186,23 +191,6 @@ pub fn connect(socket: BorrowedFd<'_>, address: &Address) -> Poll<Result<(), Err
         Err(Errno::INPROGRESS | Errno::INTR) => Poll::Pending,
         // The queue of a Unix listener is full. Nothing tells when there is room; other systems refuse in the first place.
         Err(Errno::AGAIN) if address.as_unix().is_some() => Poll::Ready(Err(Errno::CONNREFUSED.into())),
-        Err(errno) => Poll::Ready(Err(Error::from_errno(errno))),
-    }
-}
-
-/// How the [`connect`] to `address` went that was pending: it is asked for again, and Linux answers about the one under
-/// way. Pending if that is not decided yet.
-///
-/// This is one call where SO_ERROR and getpeername(2) are two, and the one that ends it for the kernel too: without,
-/// the socket's next connect would get the answer, so that a connected socket connects "again" once, and a refused
-/// one cannot try anew. Elsewhere than on Linux connecting again starts a new attempt, and the two calls it must be.
-///
-/// # Errors
-/// Why it failed.
-pub fn connect_result(socket: BorrowedFd<'_>, address: &Address) -> Poll<Result<(), Error>> {
-    match rustix::net::connect(socket, &address_to_system(address)?) {
-        Ok(()) | Err(Errno::ISCONN) => Poll::Ready(Ok(())),
-        Err(Errno::ALREADY | Errno::INPROGRESS | Errno::INTR) => Poll::Pending,
         Err(errno) => Poll::Ready(Err(Error::from_errno(errno))),
     }
 }
@@ -227,7 +215,7 @@ pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Poll<Result<usize, E
 #[inline(always)]
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> Poll<Result<usize, Error>> {
     let bytes = &bytes[..bytes.len().min(MAX_TRANSFER)];
-    attempt(|| rustix::net::send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL))
+    attempt(|| rustix::net::send(socket, bytes, SEND_FLAGS))
 }
 
 /// Ends one or both directions of a connected socket.
@@ -360,7 +348,7 @@ mod tests {
 
     #[test]
     fn what_has_no_name_in_core_is_unsupported() {
-        let flags = SocketFlags::CLOEXEC;
+        let flags = rustix::net::SocketFlags::CLOEXEC;
         let netlink = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None).unwrap();
         assert_eq!(control(netlink.as_fd(), &Control::LocalAddress), Err(Error::Unsupported));
     }

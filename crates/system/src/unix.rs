@@ -14,12 +14,13 @@ const UNNAMED_LEN: SocketAddrLen = 2;
 /// The address as system calls take it.
 ///
 /// # Errors
-/// [`Error::InvalidInput`] if the system takes none that long, [`Error::Unsupported`] if it has no abstract names.
+/// [`Error::InvalidInput`] if the system takes none that long, [`Error::Unsupported`] if it has no abstract names and this is
+/// one, or has none at all.
 pub(crate) fn to_system(address: &UnixAddress) -> Result<SocketAddrAny, Error> {
     let made = match (address.as_path(), address.as_abstract_name()) {
         (Some(path), _) => SocketAddrUnix::new(path).map_err(|_| Error::InvalidInput)?,
         (_, Some(name)) => from_abstract_name(name)?,
-        _ => SocketAddrUnix::new_unnamed(),
+        _ => unnamed()?,
     };
     Ok(SocketAddrAny::from(made))
 }
@@ -54,6 +55,16 @@ fn from_abstract_name(name: &[u8]) -> Result<SocketAddrUnix, Error> {
 }
 
 #[cfg(target_os = "linux")]
+fn unnamed() -> Result<SocketAddrUnix, Error> {
+    Ok(SocketAddrUnix::new_unnamed())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unnamed() -> Result<SocketAddrUnix, Error> {
+    Err(Error::Unsupported)
+}
+
+#[cfg(target_os = "linux")]
 fn abstract_name(address: &SocketAddrUnix) -> Option<&[u8]> {
     address.abstract_name()
 }
@@ -74,13 +85,11 @@ mod tests {
 
     #[test]
     fn addresses_survive_the_way_to_the_system_and_back() {
-        let mut addresses = vec![
-            UnixAddress::path("/tmp/a").unwrap(),
-            UnixAddress::path("b").unwrap(),
-            UnixAddress::path("c".repeat(107)).unwrap(),
-            UnixAddress::unnamed(),
-        ];
+        let mut addresses = vec![UnixAddress::path("/tmp/a").unwrap(), UnixAddress::path("b").unwrap()];
         if cfg!(target_os = "linux") {
+            // Elsewhere none that long, and nothing to bind to where there is no name.
+            addresses.push(UnixAddress::path("c".repeat(107)).unwrap());
+            addresses.push(UnixAddress::unnamed());
             for name in [&b"a\0b"[..], b"", &[7; 107]] {
                 addresses.push(UnixAddress::abstract_name(name).unwrap());
             }

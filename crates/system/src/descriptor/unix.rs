@@ -4,10 +4,11 @@ use std::os::fd::BorrowedFd;
 
 use proactor_core::Error;
 use rustix::fs::{FileType, fstat};
-use rustix::net::{AddressFamily, SocketType, ipproto, sockopt};
+use rustix::net::{AddressFamily, SocketType, sockopt};
 
 use super::{DescriptorKind, Transport};
 use crate::call::call;
+use crate::socket::silence;
 
 /// Finds out what `descriptor` is.
 ///
@@ -25,8 +26,9 @@ pub fn descriptor_kind(descriptor: BorrowedFd<'_>) -> Result<DescriptorKind, Err
 }
 
 fn transport(socket: BorrowedFd<'_>) -> Result<Transport, Error> {
+    call(|| silence(socket))?;
     let is_stream = call(|| sockopt::socket_type(socket))? == SocketType::STREAM;
-    let family = call(|| sockopt::socket_domain(socket))?;
+    let family = call(|| socket_family(socket))?;
     match (is_stream, family == AddressFamily::UNIX) {
         (true, true) => return Ok(Transport::LocalStream),
         (false, true) => return Ok(Transport::LocalMessages),
@@ -34,6 +36,28 @@ fn transport(socket: BorrowedFd<'_>) -> Result<Transport, Error> {
         (true, false) => {}
     }
     let over_ip = family == AddressFamily::INET || family == AddressFamily::INET6;
-    let is_tcp = over_ip && call(|| sockopt::socket_protocol(socket))? == Some(ipproto::TCP);
-    Ok(if is_tcp { Transport::Tcp } else { Transport::OtherStream })
+    Ok(if over_ip && is_tcp(socket)? { Transport::Tcp } else { Transport::OtherStream })
+}
+
+/// The family of a socket.
+#[cfg(target_os = "linux")]
+pub(crate) fn socket_family(socket: BorrowedFd<'_>) -> rustix::io::Result<AddressFamily> {
+    sockopt::socket_domain(socket)
+}
+
+#[cfg(target_os = "linux")]
+fn is_tcp(socket: BorrowedFd<'_>) -> Result<bool, Error> {
+    Ok(call(|| sockopt::socket_protocol(socket))? == Some(rustix::net::ipproto::TCP))
+}
+
+/// The family of a socket, which its address tells: not all systems have an option for that.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn socket_family(socket: BorrowedFd<'_>) -> rustix::io::Result<AddressFamily> {
+    Ok(rustix::net::getsockname(socket)?.address_family())
+}
+
+/// What else there may be on some of these systems (SCTP) has the end of a stream, too.
+#[cfg(not(target_os = "linux"))]
+const fn is_tcp(_socket: BorrowedFd<'_>) -> Result<bool, Error> {
+    Ok(true)
 }

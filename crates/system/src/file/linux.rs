@@ -4,11 +4,11 @@ use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, SystemTime};
 
-use proactor_core::{Error, FileType, Links, Metadata, StatxDone};
+use proactor_core::{Error, Links, Metadata, StatxDone};
 use rustix::fs::{self, AtFlags, FallocateFlags, Mode, OFlags, Statx, StatxFlags, StatxTimestamp};
 use rustix::io::{Errno, ReadWriteFlags};
 
-use super::{Now, with};
+use super::{Now, file_type, with};
 use crate::MAX_TRANSFER;
 use crate::call::call;
 use crate::vectored::Disk;
@@ -45,20 +45,6 @@ pub fn fill_metadata(known: &Statx, metadata: &mut Metadata) {
     metadata.changed = time(&known.stx_ctime);
     let knows_birth = StatxFlags::from_bits_retain(known.stx_mask).contains(StatxFlags::BTIME);
     metadata.created = knows_birth.then(|| time(&known.stx_btime));
-}
-
-/// What the system says that a file is.
-pub(crate) const fn file_type(told: fs::FileType) -> FileType {
-    match told {
-        fs::FileType::RegularFile => FileType::File,
-        fs::FileType::Directory => FileType::Directory,
-        fs::FileType::Symlink => FileType::Symlink,
-        fs::FileType::CharacterDevice => FileType::CharacterDevice,
-        fs::FileType::BlockDevice => FileType::BlockDevice,
-        fs::FileType::Fifo => FileType::Fifo,
-        fs::FileType::Socket => FileType::Socket,
-        _ => FileType::Other,
-    }
 }
 
 /// A time of the system's, which may be before 1970. What std has no room for, the system has no files from.
@@ -146,6 +132,7 @@ pub(super) fn statx(done: &mut StatxDone, at: BorrowedFd<'_>) -> Result<(), Erro
 
 #[cfg(test)]
 mod tests {
+    use proactor_core::FileType;
     use rustix::fs::CWD;
 
     use super::*;

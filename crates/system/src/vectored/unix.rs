@@ -4,10 +4,11 @@ use std::os::fd::BorrowedFd;
 use std::task::Poll;
 
 use proactor_core::{Buffer, Cut, Error};
-use rustix::net::{RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags};
+use rustix::net::{RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer};
 
 use super::{with_pieces, with_pieces_mut};
 use crate::call::attempt;
+use crate::socket::SEND_FLAGS;
 
 /// As [`read`](crate::read), into several buffers.
 ///
@@ -58,8 +59,7 @@ pub fn receive_vectored(
 /// # Errors
 /// What the system said.
 pub fn send_vectored(socket: BorrowedFd<'_>, buffers: &[Buffer], from: usize) -> Poll<Result<usize, Error>> {
-    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
     with_pieces(buffers, Cut::behind(from), |pieces| {
-        attempt(|| rustix::net::sendmsg(socket, pieces, &mut SendAncillaryBuffer::default(), flags))
+        attempt(|| rustix::net::sendmsg(socket, pieces, &mut SendAncillaryBuffer::default(), SEND_FLAGS))
     })
 }
