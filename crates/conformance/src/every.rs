@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use proactor_core::{
     Accept, AcceptMany, Address, Allocate, Backend, Buffer, Capabilities, ChildProcess, Close, Config,
-    Connect, Create, DirEntries, Driver, Envelope, Error, Fdatasync, Fsync, Handle, Interest, Key, Kind,
-    Link, MakeDir, NotifierWait, OpenAt, OpenOptions, Operation, Outcome, Peer, Poll, PollMany, Read, ReadAt,
-    ReadDir, ReadExact, ReadVectored, ReadVectoredAt, ReadVectoredExact, ReadVectoredExactAt, Recv, RecvFrom,
-    RecvMany, RecvMsg, RemoveDir, Rename, Resolve, Send, SendAll, SendFile, SendFileAll, SendMsg, SendTo,
-    Shutdown, ShutdownHow, Signal, Signals, Statx, Submission, Symlink, Time, Timer, Truncate, Unlink, Until,
-    WaitChild, Work, Write, WriteAll, WriteAt, WriteVectored, WriteVectoredAll, WriteVectoredAllAt,
-    WriteVectoredAt,
+    Connect, Create, Detach, DirEntries, Driver, Envelope, Error, Fdatasync, Fsync, Handle, Interest, Key,
+    Kind, Link, MakeDir, NotifierWait, OpenAt, OpenOptions, Operation, Outcome, Peer, Poll, PollMany, Read,
+    ReadAt, ReadDir, ReadExact, ReadVectored, ReadVectoredAt, ReadVectoredExact, ReadVectoredExactAt, Recv,
+    RecvFrom, RecvMany, RecvMsg, RemoveDir, Rename, Resolve, Send, SendAll, SendFile, SendFileAll, SendMsg,
+    SendTo, Shutdown, ShutdownHow, Signal, Signals, Statx, Submission, Symlink, Time, Timer, Truncate,
+    Unlink, Until, WaitChild, Work, Write, WriteAll, WriteAt, WriteVectored, WriteVectoredAll,
+    WriteVectoredAllAt, WriteVectoredAt,
 };
 
 use crate::Fixture;
@@ -199,6 +199,7 @@ impl<B: Backend> Every<B> {
             Kind::Poll | Kind::PollMany => self.capabilities.polling,
             Kind::WaitChild => self.capabilities.child_processes,
             Kind::Signals => self.capabilities.signals,
+            Kind::Detach => self.capabilities.descriptors,
             _ => true,
         }
     }
@@ -465,6 +466,7 @@ impl<B: Backend> Every<B> {
                 made!(every, how, NotifierWait { notifier })
             }
             Kind::Close => made!(every, how, Close { handle: every.grounds[&kind].handle }),
+            Kind::Detach => made!(every, how, Detach { handle: every.grounds[&kind].handle }),
             Kind::Work => made!(every, how, Work::new(|| 5)),
             Kind::Resolve => made!(every, how, Resolve { host: "127.0.0.1".to_owned(), port: 7 }),
             Kind::WaitChild => {

@@ -4,10 +4,10 @@ use proactor_core::Backend;
 
 use crate::cases::{
     bad_input, bytes, cancel_all, cancellation, children, completions, datagrams, deadlines, deletion,
-    descriptors, directories, edges, embedding, every_kind, file_descriptors, file_ends, files, handles,
-    mailboxes, messages, metrics, multishot, names, offloading, overflow, panics, passing, pipes, polls,
-    random, recv_many, resolve, results, running, send_file, signals, sockets, steady, steady_rest, streams,
-    time, unix, unix_datagrams, unix_paths, vectored, vectored_files, waking, work,
+    descriptors, detaching, directories, edges, embedding, every_kind, file_descriptors, file_ends, files,
+    handles, mailboxes, messages, metrics, multishot, names, offloading, overflow, panics, passing, pipes,
+    polls, random, recv_many, resolve, results, running, send_file, signals, sockets, steady, steady_rest,
+    streams, time, unix, unix_datagrams, unix_paths, vectored, vectored_files, waking, work,
 };
 use crate::{Case, Fixture};
 
@@ -180,6 +180,17 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         descriptors::options_reach_the_system: ["E1", "H5"] needs ["descriptors", "ipv4"];
         descriptors::a_reset_fails_what_is_being_sent: ["R1", "R2"] needs ["descriptors", "ipv4"];
         descriptors::after_a_reset_everything_ends: ["R2"] needs ["descriptors", "ipv4"];
+        detaching::what_is_pending_ends_first: ["H5", "H1", "C1", "C2"] needs ["ipv4", "descriptors"];
+        detaching::queued_sends_end_where_they_are: ["H5", "R1", "H3"] needs ["ipv4", "descriptors"];
+        detaching::what_is_shared_is_as_it_was: ["H5", "H1"] needs ["descriptors", "polling"];
+        detaching::no_byte_is_lost: ["H5", "X1"] needs ["ipv4", "descriptors"];
+        detaching::a_thread_reads_to_the_end_before: ["H5", "H2"] needs ["descriptors", "files", "threads"];
+        detaching::what_sends_from_it_ends: ["H5", "H1"] needs ["descriptors", "files", "ipv4"];
+        detaching::what_cannot_come_out_says_why: ["H2", "E1"] needs ["ipv4"];
+        detaching::it_cannot_be_undone: ["H5", "X1", "X4"] needs ["ipv4", "descriptors"];
+        detaching::deleted_it_is_closed: ["C5", "H5"] needs ["ipv4", "descriptors"];
+        detaching::dropped_with_the_loop_it_is_closed: ["X5", "H5"] needs ["ipv4", "descriptors"];
+        detaching::it_can_be_rearmed: ["C1", "H5"] needs ["ipv4", "descriptors"];
 
         files::open_write_read_close_statx: ["C1", "C3", "H3"] needs ["files"];
         files::reads_end_where_the_file_does: ["R1", "H3"] needs ["files"];

@@ -336,7 +336,8 @@ impl<'a, B: Backend, S> Context<'a, B, S> {
         self.inner.driver.attach(descriptor)
     }
 
-    /// Takes a descriptor out of the loop, its status flags as they were when it was attached (contract H5).
+    /// Takes a descriptor out of the loop, its status flags as they were when it was attached (contract H5). The operation
+    /// [`Detach`](crate::Detach) ends what is pending before.
     ///
     /// # Errors
     /// [`Error::StaleHandle`]; [`Error::Busy`] while something is pending on it; [`Error::Unsupported`] where there is no

@@ -19,8 +19,8 @@ use crate::{Error, Handle, Kind, Multishot, Offload, OneShot, Outcome, Submissio
 ///   handle let it go on. Each arming has its own.
 /// - An operation whose deadline has passed when it is to be started ends without the system having seen it: a timeout of
 ///   zero always. A [`Timer`](crate::Timer) that is due no later than its deadline expires as if it had none.
-/// - [`Time::NEVER`] is no deadline. A [`Close`](crate::Close) has none either: it cannot be undone, and ends with its
-///   result.
+/// - [`Time::NEVER`] is no deadline. A [`Close`](crate::Close) and a [`Detach`](crate::Detach) have none either: they cannot be
+///   undone, and end with their results.
 ///
 /// A deadline allocates nothing at steady state, and costs about what a [`Timer`](crate::Timer) does.
 ///

@@ -8,8 +8,8 @@ use crate::done::OwnDone;
 use crate::handle::{Key, Name, Slot};
 use crate::handles::{NONE, Queue};
 use crate::notifier::{Inbox, Notifier, Waker};
-use crate::operation::{Due, Kind, Submission, Target, Timer, UNDECIDED};
-use crate::outcome::{Closed, Outcome};
+use crate::operation::{Due, Kind, Submission, Target, Timer};
+use crate::outcome::Outcome;
 use crate::records::{ASIDE, Bound, End, Place, TIMER, Veto};
 use crate::state::{Call, Effect, Phase, State, step};
 use crate::thread_pool::Jobs;
@@ -66,7 +66,7 @@ pub struct Driver<B: Backend> {
     inbox: Inbox,
     /// What [`Next::Discarded`] was about, to be dropped last.
     pub(crate) discarded: Option<Outcome>,
-    /// Handles that close in the next turn because a `Close` of an idle handle was submitted.
+    /// Handles that close in the next turn because a `Close` or a `Detach` of an idle handle was submitted.
     closing: Vec<Slot>,
     /// The turn's clock, once it was read.
     now: Option<Time>,
@@ -549,9 +549,12 @@ impl<B: Backend> Driver<B> {
     fn decided_before_the_start(&mut self, index: u32) -> Next {
         let completion = self.done.records.get(index);
         let wrong = if completion.place == Place::Closer {
-            let closed = Closed { handle: self.done.handles.name(completion.slot), result: Err(UNDECIDED) };
+            let (kind, slot) = (completion.kind, completion.slot);
+            let Some(outcome) = Outcome::lost(kind, self.done.handles.name(slot)) else {
+                return Next::Nothing;
+            };
             let wrong = self.done.records.take_back(index);
-            self.arm_idle(index, Kind::Close, Outcome::Close(closed));
+            self.arm_idle(index, kind, outcome);
             self.done.records.get(index).place = Place::Closer;
             wrong
         } else {

@@ -43,7 +43,7 @@
 //!   sockets, stop.
 //! - **Operations** are structs that own what they need: [`Nop`], [`Timer`], [`NotifierWait`], [`Accept`],
 //!   [`AcceptMany`], [`Connect`], [`Recv`], [`RecvMany`], [`Send`], [`SendAll`], [`SendFile`], [`SendFileAll`], [`Shutdown`],
-//!   [`RecvFrom`], [`SendTo`], [`RecvMsg`], [`SendMsg`], [`Close`], [`Work`], [`Resolve`]; on descriptors of any kind [`Read`], [`ReadExact`], [`Write`], [`WriteAll`], with several
+//!   [`RecvFrom`], [`SendTo`], [`RecvMsg`], [`SendMsg`], [`Close`], [`Detach`], [`Work`], [`Resolve`]; on descriptors of any kind [`Read`], [`ReadExact`], [`Write`], [`WriteAll`], with several
 //!   buffers [`ReadVectored`], [`ReadVectoredExact`], [`WriteVectored`], [`WriteVectoredAll`], and for
 //!   other libraries [`Poll`], [`PollMany`]; of processes [`WaitChild`], [`Signals`]; on files
 //!   [`OpenAt`], [`ReadAt`], [`WriteAt`], [`ReadVectoredAt`], [`ReadVectoredExactAt`], [`WriteVectoredAt`],
@@ -94,6 +94,7 @@ mod config;
 mod context;
 mod datagram;
 mod deadline;
+mod detach;
 mod directory;
 mod done;
 mod driver;
@@ -140,6 +141,7 @@ pub use config::{Capabilities, Config};
 pub use context::{Action, Again, Context, Event, Flow, Last};
 pub use datagram::{Datagram, Peer, ReceivedFrom, RecvFrom, SendTo, SentTo};
 pub use deadline::WithDeadline;
+pub use detach::{Detach, Detached};
 pub use directory::{DirEntries, DirEntry, DirRead, ReadDir};
 pub use done::Done;
 pub use driver::{AttachError, Cancel, Driver};

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::bytes::{Read, ReadExact, Write, WriteAll};
 use crate::child::WaitChild;
 use crate::datagram::{RecvFrom, SendTo};
+use crate::detach::Detach;
 use crate::directory::ReadDir;
 use crate::file::{Allocate, Fdatasync, Fsync, OpenAt, ReadAt, Truncate, WriteAt};
 use crate::message::{RecvMsg, SendMsg};
@@ -134,6 +135,7 @@ pub struct Close {
 /// | [`RecvMsg`](crate::RecvMsg) | `handle`, `buffer`, `envelope` | [`ReceivedMsg`](crate::ReceivedMsg) | `result`: `Result<Message, Error>` | reading |
 /// | [`SendMsg`](crate::SendMsg) | `handle`, `buffer`, `envelope` | [`SentMsg`](crate::SentMsg) | `result`: `Result<usize, Error>` | writing |
 /// | [`Close`](crate::Close) | `handle` | [`Closed`](crate::Closed) | `result`: `Result<(), Error>` | the whole handle |
+/// | [`Detach`](crate::Detach) | `handle` | [`Detached`](crate::Detached) | `result`: `Result<OwnedDescriptor, Error>` | the whole handle |
 /// | [`OpenAt`](crate::OpenAt) | `directory`, `path`, `options` | [`Opened`](crate::Opened) | `result`: `Result<Handle, Error>` | none |
 /// | [`ReadAt`](crate::ReadAt) | `handle`, `buffer`, `offset` | [`ReadAtDone`](crate::ReadAtDone) | `result`: `Result<usize, Error>` | none, on a handle |
 /// | [`WriteAt`](crate::WriteAt) | `handle`, `buffer`, `offset` | [`WriteAtDone`](crate::WriteAtDone) | `result`: `Result<usize, Error>` | none, on a handle |
@@ -206,6 +208,8 @@ pub enum Operation {
     SendMsg(SendMsg),
     /// See [`Close`].
     Close(Close),
+    /// See [`Detach`].
+    Detach(Detach),
     /// See [`OpenAt`].
     OpenAt(OpenAt),
     /// See [`ReadAt`].
@@ -306,6 +310,7 @@ impl Operation {
             Self::RecvMsg(operation) => operation.undecided(),
             Self::SendMsg(operation) => operation.undecided(),
             Self::Close(operation) => operation.undecided(),
+            Self::Detach(operation) => operation.undecided(),
             Self::OpenAt(operation) => operation.undecided(),
             Self::ReadAt(operation) => operation.undecided(),
             Self::WriteAt(operation) => operation.undecided(),
@@ -403,6 +408,8 @@ kinds! {
     SendMsg,
     /// [`Close`]
     Close,
+    /// [`Detach`]
+    Detach,
     /// [`OpenAt`]
     OpenAt,
     /// [`ReadAt`]
@@ -705,6 +712,7 @@ impl Operation {
             Self::RecvMsg(operation) => operation.target(),
             Self::SendMsg(operation) => operation.target(),
             Self::Close(operation) => operation.target(),
+            Self::Detach(operation) => operation.target(),
             Self::OpenAt(operation) => operation.target(),
             Self::ReadAt(operation) => operation.target(),
             Self::WriteAt(operation) => operation.target(),

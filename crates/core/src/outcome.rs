@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use crate::bytes::{BytesRead, ExactRead, Read, ReadExact, Write, WriteAll, Written, WrittenAll};
 use crate::child::{ChildExited, ChildProcess, WaitChild};
 use crate::datagram::{Peer, ReceivedFrom, RecvFrom, SendTo, SentTo};
+use crate::detach::{Detach, Detached};
 use crate::directory::{DirEntries, DirRead};
 use crate::file::{self, Allocated, Fdatasynced, Fsynced, Opened, ReadAtDone, Truncated, WriteAtDone};
 use crate::message::{Envelope, ReceivedMsg, RecvMsg, SendMsg, SentMsg};
@@ -97,6 +98,8 @@ pub enum Outcome {
     SendMsg(SentMsg),
     /// See [`Closed`].
     Close(Closed),
+    /// See [`Detached`].
+    Detach(Detached),
     /// See [`Opened`].
     OpenAt(Opened),
     /// See [`ReadAtDone`].
@@ -211,6 +214,7 @@ impl Outcome {
             Self::RecvMsg(_) => Kind::RecvMsg,
             Self::SendMsg(_) => Kind::SendMsg,
             Self::Close(_) => Kind::Close,
+            Self::Detach(_) => Kind::Detach,
             Self::OpenAt(_) => Kind::OpenAt,
             Self::ReadAt(_) => Kind::ReadAt,
             Self::WriteAt(_) => Kind::WriteAt,
@@ -255,6 +259,7 @@ impl Outcome {
             Kind::Timer | Kind::NotifierWait | Kind::Work => return None,
             Kind::Nop => Self::Nop(NopDone { result }),
             Kind::Close => Self::Close(Closed { handle, result }),
+            Kind::Detach => Self::Detach(Detached { handle, result: Err(error) }),
             Kind::Resolve => Self::Resolve(Resolved { host: String::new(), port: 0, result: Err(error) }),
             Kind::Accept => Self::Accept(Accepted { listener: handle, result: Err(error) }),
             Kind::AcceptMany => Self::AcceptManyEnded(AcceptManyEnded { listener: handle, error }),
@@ -358,6 +363,7 @@ impl Outcome {
                 Operation::SendMsg(SendMsg { handle, buffer, envelope })
             }
             Self::Close(Closed { handle, .. }) => Operation::Close(Close { handle }),
+            Self::Detach(Detached { handle, .. }) => Operation::Detach(Detach { handle }),
             Self::Read(BytesRead { handle, buffer, .. }) => Operation::Read(Read { handle, buffer }),
             Self::ReadExact(ExactRead { handle, buffer, .. }) => {
                 Operation::ReadExact(ReadExact { handle, buffer })
@@ -408,6 +414,7 @@ impl Outcome {
                 *result = Err(error)
             }
             Self::OpenAt(Opened { result, .. }) => *result = Err(error),
+            Self::Detach(Detached { result, .. }) => *result = Err(error),
             Self::SendFile(SentFile { result, .. }) => *result = Err(error),
             Self::SendFileAll(SentFileAll { result, .. }) => *result = failed,
             Self::ReadDir(DirRead { entries, result, .. }) => {
@@ -466,6 +473,7 @@ impl Outcome {
             Self::RecvMsg(outcome) => outcome.error(),
             Self::SendMsg(outcome) => outcome.error(),
             Self::Close(outcome) => outcome.error(),
+            Self::Detach(outcome) => outcome.error(),
             Self::OpenAt(outcome) => outcome.error(),
             Self::ReadAt(outcome) => outcome.error(),
             Self::WriteAt(outcome) => outcome.error(),

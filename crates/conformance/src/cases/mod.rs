@@ -10,6 +10,7 @@ pub(crate) mod datagrams;
 pub(crate) mod deadlines;
 pub(crate) mod deletion;
 pub(crate) mod descriptors;
+pub(crate) mod detaching;
 pub(crate) mod directories;
 pub(crate) mod edges;
 pub(crate) mod embedding;

@@ -5,10 +5,10 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use proactor_core::{
-    Address, Backend, Buffer, BufferPool, BytesRead, Cancel, Close, Config, Driver, Error, Handle, Key, Nop,
-    Notifier, NotifierWait, Outcome, Read, ReadExact, ReadVectored, ReadVectoredExact, Received, Recv,
-    RecvMany, Send, SendAll, SentAll, Shutdown, ShutdownHow, Timer, Until, Write, WriteAll, WriteVectored,
-    WriteVectoredAll, WrittenAll,
+    Address, Backend, Buffer, BufferPool, BytesRead, Cancel, Close, Config, Detach, Driver, Error, Handle,
+    Key, Nop, Notifier, NotifierWait, Outcome, Read, ReadExact, ReadVectored, ReadVectoredExact, Received,
+    Recv, RecvMany, Send, SendAll, SentAll, Shutdown, ShutdownHow, Timer, Until, Write, WriteAll,
+    WriteVectored, WriteVectoredAll, WrittenAll,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -49,7 +49,7 @@ pub(crate) enum Step {
     },
     Close {
         end: usize,
-        told: bool,
+        how: How,
     },
     Timer {
         nanoseconds: u64,
@@ -77,6 +77,19 @@ pub(crate) enum Step {
     },
 }
 
+/// How a handle is closed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum How {
+    Silently,
+    Told,
+    /// Its descriptor comes out, where there is one, and is dropped.
+    Detached,
+}
+
+fn how() -> impl Strategy<Value = How> {
+    prop_oneof![Just(How::Silently), Just(How::Told), Just(How::Detached)]
+}
+
 pub(crate) fn program() -> impl Strategy<Value = Vec<Step>> {
     let end = || 0..ENDS;
     let operation = any::<Index>;
@@ -88,7 +101,7 @@ pub(crate) fn program() -> impl Strategy<Value = Vec<Step>> {
         4 => end().prop_map(|end| Step::RecvMany { end }),
         3 => Just(Step::GiveBack),
         1 => end().prop_map(|end| Step::ShutDown { end }),
-        1 => (end(), any::<bool>()).prop_map(|(end, told)| Step::Close { end, told }),
+        1 => (end(), how()).prop_map(|(end, how)| Step::Close { end, how }),
         2 => (0_u64..2000).prop_map(|nanoseconds| Step::Timer { nanoseconds }),
         1 => (operation(), 0_u64..2000).prop_map(|(operation, nanoseconds)| Step::Reset { operation, nanoseconds }),
         1 => Just(Step::Wait),
@@ -214,7 +227,7 @@ impl<B: Backend> World<B> {
                 self.submitted(key, Kind::ShutDown { end });
                 self.sides[end].shut = true;
             }
-            Step::Close { end, told } => self.close(end, told),
+            Step::Close { end, how } => self.close(end, how),
             Step::Timer { nanoseconds } => {
                 let timer = Timer::after(Duration::from_nanos(nanoseconds));
                 let key = match self.timeout {
@@ -314,13 +327,18 @@ impl<B: Backend> World<B> {
         }
     }
 
-    fn close(&mut self, end: usize, told: bool) {
+    fn close(&mut self, end: usize, how: How) {
         let handle = self.handles[end];
-        if told {
-            let key = self.driver.submit(Close { handle });
-            self.submitted(key, Kind::Close { end });
-        } else {
+        if matches!(how, How::Silently) {
             self.driver.close(handle);
+        } else {
+            let detaches = matches!(how, How::Detached) && self.driver.capabilities().descriptors;
+            let key = if detaches {
+                self.driver.submit(Detach { handle })
+            } else {
+                self.driver.submit(Close { handle })
+            };
+            self.submitted(key, Kind::Close { end });
         }
         for (_, submitted) in self.live.values_mut() {
             let pending = match submitted.kind {
@@ -443,10 +461,10 @@ impl<B: Backend> World<B> {
             (Kind::ShutDown { end }, Outcome::Shutdown(outcome)) => {
                 self.check(end, 1, number, &submitted, outcome.result.map(|()| 0));
             }
-            (Kind::Close { .. }, Outcome::Close(closed)) => match closed.result {
-                Err(Error::StaleHandle) => assert!(submitted.stale),
-                result => assert_eq!((result, submitted.stale), (Ok(()), false)),
-            },
+            (Kind::Close { .. }, Outcome::Close(closed)) => check_closed(&submitted, closed.result),
+            (Kind::Close { .. }, Outcome::Detach(detached)) => {
+                check_closed(&submitted, detached.result.map(drop));
+            }
             (Kind::Other, Outcome::Nop(done)) => check_local(&submitted, done.result),
             (Kind::Other, Outcome::Timer(expired)) => check_local(&submitted, expired.result),
             (Kind::Other, Outcome::NotifierWait(notified)) => check_local(&submitted, notified.result),
@@ -524,6 +542,14 @@ impl<B: Backend> World<B> {
             assert!(side.received.len() <= peer.sent.len(), "more was received than sent");
             assert_bytes(&side.received, &peer.sent[..side.received.len()]);
         }
+    }
+}
+
+/// Closing fails only where it was done before.
+fn check_closed(submitted: &Submitted, result: Result<(), Error>) {
+    match result {
+        Err(Error::StaleHandle) => assert!(submitted.stale),
+        result => assert_eq!((result, submitted.stale), (Ok(()), false)),
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::Driver;
 use crate::Error;
-use crate::backend::{Backend, OwnedDescriptor};
+use crate::backend::{Backend, OwnedDescriptor, Token};
 use crate::handle::{Handle, Slot};
 use crate::handles::{HandleState, NONE, Queue};
-use crate::operation::Direction;
+use crate::operation::{Direction, Kind};
 use crate::outcome::Outcome;
 use crate::records::Place;
 use crate::socket::{Address, Control, Family, ListenOptions, Reply, SocketKind, SocketOption};
@@ -50,7 +50,8 @@ impl<B: Backend> Driver<B> {
         }
     }
 
-    /// Takes a descriptor out of the loop, its status flags as they were when it was attached (contract H5).
+    /// Takes a descriptor out of the loop, its status flags as they were when it was attached (contract H5). The operation
+    /// [`Detach`](crate::Detach) ends what is pending before.
     ///
     /// # Errors
     /// [`Error::StaleHandle`]; [`Error::Busy`] while something is pending on it; [`Error::Unsupported`] where there is no
@@ -184,9 +185,14 @@ impl<B: Backend> Driver<B> {
         self.close_if_idle(handle.slot());
     }
 
-    /// As [`close`](Self::close), but the completion at `index` gets the result, by the next turn at the earliest.
+    /// As [`close`](Self::close), but the completion at `index` gets the result, or the descriptor, by the next turn at the
+    /// earliest.
     #[cold]
     pub(super) fn enqueue_close(&mut self, index: u32, handle: Handle) {
+        let detaches = self.done.records.get(index).kind == Kind::Detach;
+        if detaches && self.done.handles.get(handle).is_some() && !self.backend.capabilities().descriptors {
+            return self.fail(index, Error::Unsupported);
+        }
         let Some(entry) = self.done.handles.begin_to_close(handle) else {
             return self.fail(index, Error::StaleHandle);
         };
@@ -276,7 +282,7 @@ impl<B: Backend> Driver<B> {
         }
     }
 
-    /// Closes the descriptor of a closing handle once nothing uses it.
+    /// Closes the descriptor of a closing handle once nothing uses it, or hands it over.
     #[cold]
     pub(super) fn close_if_idle(&mut self, slot: Slot) {
         let Some(entry) = self.done.handles.slot(slot) else { return };
@@ -284,25 +290,42 @@ impl<B: Backend> Driver<B> {
             return;
         }
         let closer = entry.closer;
-        if closer != NONE && self.done.records.phase(closer) == Phase::Adding {
-            return;
-        }
-        if closer != NONE && self.done.records.get(closer).is_on_pool() {
-            // Its outcome comes as those of operations do.
-            let token = self.done.records.token(closer);
-            self.backend.close_on_pool(token, slot, &mut self.done);
+        if closer == NONE {
+            // Nobody asks how it went.
+            let _ = self.backend.close(slot);
             return self.done.handles.release(slot);
         }
-        let result = self.backend.close(slot);
-        self.done.handles.release(slot);
-        if closer == NONE {
-            return;
-        }
         let token = self.done.records.token(closer);
-        if let Some(Outcome::Close(closed)) = self.done.undecided(token) {
-            closed.result = result;
+        let completion = self.done.records.get(closer);
+        match completion.kind {
+            _ if completion.phase == Phase::Adding => return,
+            Kind::Detach => self.hand_over(token, slot),
+            _ if completion.is_on_pool() => {
+                // Its outcome comes as those of operations do.
+                self.backend.close_on_pool(token, slot, &mut self.done);
+                return self.done.handles.release(slot);
+            }
+            _ => {
+                let result = self.backend.close(slot);
+                if let Some(Outcome::Close(closed)) = self.done.undecided(token) {
+                    closed.result = result;
+                }
+            }
         }
+        self.done.handles.release(slot);
         self.end(closer);
+    }
+
+    /// Takes the descriptor in `slot` out of the backend, for the operation of `token`.
+    fn hand_over(&mut self, token: Token, slot: Slot) {
+        let result = self.backend.detach(slot);
+        if result.is_err() {
+            // Its handle is stale, so nobody else will.
+            let _ = self.backend.close(slot);
+        }
+        if let Some(Outcome::Detach(detached)) = self.done.undecided(token) {
+            detached.result = result;
+        }
     }
 
     /// Puts a completion behind the others of its handle and direction.

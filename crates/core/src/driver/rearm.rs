@@ -44,7 +44,7 @@ impl<B: Backend> Driver<B> {
             if let Target::Close(handle) = target {
                 let offload = operation.offload().unwrap_or(self.offload);
                 self.done.records.get(index).set_on_pool(offload == Offload::Always);
-                self.delay_close(index, (handle, operation.undecided()), due);
+                self.delay_close(index, (O::KIND, handle, operation.undecided()), due);
                 return true;
             }
         }
@@ -116,10 +116,10 @@ impl<B: Backend> Driver<B> {
         self.insert_delay(index, due);
     }
 
-    /// Arms the completion at `index` again with a close that begins at `due`.
+    /// Arms the completion at `index` again with a close, or a detach, that begins at `due`.
     #[cold]
-    fn delay_close(&mut self, index: u32, (handle, outcome): (Handle, Outcome), due: Time) {
-        self.arm_idle(index, Kind::Close, outcome);
+    fn delay_close(&mut self, index: u32, (kind, handle, outcome): (Kind, Handle, Outcome), due: Time) {
+        self.arm_idle(index, kind, outcome);
         let completion = self.done.records.get(index);
         (completion.place, completion.slot) = (Place::Delayed, handle.slot());
         self.insert_delay(index, due);
@@ -128,7 +128,7 @@ impl<B: Backend> Driver<B> {
     /// The delay of a rearm is over: it is started by the next turn, unless others of its handle go before it.
     pub(super) fn delay_over(&mut self, index: u32) {
         let completion = self.done.records.get(index);
-        if completion.kind == Kind::Close {
+        if matches!(completion.kind, Kind::Close | Kind::Detach) {
             return self.begin_delayed_close(index);
         }
         if completion.is_behind() {
@@ -143,9 +143,11 @@ impl<B: Backend> Driver<B> {
 
     fn begin_delayed_close(&mut self, index: u32) {
         let token = self.done.records.token(index);
-        if let Some(Outcome::Close(closed)) = self.done.undecided(token) {
-            let handle = closed.handle;
-            self.enqueue_close(index, handle);
-        }
+        let handle = match self.done.undecided(token) {
+            Some(Outcome::Close(closed)) => closed.handle,
+            Some(Outcome::Detach(detached)) => detached.handle,
+            _ => return,
+        };
+        self.enqueue_close(index, handle);
     }
 }

@@ -3,6 +3,7 @@
 use super::{Driver, deadline};
 use crate::backend::{Backend, Token, Until};
 use crate::notifier::{Calls, Registration};
+use crate::operation::Kind;
 use crate::outcome::Outcome;
 use crate::records::{ASIDE, End, Place};
 use crate::state::{Call, Effect, Phase, step};
@@ -351,7 +352,7 @@ impl<B: Backend> Driver<B> {
             let completion = records.get(index);
             let is_local = match completion.place {
                 Place::Backend | Place::BackendOnTwo | Place::Pool => false,
-                Place::Closer => !completion.is_on_pool(),
+                Place::Closer => completion.kind != Kind::Close || !completion.is_on_pool(),
                 Place::Starting
                 | Place::StartingHere
                 | Place::Waiting
