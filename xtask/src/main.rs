@@ -28,7 +28,8 @@ cargo xtask TASK [ARGUMENT]...
                        with --setup what is missing on this machine is installed first
   bench [ARGUMENT]...  the benchmarks, ours beside the floors (`cargo xtask bench --help` has their arguments)
   ci [STEP]...         everything that the gate runs beside test-all, or the steps named
-  tidy                 the project's written rules, checked
+  tidy [--write]       the project's written rules, checked; with --write the lists of cases in
+                       CONTRACT.md are written before
   mutate [RULE]...     break the code on purpose, rule by rule, and see that its case notices
   setup                install what the tasks need and this machine lacks
 ";

@@ -1,5 +1,6 @@
 //! `tidy`: the project's written rules as code. Each check is a function that gives its findings.
 
+mod case_lists;
 mod code;
 mod contract;
 mod documents;
@@ -14,6 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::Colour;
 use crate::mutate;
 use crate::workspace::Workspace;
+use case_lists::Lists;
 use exceptions::Exceptions;
 use source::Source;
 
@@ -21,8 +23,10 @@ use source::Source;
 const EXCEPTIONS: &str = "xtask/tidy.toml";
 
 pub(crate) fn main(workspace: &Workspace, mut arguments: impl Iterator<Item = OsString>) -> Result<Colour> {
-    if let Some(argument) = arguments.next() {
-        bail!("tidy takes no arguments, not `{}`", argument.to_string_lossy());
+    match (arguments.next(), arguments.next()) {
+        (None, _) => {}
+        (Some(argument), None) if argument == "--write" => write(workspace)?,
+        (Some(argument), _) => bail!("tidy takes `--write` or nothing, not `{}`", argument.to_string_lossy()),
     }
     let findings = findings(workspace)?;
     for finding in &findings {
@@ -39,9 +43,22 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
+/// Writes what is written, not checked: the lists of cases in the contract.
+fn write(workspace: &Workspace) -> Result<()> {
+    let (cases, exceptions) = (contract::cases(workspace)?, exceptions(workspace)?);
+    let lists = Lists::new(workspace, &cases, &exceptions.unit_tests)?;
+    if case_lists::write(workspace, &lists)? {
+        println!("{}: the lists of cases are written", contract::DOCUMENT);
+    }
+    Ok(())
+}
+
+fn exceptions(workspace: &Workspace) -> Result<Exceptions> {
+    toml::from_str(&workspace.read(EXCEPTIONS)?).with_context(|| format!("{EXCEPTIONS} cannot be read"))
+}
+
 fn findings(workspace: &Workspace) -> Result<Vec<String>> {
-    let exceptions: Exceptions = toml::from_str(&workspace.read(EXCEPTIONS)?)
-        .with_context(|| format!("{EXCEPTIONS} cannot be read"))?;
+    let exceptions = exceptions(workspace)?;
     let mut sources = Vec::new();
     for file in workspace.files_with_extension("rs")? {
         sources.push(Source::new(&file.to_string_lossy(), &workspace.read(&file)?)?);
@@ -78,6 +95,7 @@ fn contract_findings(
             return Ok(findings);
         }
     };
+    findings.extend(Lists::new(workspace, &cases, &exceptions.unit_tests)?.findings(sources, &document));
     let mutations = mutate::load(workspace)?;
     findings.extend(contract::rules_without_case(&rules, &cases, &exceptions.rules_without_case));
     let allowed = &exceptions.rules_without_mutation;

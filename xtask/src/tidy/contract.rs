@@ -32,11 +32,13 @@ pub(crate) fn cases(workspace: &Workspace) -> Result<Cases> {
 
 /// The rules that the document lists: items that begin with a bold letter and number.
 pub(crate) fn rules(document: &str) -> BTreeSet<String> {
-    let item = |line: &str| {
-        let name = line.trim_start().strip_prefix("- **")?.split_once("**")?.0.to_owned();
-        is_rule(&name).then_some(name)
-    };
-    document.lines().filter_map(item).collect()
+    document.lines().filter_map(rule_of).collect()
+}
+
+/// The rule whose item begins with this line.
+pub(crate) fn rule_of(line: &str) -> Option<String> {
+    let name = line.trim_start().strip_prefix("- **")?.split_once("**")?.0.to_owned();
+    is_rule(&name).then_some(name)
 }
 
 fn is_rule(name: &str) -> bool {

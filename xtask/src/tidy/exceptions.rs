@@ -19,6 +19,9 @@ pub(crate) struct Exceptions {
     /// Rules that have a case, and no mutation that turns it red yet.
     #[serde(default)]
     pub(crate) rules_without_mutation: Vec<RuleEntry>,
+    /// Unit tests that the contract lists beside the cases of a rule, for what no case can reach.
+    #[serde(default)]
+    pub(crate) unit_tests: Vec<UnitTest>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -43,6 +46,15 @@ pub(crate) struct RuleEntry {
     reason: String,
 }
 
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UnitTest {
+    pub(crate) rule: String,
+    pub(crate) file: String,
+    pub(crate) test: String,
+    reason: String,
+}
+
 impl Exceptions {
     /// An entry whose reason is empty explains nothing.
     pub(crate) fn without_reason(&self) -> Vec<String> {
@@ -51,9 +63,11 @@ impl Exceptions {
         let functions = self.long_functions.iter().map(|entry| (&entry.function, &entry.reason));
         let rules = self.rules_without_case.iter().chain(&self.rules_without_mutation);
         let rules = rules.map(|entry| (&entry.rule, &entry.reason));
+        let tests = self.unit_tests.iter().map(|entry| (&entry.test, &entry.reason));
         files
             .chain(functions)
             .chain(rules)
+            .chain(tests)
             .filter(|(_, reason)| reason.trim().is_empty())
             .map(|(name, _)| format!("{}: the entry for {name} has no reason", super::EXCEPTIONS))
             .collect()
@@ -74,6 +88,11 @@ pub(crate) mod tests {
 
     pub(crate) fn rule(rule: &str) -> RuleEntry {
         RuleEntry { rule: rule.to_owned(), reason: "because".to_owned() }
+    }
+
+    pub(crate) fn unit_test(rule: &str, file: &str, test: &str) -> UnitTest {
+        let [rule, file, test, reason] = [rule, file, test, "because"].map(str::to_owned);
+        UnitTest { rule, file, test, reason }
     }
 
     #[test]

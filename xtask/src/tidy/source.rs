@@ -44,6 +44,14 @@ impl Source {
         self.sequences.first().map_or(&[], Vec::as_slice)
     }
 
+    /// Whether there is a function of that name.
+    pub(crate) fn defines(&self, function: &str) -> bool {
+        self.sequences().any(|sequence| {
+            let is_function = |pair: &[TokenTree]| is_word(&pair[0], "fn") && is_word(&pair[1], function);
+            sequence.windows(2).any(is_function)
+        })
+    }
+
     pub(crate) fn identifiers(&self) -> impl Iterator<Item = &Ident> {
         self.sequences().flatten().filter_map(|token| match token {
             TokenTree::Ident(identifier) => Some(identifier),
