@@ -38,6 +38,23 @@ pub(crate) enum How {
     Told(Error),
 }
 
+/// What a handle can be of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum What {
+    Stream,
+    /// A socket that is neither connected nor listening.
+    Fresh,
+    Listener,
+    Datagrams,
+    File,
+    Directory,
+}
+
+impl What {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Stream, Self::Fresh, Self::Listener, Self::Datagrams, Self::File, Self::Directory];
+}
+
 /// What has become of it.
 #[derive(Debug)]
 enum Made {
@@ -213,27 +230,47 @@ impl<B: Backend> Every<B> {
         opened.result.expect("it is there, or made")
     }
 
-    /// Handles that nobody else uses.
+    /// Handles that nobody else uses, of what the kind is for.
     fn ground(&mut self, kind: Kind) -> Ground {
+        let what = match kind {
+            Kind::Accept | Kind::AcceptMany => What::Listener,
+            Kind::Connect => What::Fresh,
+            Kind::RecvFrom | Kind::SendTo => What::Datagrams,
+            Kind::ReadDir => What::Directory,
+            kind if is_of_a_file(kind) => What::File,
+            _ => What::Stream,
+        };
+        self.ground_of(kind, what)
+    }
+
+    fn ground_of(&mut self, kind: Kind, what: What) -> Ground {
         let (listener, address_of_it) = self.driver.listener();
         let mut ground = Ground { handle: listener, file: listener, address: address_of_it };
-        if kind == Kind::Connect {
-            ground.handle = self.driver.socket(ground.address.family()).expect("a socket");
-        } else if matches!(kind, Kind::RecvFrom | Kind::SendTo) {
-            ground.handle = self.driver.datagram_socket(ground.address.family()).expect("a socket");
-            self.driver.bind(ground.handle, address(IPV4)).expect("a free port");
-            ground.address = self.driver.local_address(ground.handle).expect("it is bound");
-        } else if is_of_a_file(kind) {
-            ground.handle = self.open("file");
-        } else if kind == Kind::ReadDir {
-            ground.handle = self.open(".");
-        } else if !matches!(kind, Kind::Accept | Kind::AcceptMany) {
-            ground.handle = pair(&mut self.driver).0;
+        match what {
+            What::Stream => ground.handle = pair(&mut self.driver).0,
+            What::Fresh => ground.handle = self.driver.socket(ground.address.family()).expect("a socket"),
+            What::Listener => {}
+            What::Datagrams => {
+                ground.handle = self.driver.datagram_socket(ground.address.family()).expect("a socket");
+                self.driver.bind(ground.handle, address(IPV4)).expect("a free port");
+                ground.address = self.driver.local_address(ground.handle).expect("it is bound");
+            }
+            What::File => ground.handle = self.open("file"),
+            What::Directory => ground.handle = self.open("."),
         }
         if matches!(kind, Kind::SendFile | Kind::SendFileAll) {
             ground.file = self.open("file");
         }
         ground
+    }
+
+    /// Has each work on something of this kind, whatever it is for.
+    pub(crate) fn set_on(&mut self, what: What) {
+        for &kind in Kind::ALL {
+            self.handles(kind).into_iter().for_each(|handle| self.driver.close(handle));
+            let ground = self.ground_of(kind, what);
+            self.grounds.insert(kind, ground);
+        }
     }
 
     /// Some turns, of which nothing is taken; what is done at once is done then.
@@ -285,7 +322,7 @@ impl<B: Backend> Every<B> {
     /// Takes one outcome, if there is one.
     fn take(&mut self) -> bool {
         let Some((key, outcome)) = self.driver.pop() else { return false };
-        if self.blockers.contains(&key) {
+        if self.blockers.contains(&key) || matches!(outcome, Outcome::PollManyItem(_)) {
             return true;
         }
         let Some(kind) = self.kinds.remove(&key) else { panic!("nobody waits for {outcome:?}") };

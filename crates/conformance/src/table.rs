@@ -7,7 +7,7 @@ use crate::cases::{
     descriptors, detaching, directories, edges, embedding, every_kind, file_descriptors, file_ends, files,
     handles, mailboxes, messages, metrics, multishot, names, offloading, overflow, panics, passing, pipes,
     polls, random, recv_many, resolve, results, running, send_file, signals, sockets, steady, steady_rest,
-    streams, time, unix, unix_datagrams, unix_paths, vectored, vectored_files, waking, work,
+    steady_unix, streams, time, unix, unix_datagrams, unix_paths, vectored, vectored_files, waking, work,
 };
 use crate::{Case, Fixture};
 
@@ -142,6 +142,7 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         every_kind::each_is_refused_by_a_stale_handle: ["C2", "H2"] needs ["ipv4", "files"];
         every_kind::each_is_handed_back_where_there_is_no_room: ["C2", "L5"] needs ["ipv4", "files"];
         every_kind::each_is_let_go_of_by_a_drop: ["X5"] needs ["ipv4", "files"];
+        every_kind::each_meets_every_descriptor: ["C1", "E1"] needs ["ipv4", "files"];
 
         handles::closing_ends_everything_pending: ["H1", "C1"] needs ["ipv4"];
         handles::closing_makes_stale_at_once: ["H1", "H2"] needs ["ipv4"];
@@ -605,6 +606,7 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         steady::jobs_do_not_allocate: ["B1"] needs ["threads"] patience 4;
         steady_rest::operations_on_files_do_not_allocate: ["B1", "C2"] needs ["files", "descriptors"];
         steady_rest::connections_that_come_and_go_do_not_allocate: ["B1"] needs ["descriptors", "ipv4"];
+        steady_unix::an_echo_does_not_allocate: ["B1"] needs ["unix_sockets"] patience 4;
 
         random::settled_programs_match_the_model: ["C1", "C2", "H1", "H3", "X1"] needs ["ipv4"];
         random::settled_programs_match_the_model_with_small_rings: ["C1", "H3", "L5"] needs ["ipv4"];

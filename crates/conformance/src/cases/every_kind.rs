@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use proactor_core::{Backend, Cancel, Config, Error, Kind, State, Time, Timer};
 
 use crate::Fixture;
-use crate::every::{Every, How, waits};
+use crate::every::{Every, How, What, waits};
 
 /// What uses no handle: paths are relative to one only where they say so.
 const NO_HANDLE: [Kind; 14] = [
@@ -221,5 +221,29 @@ pub(crate) fn each_is_let_go_of_by_a_drop<B: Backend>(fixture: &Fixture<B>) {
         every.submit_all(how);
         every.turns(turns);
         drop(every);
+    }
+}
+
+/// On a handle of whatever kind, each works or says why not, and ends once; the others are not disturbed, and the loop goes on.
+pub(crate) fn each_meets_every_descriptor<B: Backend>(fixture: &Fixture<B>) {
+    for what in What::ALL {
+        let mut every = ready(fixture);
+        every.set_on(what);
+        every.submit_only(Kind::ALL);
+        every.turns(10);
+        // What neither waits nor has a handle has nothing to do with this, and ends as ever.
+        let concerned = |kind| waits(kind) || !NO_HANDLE.contains(&kind);
+        for (kind, key) in every.keys().into_iter().filter(|&(kind, _)| concerned(kind)) {
+            assert_ne!(every.driver.cancel(key), Cancel::NotFound, "{kind:?}");
+        }
+        let ended = every.run_out();
+        for (kind, told) in &ended {
+            assert!(!told.contains("Backend"), "{kind:?} on {what:?}: {told}");
+        }
+        assert_eq!(ended.len(), Kind::ALL.len());
+        for kind in NO_HANDLE.into_iter().filter(|&kind| !concerned(kind)) {
+            let told = &ended[&kind];
+            assert!(told.contains("Ok(") || told.contains("error: None"), "{kind:?}: {told}");
+        }
     }
 }

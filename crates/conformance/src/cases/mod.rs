@@ -40,6 +40,7 @@ pub(crate) mod signals;
 pub(crate) mod sockets;
 pub(crate) mod steady;
 pub(crate) mod steady_rest;
+pub(crate) mod steady_unix;
 pub(crate) mod streams;
 pub(crate) mod time;
 pub(crate) mod unix;

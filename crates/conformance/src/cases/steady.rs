@@ -126,7 +126,7 @@ pub(crate) fn cancelled_timers_do_not_allocate<B: Backend>(fixture: &Fixture<B>)
 }
 
 /// Receives and sends back what came, as often as there is left.
-fn echo<B: Backend>(cx: &mut Context<'_, B, Count>, handle: Handle, buffer: Buffer) {
+pub(super) fn echo<B: Backend>(cx: &mut Context<'_, B, Count>, handle: Handle, buffer: Buffer) {
     cx.submit(Recv { handle, buffer }, move |count: &mut Count, cx, received| {
         let len = received.result.unwrap();
         if count.left == 0 || len == 0 {

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use proactor_core::{
     Address, Backend, Buffer, BufferPool, BytesRead, Cancel, Close, Config, Detach, Driver, Error, Handle,
-    Key, Nop, Notifier, NotifierWait, Outcome, Read, ReadExact, ReadVectored, ReadVectoredExact, Received,
-    Recv, RecvMany, Send, SendAll, SentAll, Shutdown, ShutdownHow, Timer, Until, Write, WriteAll,
-    WriteVectored, WriteVectoredAll, WrittenAll,
+    Interest, Key, Nop, Notifier, NotifierWait, Outcome, Poll, PollMany, Read, ReadExact, ReadVectored,
+    ReadVectoredExact, Readiness, Received, Recv, RecvMany, Send, SendAll, SentAll, Shutdown, ShutdownHow,
+    Timer, Until, Write, WriteAll, WriteVectored, WriteVectoredAll, WrittenAll,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -41,6 +41,11 @@ pub(crate) enum Step {
     },
     RecvMany {
         end: usize,
+    },
+    /// Asks whether there is something to receive, or to be told each time.
+    Poll {
+        end: usize,
+        many: bool,
     },
     /// The pool gets back what was received into.
     GiveBack,
@@ -99,6 +104,7 @@ pub(crate) fn program() -> impl Strategy<Value = Vec<Step>> {
         4 => (end(), 0_usize..400_000).prop_map(|(end, len)| Step::SendAll { end, len }),
         10 => (end(), 0_usize..100_000).prop_map(|(end, len)| Step::Recv { end, len }),
         4 => end().prop_map(|end| Step::RecvMany { end }),
+        2 => (end(), any::<bool>()).prop_map(|(end, many)| Step::Poll { end, many }),
         3 => Just(Step::GiveBack),
         1 => end().prop_map(|end| Step::ShutDown { end }),
         1 => (end(), how()).prop_map(|(end, how)| Step::Close { end, how }),
@@ -122,6 +128,7 @@ enum Kind {
     Send { end: usize, bytes: Vec<u8> },
     Recv { end: usize, len: usize },
     RecvMany { end: usize },
+    Poll { end: usize },
     ShutDown { end: usize },
     Close { end: usize },
     Other,
@@ -220,6 +227,7 @@ impl<B: Backend> World<B> {
                 self.submitted(key, Kind::RecvMany { end });
                 self.bounded(key);
             }
+            Step::Poll { end, many } => self.poll(end, many),
             Step::GiveBack => self.held.clear(),
             Step::ShutDown { end } => {
                 let how = ShutdownHow::Write;
@@ -289,6 +297,17 @@ impl<B: Backend> World<B> {
         self.bounded(key);
     }
 
+    fn poll(&mut self, end: usize, many: bool) {
+        let (handle, interest) = (self.handles[end], Interest::READABLE);
+        let key = if many {
+            bounded!(self, PollMany { handle, interest })
+        } else {
+            bounded!(self, Poll { handle, interest })
+        };
+        self.submitted(key, Kind::Poll { end });
+        self.bounded(key);
+    }
+
     fn send_all(&mut self, end: usize, len: usize) {
         let bytes = pattern(self.keys.len() as u32, len);
         let (handle, buffer) = (self.handles[end], bytes.clone().into());
@@ -307,6 +326,7 @@ impl<B: Backend> World<B> {
             Kind::Send { end, .. }
             | Kind::Recv { end, .. }
             | Kind::RecvMany { end }
+            | Kind::Poll { end }
             | Kind::ShutDown { end }
             | Kind::Close { end } => Some(end),
             Kind::Other => None,
@@ -345,6 +365,7 @@ impl<B: Backend> World<B> {
                 Kind::Send { end: other, .. }
                 | Kind::Recv { end: other, .. }
                 | Kind::RecvMany { end: other }
+                | Kind::Poll { end: other }
                 | Kind::ShutDown { end: other } => other == end,
                 Kind::Close { .. } | Kind::Other => false,
             };
@@ -376,7 +397,7 @@ impl<B: Backend> World<B> {
         match submitted.kind {
             Kind::Send { end, .. } => self.sides[end].sent_unknown = true,
             Kind::Recv { end, .. } | Kind::RecvMany { end } => self.sides[end].received_unknown = true,
-            Kind::ShutDown { .. } | Kind::Close { .. } | Kind::Other => {}
+            Kind::Poll { .. } | Kind::ShutDown { .. } | Kind::Close { .. } | Kind::Other => {}
         }
     }
 
@@ -407,15 +428,10 @@ impl<B: Backend> World<B> {
         let Some((number, submitted)) = self.live.remove(&key) else {
             panic!("delivered twice, or deleted before: {outcome:?}");
         };
-        if let (Kind::RecvMany { end }, Outcome::RecvManyItem(buffer)) = (&submitted.kind, &outcome) {
-            assert!((1..=BUFFERS.1).contains(&buffer.len()));
-            self.check(*end, 0, number, &submitted, Ok(buffer.len()));
-            self.sides[*end].received.extend_from_slice(buffer);
-            let Outcome::RecvManyItem(buffer) = outcome else { unreachable!("it was one a moment ago") };
-            self.held.push(buffer);
+        let Some(outcome) = self.go_on(number, &submitted, outcome) else {
             self.live.insert(key, (number, submitted));
             return true;
-        }
+        };
         match (submitted.kind.clone(), in_one_piece(outcome)) {
             (Kind::Send { end, bytes }, Outcome::Send(sent)) => {
                 assert_bytes(&sent.buffer, &bytes);
@@ -458,6 +474,8 @@ impl<B: Backend> World<B> {
             (Kind::RecvMany { end }, Outcome::RecvManyEnded(ended)) => {
                 self.check(end, 0, number, &submitted, ended.result.map(|()| 0));
             }
+            (Kind::Poll { .. }, Outcome::Poll(polled)) => self.polled(&submitted, polled.result),
+            (Kind::Poll { .. }, Outcome::PollManyEnded(ended)) => self.polled(&submitted, Err(ended.error)),
             (Kind::ShutDown { end }, Outcome::Shutdown(outcome)) => {
                 self.check(end, 1, number, &submitted, outcome.result.map(|()| 0));
             }
@@ -471,6 +489,38 @@ impl<B: Backend> World<B> {
             (kind, outcome) => panic!("{outcome:?} is no end of {kind:?}"),
         }
         true
+    }
+
+    /// Takes an outcome with more to follow; one that has none comes back.
+    fn go_on(&mut self, number: usize, submitted: &Submitted, outcome: Outcome) -> Option<Outcome> {
+        match (&submitted.kind, outcome) {
+            (&Kind::RecvMany { end }, Outcome::RecvManyItem(buffer)) => {
+                assert!((1..=BUFFERS.1).contains(&buffer.len()));
+                self.check(end, 0, number, submitted, Ok(buffer.len()));
+                self.sides[end].received.extend_from_slice(&buffer);
+                self.held.push(buffer);
+                None
+            }
+            (Kind::Poll { .. }, Outcome::PollManyItem(ready)) => {
+                self.polled(submitted, Ok(ready));
+                None
+            }
+            (_, last) => Some(last),
+        }
+    }
+
+    /// Whether a poll may have told so. It takes nothing, and has no turn: others receive what it tells of.
+    fn polled(&self, submitted: &Submitted, result: Result<Readiness, Error>) {
+        match result {
+            Ok(ready) => {
+                assert!(ready.is_readable() || ready.is_hang_up() || ready.is_error(), "{ready:?}");
+                assert!(!submitted.stale && !ready.is_writable() && !ready.is_priority(), "{ready:?}");
+            }
+            Err(Error::Unsupported) => assert!(!self.driver.capabilities().polling),
+            Err(Error::StaleHandle) => assert!(submitted.stale),
+            Err(Error::Busy) => panic!("any number poll one handle"),
+            result => check_local(submitted, result.map(drop)),
+        }
     }
 
     /// What the first `count` bytes of a buffer are, which was all zeros.

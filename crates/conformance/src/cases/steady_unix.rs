@@ -1,0 +1,23 @@
+//! At steady state nothing allocates over Unix sockets either (contract B1).
+
+use proactor_core::{Backend, Buffer, ListenOptions, SendAll, UnixAddress};
+
+use super::steady::{allocates_the_same, echo};
+use crate::Fixture;
+use crate::steps::join_at;
+
+/// An echo over a stream, both ends on this loop.
+pub(crate) fn an_echo_does_not_allocate<B: Backend>(fixture: &Fixture<B>) {
+    allocates_the_same(fixture, |ev, count| {
+        let listener = ev.context().listen(UnixAddress::unnamed().into(), ListenOptions::default()).unwrap();
+        let address = ev.context().local_address(listener).unwrap();
+        let (client, server) = join_at(ev, count, listener, &address);
+        let mut cx = ev.context();
+        cx.close(listener);
+        for handle in [client, server] {
+            echo(&mut cx, handle, Buffer::zeroed(64));
+        }
+        let first = SendAll { handle: client, buffer: vec![0; 64].into() };
+        cx.submit(first, |_, _, sent| assert_eq!(sent.result, Ok(())));
+    });
+}
