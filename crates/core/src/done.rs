@@ -119,6 +119,38 @@ impl<Size: ?Sized> Done<Size> {
         }
     }
 
+    /// Has `fill` fill in the result of the operation that was started as `token`, where its parts are, and says that it is
+    /// decided unless that returns an error: as [`undecided`](Self::undecided) and [`decided`](Self::decided), but found once.
+    /// None, and `fill` is not called, if the operation was taken out or is decided.
+    ///
+    /// ```
+    /// use proactor_sim::{Done, Nop, Outcome};
+    ///
+    /// let mut done = Done::new();
+    /// let token = done.submit(Nop.into());
+    /// assert_eq!(done.decide(token, |_| Err("not yet")), Some(Err("not yet")));
+    /// let decided = done.decide(token, |outcome| match outcome {
+    ///     Outcome::Nop(nop) => Ok(nop.result = Ok(())),
+    ///     _ => Err("another"),
+    /// });
+    /// assert_eq!((decided, done.len()), (Some(Ok(())), 1));
+    /// assert_eq!(done.decide(token, |_| Ok::<_, ()>(())), None);
+    /// ```
+    #[inline(always)]
+    pub fn decide<E>(
+        &mut self,
+        token: Token,
+        fill: impl FnOnce(&mut Outcome) -> Result<(), E>,
+    ) -> Option<Result<(), E>> {
+        let record = self.records.undecided(token)?;
+        let filled = fill(record.outcome.as_mut()?);
+        if filled.is_ok() {
+            record.decide();
+            self.queue.push(token.index);
+        }
+        Some(filled)
+    }
+
     /// Hands the operation that was started as `token` to the loop's pool, whose thread makes the blocking call that
     /// decides it. What comes of it goes to [`Backend::returned`](crate::Backend::returned), in a later turn.
     ///

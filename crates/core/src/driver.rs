@@ -256,7 +256,9 @@ impl<B: Backend> Driver<B> {
                 (record.slot, record.direction, record.linked) = (handle.slot(), direction, true);
                 let queue = entry.queue(direction);
                 if queue.tail != NONE {
-                    return self.queue_behind(index);
+                    (record.place, record.previous) = (Place::Waiting, queue.tail);
+                    let last = std::mem::replace(&mut queue.tail, index);
+                    return self.link_behind(last, index);
                 }
                 *queue = Queue { head: index, tail: index };
             }

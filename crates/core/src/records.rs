@@ -69,11 +69,9 @@ pub(crate) struct Record {
     /// The parts of the operation, and its result once that is decided. None while the backend has them.
     pub(crate) outcome: Option<Outcome>,
     pub(crate) callback: Stored,
-    /// The deadline, in nanoseconds, where it has one.
-    deadline: u64,
 }
 
-const _: () = assert!(size_of::<Record>() <= 160);
+const _: () = assert!(size_of::<Record>() <= 152);
 
 /// The record of one timer, or a free place for one.
 #[derive(Debug)]
@@ -212,6 +210,12 @@ impl Head {
         self.generation
     }
 
+    /// The token of its present arming, of what is at `index`.
+    #[inline(always)]
+    pub(crate) const fn token(&self, index: u32) -> Token {
+        Token { index, arming: self.arming }
+    }
+
     /// How it stands, in one comparison: phase, deadline, place and veto.
     #[inline(always)]
     const fn stage(&self) -> u32 {
@@ -256,6 +260,12 @@ impl Head {
             self.phase = Phase::Running;
         }
         is_common
+    }
+
+    /// Notes that its arming is decided.
+    #[inline(always)]
+    pub(crate) const fn decide(&mut self) {
+        self.arming |= 1;
     }
 
     /// Whether its outcome is not decided yet.
@@ -356,7 +366,7 @@ impl TimerRecord {
 }
 
 impl Record {
-    const FREE: Self = Self { head: Head::FREE, outcome: None, callback: Stored::NONE, deadline: 0 };
+    const FREE: Self = Self { head: Head::FREE, outcome: None, callback: Stored::NONE };
 
     /// Puts an operation into a record that has none.
     #[inline(always)]
@@ -379,8 +389,8 @@ pub(crate) struct Records {
     active: u32,
     background: u32,
     tag: u32,
-    /// The deadlines of timers that have one besides what they are due at.
-    timer_deadlines: Vec<u64>,
+    /// The deadlines of operations, and of timers besides what they are due at: as far as there was one that had one.
+    deadlines: [Vec<u64>; 2],
 }
 
 impl Records {
@@ -395,7 +405,7 @@ impl Records {
             active: 0,
             background: 0,
             tag,
-            timer_deadlines: Vec::new(),
+            deadlines: [const { Vec::new() }; 2],
         }
     }
 
@@ -528,13 +538,7 @@ impl Records {
     /// Notes that the arming of `token` is decided, unless it was before. Returns whether it was not.
     #[inline(always)]
     pub(crate) fn decide(&mut self, token: Token) -> bool {
-        match self.undecided(token) {
-            Some(record) => {
-                record.head.arming |= 1;
-                true
-            }
-            None => false,
-        }
+        self.undecided(token).map(|record| record.decide()).is_some()
     }
 
     /// The operation, which is not decided yet, has been taken back: its token is stale.
@@ -581,14 +585,12 @@ impl Records {
 
     /// The deadline of the completion at `index`, which is at one of those places.
     pub(crate) fn deadline(&mut self, index: u32) -> &mut u64 {
-        if index & TIMER == 0 {
-            return &mut self.operations[index as usize].deadline;
-        }
+        let deadlines = &mut self.deadlines[usize::from(index & TIMER != 0)];
         let place = (index & !TIMER) as usize;
-        if place >= self.timer_deadlines.len() {
-            self.timer_deadlines.resize(place + 1, 0);
+        if place >= deadlines.len() {
+            deadlines.resize(place + 1, 0);
         }
-        &mut self.timer_deadlines[place]
+        &mut deadlines[place]
     }
 
     pub(crate) const fn active(&self) -> u32 {

@@ -328,18 +328,12 @@ impl<B: Backend> Driver<B> {
         }
     }
 
-    /// Puts a completion behind the others of its handle and direction.
-    #[cold]
-    pub(super) fn queue_behind(&mut self, index: u32) {
-        let completion = self.done.records.get(index);
-        completion.place = Place::Waiting;
-        let (slot, direction) = (completion.slot, completion.direction);
-        let Some(entry) = self.done.handles.slot(slot) else { return };
-        let queue = entry.queue(direction);
-        let tail = std::mem::replace(&mut queue.tail, index);
-        self.done.records.get(tail).next = index;
-        let completion = self.done.records.get(index);
-        (completion.previous, completion.next) = (tail, NONE);
+    /// Links a completion, which knows it already, behind the last one of its handle and direction.
+    #[inline(always)]
+    pub(super) fn link_behind(&mut self, last: u32, index: u32) {
+        if let Some(before) = self.done.records.operation(last) {
+            before.next = index;
+        }
     }
 
     /// Takes a completion out of its handle's queue; the next one's turn may have come.
@@ -356,7 +350,7 @@ impl<B: Backend> Driver<B> {
         let queue = entry.queue(direction);
         let alone = Queue { head: index, tail: index };
         if *queue != alone {
-            return self.unlink_among_others(index);
+            return self.unlink_among_others(index, slot, direction);
         }
         *queue = Queue::EMPTY;
         if entry.state == HandleState::Closing {
@@ -364,8 +358,40 @@ impl<B: Backend> Driver<B> {
         }
     }
 
+    #[inline(never)]
+    fn unlink_among_others(&mut self, index: u32, slot: Slot, direction: Direction) {
+        if !self.pass_on(index, slot, direction) {
+            self.unlink_anywhere(index);
+        }
+    }
+
+    /// Where the head of a queue leaves, and the one behind it only waits for that: has it started by the next turn. Returns
+    /// whether it was so; nothing has changed otherwise.
+    #[inline(always)]
+    fn pass_on(&mut self, head: u32, slot: Slot, direction: Direction) -> bool {
+        let Some(entry) = self.done.handles.slot(slot) else { return false };
+        let queue = entry.queue(direction);
+        let records = &mut self.done.records;
+        let next = match records.operation(head) {
+            Some(record) if queue.head == head && !record.unordered => record.next,
+            _ => return false,
+        };
+        let Some(follower) = records.operation(next) else { return false };
+        if follower.phase != Phase::Adding || follower.place != Place::Waiting {
+            return false;
+        }
+        (follower.previous, follower.place) = (NONE, follower.place_to_start());
+        let token = follower.token(next);
+        queue.head = next;
+        if let Some(record) = records.operation(head) {
+            record.next = NONE;
+        }
+        self.start_later(token);
+        true
+    }
+
     #[cold]
-    fn unlink_among_others(&mut self, index: u32) {
+    fn unlink_anywhere(&mut self, index: u32) {
         let completion = self.done.records.get(index);
         if completion.unordered {
             // In no queue, so never alone in one: each comes here.
