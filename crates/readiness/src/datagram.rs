@@ -4,7 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::task::Poll;
 
 use proactor_core::{Buffer, Datagram, Done, Error, Outcome, Peer, ReceivedFrom, SentTo, Slot, Token};
-use proactor_system::{self as system, DescriptorKind};
+use proactor_system::{self as system, DescriptorKind, Transport};
 use rustix::io::Errno;
 
 use crate::source::Source;
@@ -12,6 +12,7 @@ use crate::table::{Entry, Table, Waiter};
 
 impl Table {
     /// Receives a datagram, or waits to; whether it is decided.
+    #[inline(never)]
     pub(crate) fn recv_from(&mut self, token: Token, slot: Slot, received: &mut ReceivedFrom) -> bool {
         let attempt = match self.reader(slot) {
             Ok(entry) => {
@@ -27,6 +28,7 @@ impl Table {
     }
 
     /// Sends a datagram, or waits to; whether it is decided.
+    #[inline(never)]
     pub(crate) fn send_to(&mut self, token: Token, slot: Slot, sent: &mut SentTo) -> bool {
         let attempt = match self.writer(slot) {
             Ok(entry) => {
@@ -45,13 +47,16 @@ impl Table {
 impl Entry {
     /// Tries again what waits to receive a datagram, after an edge. False if it waits for something else.
     pub(crate) fn resume_recv_from(&mut self, token: Token, done: &mut Done) -> bool {
-        let Some(Outcome::RecvFrom(received)) = done.undecided(token) else { return false };
-        if let Poll::Ready(result) = self.source.receive_from(&mut received.buffer, &mut received.peer) {
-            received.result = result;
+        let resumed = done.decide(token, |outcome| {
+            let Outcome::RecvFrom(received) = outcome else { return Err(false) };
+            match self.source.receive_from(&mut received.buffer, &mut received.peer) {
+                Poll::Ready(result) => received.result = result,
+                Poll::Pending => return Err(true),
+            }
             self.reader = Waiter::NOBODY;
-            done.decided(token);
-        }
-        true
+            Ok(())
+        });
+        matches!(resumed, Some(Ok(()) | Err(true)))
     }
 }
 
@@ -66,6 +71,11 @@ impl Source {
 
     /// Receives a datagram, and where it came from.
     fn receive_from(&mut self, buffer: &mut Buffer, peer: &mut Peer) -> Poll<Result<Datagram, Error>> {
+        if self.kind() == DescriptorKind::Socket(Transport::Udp) {
+            let received = system::receive_udp(self.descriptor()?, buffer.as_mut_slice()?, peer);
+            self.read_drained = received.is_pending();
+            return received;
+        }
         let received = system::receive_from(self.descriptor()?, buffer.as_mut_slice()?);
         self.read_drained = received.is_pending();
         received.map_ok(|message| {

@@ -35,13 +35,16 @@ impl Entry {
     /// Tries again what waits to receive, after an edge. False if it waits for something else.
     #[inline(always)]
     pub(crate) fn resume_recv(&mut self, token: Token, done: &mut Done) -> bool {
-        let Some(Outcome::Recv(received)) = done.undecided(token) else { return false };
-        if let Poll::Ready(result) = self.source.receive(&mut received.buffer) {
-            received.result = result;
+        let resumed = done.decide(token, |outcome| {
+            let Outcome::Recv(received) = outcome else { return Err(false) };
+            match self.source.receive(&mut received.buffer) {
+                Poll::Ready(result) => received.result = result,
+                Poll::Pending => return Err(true),
+            }
             self.reader = Waiter::NOBODY;
-            done.decided(token);
-        }
-        true
+            Ok(())
+        });
+        matches!(resumed, Some(Ok(()) | Err(true)))
     }
 }
 

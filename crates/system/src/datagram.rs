@@ -4,7 +4,7 @@ use std::io::IoSliceMut;
 use std::os::fd::BorrowedFd;
 use std::task::Poll;
 
-use proactor_core::{Address, Datagram, Error};
+use proactor_core::{Address, Datagram, Error, Peer};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{RecvAncillaryBuffer, RecvFlags, ReturnFlags};
 
@@ -42,6 +42,46 @@ pub fn receive_from(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Poll<Result<Mes
     })
 }
 
+/// As [`receive_from`], of a UDP socket, whose datagrams bring nothing but bytes: the sender goes to `peer`, unless it fails.
+/// Of other sockets it may not tell what was cut.
+///
+/// # Errors
+/// What the system said.
+#[cfg(target_os = "linux")]
+#[inline]
+pub fn receive_udp(
+    socket: BorrowedFd<'_>,
+    bytes: &mut [u8],
+    peer: &mut Peer,
+) -> Poll<Result<Datagram, Error>> {
+    let len = bytes.len().min(MAX_TRANSFER);
+    let bytes = &mut bytes[..len];
+    // With this flag Linux answers with the length that the datagram had. The header of a message, which tells that too, is
+    // one more thing for the system to read and to write.
+    let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
+    let received = attempt(|| rustix::net::recvfrom(socket, &mut *bytes, flags));
+    received.map_ok(|(_, whole, address)| {
+        peer.set(address.and_then(|address| address_from_system(address).ok()));
+        Datagram::new(whole.min(len), whole > len)
+    })
+}
+
+/// As [`receive_from`]: the sender goes to `peer`, unless it fails.
+///
+/// # Errors
+/// What the system said.
+#[cfg(not(target_os = "linux"))]
+pub fn receive_udp(
+    socket: BorrowedFd<'_>,
+    bytes: &mut [u8],
+    peer: &mut Peer,
+) -> Poll<Result<Datagram, Error>> {
+    receive_from(socket, bytes).map_ok(|message| {
+        peer.set(message.address);
+        message.datagram
+    })
+}
+
 /// Whether `socket` says that it has room for what is to be sent.
 ///
 /// # Errors
@@ -60,6 +100,7 @@ pub fn has_room(socket: BorrowedFd<'_>) -> Result<bool, Error> {
 /// [`Error::Unsupported`] for an address that this crate does not know; otherwise what the system said.
 pub fn send_to(socket: BorrowedFd<'_>, bytes: &[u8], address: Option<&Address>) -> Poll<Result<(), Error>> {
     let sent = match address {
+        Some(Address::Inet(address)) => attempt(|| rustix::net::sendto(socket, bytes, flags, address)),
         Some(address) => {
             let address = address_to_system(address)?;
             attempt(|| rustix::net::sendto(socket, bytes, SEND_FLAGS, &address))
@@ -91,7 +132,7 @@ mod tests {
     fn a_datagram_comes_with_its_address_and_tells_what_is_missing() {
         let (server, address) = bound();
         let (client, transport) = open_socket(Family::Ipv4, SocketKind::Datagram, Mode::Blocking).unwrap();
-        assert_eq!(transport, Transport::Messages);
+        assert_eq!(transport, Transport::Udp);
         let mut bytes = [0; 4];
         assert_eq!(receive_from(server.as_fd(), &mut bytes), Poll::Pending);
         for sent in [&b"four"[..], b"five!", b""] {
@@ -108,6 +149,19 @@ mod tests {
             assert_eq!(receive_from(server.as_fd(), &mut bytes), Poll::Ready(Ok(expected)));
         }
         assert_eq!(&bytes, b"five");
+
+        let mut peer = Peer::default();
+        assert_eq!(receive_udp(server.as_fd(), &mut bytes, &mut peer), Poll::Pending);
+        assert_eq!(peer, Peer::default());
+        for sent in [&b"more"[..], b"longer", b""] {
+            assert_eq!(send_to(client.as_fd(), sent, Some(&address)), Poll::Ready(Ok(())));
+        }
+        for (len, is_truncated) in [(4, false), (4, true), (0, false)] {
+            let expected = Datagram::new(len, is_truncated);
+            assert_eq!(receive_udp(server.as_fd(), &mut bytes, &mut peer), Poll::Ready(Ok(expected)));
+            assert_eq!(peer.address(), Some(&from));
+        }
+        assert_eq!(&bytes, b"long");
     }
 
     #[test]

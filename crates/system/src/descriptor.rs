@@ -41,7 +41,9 @@ pub enum Transport {
     LocalStream,
     /// Another stream of bytes, whose details are not known here.
     OtherStream,
-    /// Messages: UDP and other sockets where an empty one is data.
+    /// UDP over IPv4 or IPv6.
+    Udp,
+    /// Other messages, where an empty one is data.
     Messages,
     /// Messages within this machine: a Unix socket.
     LocalMessages,
@@ -52,7 +54,7 @@ impl Transport {
     #[must_use]
     #[inline]
     pub const fn is_stream(self) -> bool {
-        !matches!(self, Self::Messages | Self::LocalMessages)
+        !matches!(self, Self::Udp | Self::Messages | Self::LocalMessages)
     }
 
     /// Whether it is a Unix socket, over which descriptors can be passed.
@@ -104,7 +106,7 @@ mod tests {
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
         assert_eq!(kind(&tcp), DescriptorKind::Socket(Transport::Tcp));
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-        assert_eq!(kind(&udp), DescriptorKind::Socket(Transport::Messages));
+        assert_eq!(kind(&udp), DescriptorKind::Socket(Transport::Udp));
         let (stream, _other) = UnixStream::pair().unwrap();
         assert_eq!(kind(&stream), DescriptorKind::Socket(Transport::LocalStream));
         let datagram = UnixDatagram::unbound().unwrap();

@@ -52,7 +52,7 @@ pub use child::{has_process_descriptors, process_descriptor};
 pub use clock::now;
 pub use close::{close, close_job};
 #[cfg(unix)]
-pub use datagram::{Message, has_room, receive_from, send_to};
+pub use datagram::{Message, has_room, receive_from, receive_udp, send_to};
 #[cfg(unix)]
 pub use descriptor::descriptor_kind;
 pub use descriptor::{DescriptorKind, Mode, Transport, set_mode};

@@ -42,6 +42,7 @@ pub fn address_to_system(address: &Address) -> Result<SocketAddrAny, Error> {
 ///
 /// # Errors
 /// [`Error::Unsupported`] for families that [`Address`] does not have.
+#[inline]
 pub fn address_from_system(address: SocketAddrAny) -> Result<Address, Error> {
     if address.address_family() == AddressFamily::UNIX {
         return crate::unix::from_system(&address);
@@ -73,7 +74,7 @@ pub fn open_socket(family: Family, kind: SocketKind, mode: Mode) -> Result<(Owne
         (SocketKind::Stream, Family::Unix) => ((SocketType::STREAM, None), Transport::LocalStream),
         (SocketKind::Stream, _) => ((SocketType::STREAM, Some(ipproto::TCP)), Transport::Tcp),
         (SocketKind::Datagram, Family::Unix) => ((SocketType::DGRAM, None), Transport::LocalMessages),
-        (SocketKind::Datagram, _) => ((SocketType::DGRAM, Some(ipproto::UDP)), Transport::Messages),
+        (SocketKind::Datagram, _) => ((SocketType::DGRAM, Some(ipproto::UDP)), Transport::Udp),
         _ => return Err(Error::Unsupported),
     };
     Ok((open(domain, how, mode)?, transport))

@@ -27,16 +27,19 @@ pub fn descriptor_kind(descriptor: BorrowedFd<'_>) -> Result<DescriptorKind, Err
 
 fn transport(socket: BorrowedFd<'_>) -> Result<Transport, Error> {
     call(|| silence(socket))?;
-    let is_stream = call(|| sockopt::socket_type(socket))? == SocketType::STREAM;
+    let kind = call(|| sockopt::socket_type(socket))?;
+    let is_stream = kind == SocketType::STREAM;
     let family = call(|| socket_family(socket))?;
-    match (is_stream, family == AddressFamily::UNIX) {
-        (true, true) => return Ok(Transport::LocalStream),
-        (false, true) => return Ok(Transport::LocalMessages),
-        (false, false) => return Ok(Transport::Messages),
-        (true, false) => {}
+    if family == AddressFamily::UNIX {
+        return Ok(if is_stream { Transport::LocalStream } else { Transport::LocalMessages });
     }
     let over_ip = family == AddressFamily::INET || family == AddressFamily::INET6;
-    Ok(if over_ip && is_tcp(socket)? { Transport::Tcp } else { Transport::OtherStream })
+    Ok(match (is_stream, over_ip) {
+        (true, true) if is_tcp(socket)? => Transport::Tcp,
+        (true, _) => Transport::OtherStream,
+        (false, true) if kind == SocketType::DGRAM && is_udp(socket)? => Transport::Udp,
+        (false, _) => Transport::Messages,
+    })
 }
 
 /// The family of a socket.
@@ -50,6 +53,11 @@ fn is_tcp(socket: BorrowedFd<'_>) -> Result<bool, Error> {
     Ok(call(|| sockopt::socket_protocol(socket))? == Some(rustix::net::ipproto::TCP))
 }
 
+#[cfg(target_os = "linux")]
+fn is_udp(socket: BorrowedFd<'_>) -> Result<bool, Error> {
+    Ok(call(|| sockopt::socket_protocol(socket))? == Some(rustix::net::ipproto::UDP))
+}
+
 /// The family of a socket, which its address tells: not all systems have an option for that.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn socket_family(socket: BorrowedFd<'_>) -> rustix::io::Result<AddressFamily> {
@@ -59,5 +67,11 @@ pub(crate) fn socket_family(socket: BorrowedFd<'_>) -> rustix::io::Result<Addres
 /// What else there may be on some of these systems (SCTP) has the end of a stream, too.
 #[cfg(not(target_os = "linux"))]
 const fn is_tcp(_socket: BorrowedFd<'_>) -> Result<bool, Error> {
+    Ok(true)
+}
+
+/// Nor is anything done here for UDP that other datagrams do not bear.
+#[cfg(not(target_os = "linux"))]
+const fn is_udp(_socket: BorrowedFd<'_>) -> Result<bool, Error> {
     Ok(true)
 }

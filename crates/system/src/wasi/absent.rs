@@ -6,8 +6,8 @@ use std::process::ExitStatus;
 use std::task::Poll;
 
 use proactor_core::{
-    Address, Buffer, ChildProcess, Control, Datagram, Envelope, Error, Family, Message as Received, Reply,
-    SignalSet, SocketKind,
+    Address, Buffer, ChildProcess, Control, Datagram, Envelope, Error, Family, Message as Received, Peer,
+    Reply, SignalSet, SocketKind,
 };
 
 use crate::{DescriptorKind, Mode, Transport};
@@ -68,6 +68,18 @@ pub const fn connect_result(_socket: BorrowedFd<'_>, _address: &Address) -> Poll
 /// # Errors
 /// [`Error::Unsupported`].
 pub const fn receive_from(_socket: BorrowedFd<'_>, _bytes: &mut [u8]) -> Poll<Result<Message, Error>> {
+    Poll::Ready(Err(Error::Unsupported))
+}
+
+/// Receives no datagram.
+///
+/// # Errors
+/// [`Error::Unsupported`].
+pub const fn receive_udp(
+    _socket: BorrowedFd<'_>,
+    _bytes: &mut [u8],
+    _peer: &mut Peer,
+) -> Poll<Result<Datagram, Error>> {
     Poll::Ready(Err(Error::Unsupported))
 }
 
