@@ -189,7 +189,7 @@ impl Uring {
         buffer: &mut Buffer,
     ) -> Result<Started, Error> {
         let descriptor = self.descriptors.get(slot)?;
-        if !self.requests.is_idle(place) {
+        if !self.requests.make_idle(place) {
             return Err(Error::Busy);
         }
         if kind == Kind::Recv && !buffer.is_writable() {
@@ -280,6 +280,7 @@ impl Uring {
 
     #[inline(never)]
     fn complete(&mut self, unread: Unread, done: &mut Done) {
+        let Some(unread) = self.requests.finish_datagram(unread, done) else { return };
         match self.requests.read(unread) {
             Answer::Request(reply) if reply.is_poll => self.polled(&reply, done),
             Answer::Request(reply) => self.replied(reply, done),

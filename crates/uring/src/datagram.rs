@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 
 use proactor_core::{Datagram, Done, Error, Kind, Outcome, ReceivedFrom, SentTo, Slot, Token};
-use proactor_system::{self as system, DescriptorKind};
+use proactor_system::{self as system, DescriptorKind, Transport};
 use rustix::io::Errno;
 
 use crate::Uring;
@@ -23,8 +23,13 @@ impl Uring {
             return Err(Error::ReadOnlyBuffer);
         }
         let socket = self.descriptors.get(slot)?;
-        check_carries_messages(socket)?;
         let (place, task) = (Place::reading(slot), (token, Kind::RecvFrom));
+        if is_udp(socket)
+            && self.requests.begin_datagram(place, socket.as_fd(), task, &mut received.buffer, None)?
+        {
+            return Ok(Started::Submitted);
+        }
+        check_carries_messages(socket)?;
         let on = (socket.as_fd(), socket.kind);
         self.requests.begin_message(place, on, task, (&mut received.buffer, None), None)?;
         Ok(Started::Submitted)
@@ -33,9 +38,14 @@ impl Uring {
     /// Starts to send a datagram.
     pub(crate) fn send_to(&mut self, token: Token, slot: Slot, sent: &mut SentTo) -> Result<Started, Error> {
         let socket = self.descriptors.get(slot)?;
-        check_carries_messages(socket)?;
         let (place, task) = (Place::writing(slot), (token, Kind::SendTo));
         let address = sent.peer.address();
+        if is_udp(socket)
+            && self.requests.begin_datagram(place, socket.as_fd(), task, &mut sent.buffer, address)?
+        {
+            return Ok(Started::Submitted);
+        }
+        check_carries_messages(socket)?;
         let on = (socket.as_fd(), socket.kind);
         self.requests.begin_message(place, on, task, (&mut sent.buffer, None), address)?;
         Ok(Started::Submitted)
@@ -79,6 +89,10 @@ impl Uring {
         }
         self.refused(place, errno, done);
     }
+}
+
+fn is_udp(descriptor: &Descriptor) -> bool {
+    descriptor.kind == DescriptorKind::Socket(Transport::Udp)
 }
 
 /// Before a call that on a stream would mean something else.

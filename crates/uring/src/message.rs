@@ -2,18 +2,22 @@
 #![allow(unsafe_code)]
 
 use std::mem::{self, MaybeUninit};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::{self, NonNull};
 use std::slice;
 
 use io_uring::types::Fd;
 use io_uring::{opcode, squeue};
-use proactor_core::{Address, Buffer, Envelope, Error, OwnedDescriptor};
+use proactor_core::{Address, Buffer, Envelope, Error, OwnedDescriptor, Peer};
 use proactor_system::{MAX_TRANSFER, address_to_system, put_into};
 use rustix::net::addr::{SocketAddrLen, SocketAddrStorage};
 use rustix::net::{AncillaryDrain, RecvAncillaryMessage, SocketAddrAny};
 
 use crate::address::address;
+
+/// Of an address of IPv4.
+const INET_LEN: SocketAddrLen = size_of::<libc::sockaddr_in>() as SocketAddrLen;
 
 const STORAGE_LEN: SocketAddrLen = size_of::<SocketAddrStorage>() as SocketAddrLen;
 
@@ -55,8 +59,11 @@ impl Messages {
     /// # Errors
     /// [`Error::Unsupported`] if the address has no form in the kernel.
     pub(crate) fn take(&mut self, address: Option<&Address>) -> Result<u32, Error> {
+        if let Some(Address::Inet(SocketAddr::V4(address))) = address {
+            return Ok(self.take_for(*address));
+        }
         let address = address.map(address_to_system).transpose()?;
-        let number = self.free.pop().unwrap_or_else(|| self.grow());
+        let number = self.take_block();
         let block = self.all[number as usize].as_ptr();
         let len = address.as_ref().map_or(0, SocketAddrAny::addr_len);
         if let Some(address) = address {
@@ -70,6 +77,33 @@ impl Messages {
         // SAFETY: as above.
         unsafe { (*block).header.msg_controllen = 0 };
         Ok(number)
+    }
+
+    #[inline(always)]
+    fn take_block(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| self.grow())
+    }
+
+    /// The same as [`take`](Self::take), for an address of the family that most have.
+    #[inline(always)]
+    fn take_for(&mut self, address: SocketAddrV4) -> u32 {
+        let number = self.take_block();
+        let block = self.all[number as usize].as_ptr();
+        let address = libc::sockaddr_in {
+            sin_family: libc::AF_INET as libc::sa_family_t,
+            sin_port: address.port().to_be(),
+            sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(address.ip().octets()) },
+            sin_zero: [0; 8],
+        };
+        // SAFETY: the block lives as long as `self`, and it was free, so the kernel does not use it.
+        let storage = unsafe { &raw mut (*block).storage };
+        // SAFETY: as above; the storage has room for any address, and is aligned for it.
+        unsafe { storage.cast::<libc::sockaddr_in>().write(address) };
+        // SAFETY: as above.
+        unsafe { (*block).header.msg_namelen = INET_LEN };
+        // SAFETY: as above.
+        unsafe { (*block).header.msg_controllen = 0 };
+        number
     }
 
     /// Keeps an envelope with the message in a block, which the kernel does not use: what is to be sent with it, or room for
@@ -156,6 +190,12 @@ impl Messages {
         mem::take(&mut self.enclosed[number as usize])
     }
 
+    /// The same where nothing was enclosed.
+    #[inline(always)]
+    pub(crate) fn give_back_plain(&mut self, number: u32) {
+        self.free.push(number);
+    }
+
     /// The entry that receives a message into the buffer's range, and the sender's address into the block. Both must
     /// stay as they are until it has completed.
     ///
@@ -195,6 +235,31 @@ impl Messages {
     ) -> squeue::Entry {
         let header = self.point_at(number, buffer);
         opcode::SendMsg::new(Fd(socket.as_raw_fd()), header).flags(flags as u32).build()
+    }
+
+    /// The same for a kernel that can be told the address without the header. To be sent again otherwise, the header names all
+    /// that it has to when [`send`](Self::send) is called.
+    ///
+    /// # Panics
+    /// If there is no such block.
+    #[inline(always)]
+    pub(crate) fn send_bytes(
+        &self,
+        number: u32,
+        socket: BorrowedFd<'_>,
+        buffer: &mut Buffer,
+        flags: i32,
+    ) -> squeue::Entry {
+        let block = self.all[number as usize].as_ptr();
+        // SAFETY: the block lives as long as `self`, and only the owner of its number uses it, who is about to hand it
+        // to the kernel.
+        let len = unsafe { (*block).header.msg_namelen };
+        // SAFETY: a field's address within a live block.
+        let storage = unsafe { &raw const (*block).storage };
+        let storage = if len == 0 { ptr::null() } else { storage.cast() };
+        let bytes = buffer.len().min(MAX_TRANSFER) as u32;
+        let entry = opcode::Send::new(Fd(socket.as_raw_fd()), buffer.as_mut_ptr(), bytes).flags(flags);
+        entry.dest_addr(storage).dest_addr_len(len).build()
     }
 
     /// Has a block's header name the buffer's range, of which it takes as much as one call does.
@@ -248,6 +313,32 @@ impl Messages {
                 header.msg_flags |= libc::MSG_CTRUNC;
             }
         }
+    }
+
+    /// Tells `peer` where the datagram in a block came from, and the caller whether it was cut; the kernel is done with it.
+    ///
+    /// # Panics
+    /// If there is no such block.
+    #[inline(always)]
+    pub(crate) fn received_from(&self, number: u32, peer: &mut Peer) -> bool {
+        let block = self.all[number as usize].as_ptr();
+        // SAFETY: the block lives as long as `self`, and its owner, who asks, has it back from the kernel.
+        let len = unsafe { (*block).header.msg_namelen };
+        // SAFETY: as above.
+        let flags = unsafe { (*block).header.msg_flags };
+        // SAFETY: a field's address within a live block.
+        let storage = unsafe { &raw const (*block).storage };
+        // SAFETY: as above; the storage is initialised, aligned for any address, and has room for one of this family.
+        let inet = unsafe { storage.cast::<libc::sockaddr_in>().read() };
+        if len == INET_LEN && inet.sin_family == libc::AF_INET as libc::sa_family_t {
+            let ip = Ipv4Addr::from(inet.sin_addr.s_addr.to_ne_bytes());
+            let address = SocketAddrV4::new(ip, u16::from_be(inet.sin_port));
+            peer.set(Some(Address::Inet(address.into())));
+            return flags & libc::MSG_TRUNC != 0;
+        }
+        let received = self.received(number);
+        peer.set(received.address);
+        received.is_truncated
     }
 
     /// Where the message in a block came from, if that has a name, and whether it was cut; the kernel is done with it.

@@ -39,11 +39,16 @@ use crate::transfer::{Manner, Rest, transfer};
 use crate::vectored;
 use crate::vectors::Vectors;
 
+pub(crate) use table::Place;
+use table::Table;
+
+mod datagrams;
 mod end;
 mod files;
 mod messages;
 mod recv_many;
 mod send_file;
+mod table;
 mod vectored_buffers;
 
 /// How long a drop waits for what it has cancelled, and opening for its probe. None of the operations here can be held
@@ -54,39 +59,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const WATCHED: u64 = u64::MAX;
 pub(crate) const CANCELED: u64 = u64::MAX - 1;
 const PROBED: u64 = u64::MAX - 2;
-
-/// Where a request is kept: one for each slot and direction.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Place(u32);
-
-impl Place {
-    /// The largest number of slots, each of which has two places.
-    pub(crate) const MAX_SLOTS: usize = 1 << 26;
-
-    #[inline(always)]
-    pub(crate) const fn reading(slot: Slot) -> Self {
-        Self(slot.0.wrapping_mul(2))
-    }
-
-    #[inline(always)]
-    pub(crate) const fn writing(slot: Slot) -> Self {
-        Self(slot.0.wrapping_mul(2).wrapping_add(1))
-    }
-
-    #[inline(always)]
-    pub(crate) const fn slot(self) -> Slot {
-        Slot(self.0 / 2)
-    }
-
-    const fn is_reading(self) -> bool {
-        self.0.is_multiple_of(2)
-    }
-
-    #[inline(always)]
-    const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
 
 /// What is asked of the kernel, apart from the memory.
 #[derive(Debug)]
@@ -130,10 +102,10 @@ impl Task {
     }
 }
 
-/// One place of the table, and one line of the cache.
+/// One place of the table. Not aligned to a line of the cache: memory that is aligned to more than an allocator's own
+/// alignment is copied each time the table grows, and what was copied stays with the process.
 #[derive(Debug)]
-#[repr(align(64))]
-struct Request {
+pub(crate) struct Request {
     /// That of a receive or a send, in whose record an empty one is meanwhile.
     buffer: Option<Buffer>,
     /// None in an idle place.
@@ -144,7 +116,7 @@ struct Request {
     is_drained: bool,
 }
 
-const _: () = assert!(size_of::<Request>() == 64);
+const _: () = assert!(size_of::<Request>() <= 64);
 
 impl Request {
     const IDLE: Self = Self { buffer: None, task: None, round: 0, is_drained: false };
@@ -178,29 +150,30 @@ impl Request {
         if result < 0 {
             return false;
         }
-        let Some(outcome) = done.undecided(token) else { return false };
-        match (outcome, task.kind) {
+        let decided = done.decide(token, |outcome| match (outcome, task.kind) {
             (Outcome::Recv(received), Kind::Recv) => {
-                let Some(buffer) = self.buffer.take() else { return false };
+                let buffer = self.buffer.take().ok_or(())?;
                 give_back(buffer, &mut received.buffer);
                 received.result = Ok(result as usize);
                 self.is_drained = !cqueue::sock_nonempty(entry.flags());
+                Ok(())
             }
             (Outcome::SendAll(sent), Kind::SendAll) => {
                 let transferred = task.extra as usize + result as usize;
-                let Some(buffer) = self.buffer.take_if(|buffer| buffer.len() == transferred) else {
-                    return false;
-                };
+                let buffer = self.buffer.take_if(|buffer| buffer.len() == transferred).ok_or(())?;
                 give_back(buffer, &mut sent.buffer);
                 sent.transferred = transferred;
                 sent.result = Ok(());
+                Ok(())
             }
-            _ => return false,
+            _ => Err(()),
+        });
+        let is_decided = decided == Some(Ok(()));
+        if is_decided {
+            self.task = None;
+            self.round = self.round.wrapping_add(1);
         }
-        self.task = None;
-        self.round = self.round.wrapping_add(1);
-        done.decided(token);
-        true
+        is_decided
     }
 
     /// Gives the task to the kernel. Returns what its completions will name, which no other's ever did.
@@ -258,7 +231,7 @@ pub(crate) struct Reply {
 #[derive(Debug)]
 pub(crate) struct Requests {
     pub(crate) ring: Ring,
-    table: Vec<Request>,
+    table: Table,
     blocks: Blocks,
     pools: Pools,
     messages: Messages,
@@ -274,6 +247,8 @@ pub(crate) struct Requests {
     pub(crate) accepts_many: bool,
     /// Whether one receive can go on for ever.
     pub(crate) receives_many: bool,
+    /// Whether bytes can be sent to an address without the header of a message.
+    sends_to: bool,
     /// Completions that named no request.
     strays: u64,
     /// How many receives were to wait before they try.
@@ -289,7 +264,7 @@ impl Requests {
         let manner = Manner::with(setup);
         let mut requests = Self {
             ring,
-            table: Vec::new(),
+            table: Table::default(),
             blocks: Blocks::default(),
             pools: Pools::default(),
             messages: Messages::default(),
@@ -300,6 +275,7 @@ impl Requests {
             manner,
             accepts_many: false,
             receives_many: false,
+            sends_to: false,
             strays: 0,
             #[cfg(test)]
             waited_first: 0,
@@ -315,17 +291,27 @@ impl Requests {
         self.accepts_many = self.is_understood(opcode::AcceptMulti::new(fd).build())?;
         // No buffers are behind the number, and none is needed to say no.
         self.receives_many = self.is_understood(opcode::RecvMulti::new(fd, 0).build())?;
+        let nowhere = libc::sockaddr_in {
+            sin_family: libc::AF_INET as libc::sa_family_t,
+            sin_port: 0,
+            sin_addr: libc::in_addr { s_addr: 0 },
+            sin_zero: [0; 8],
+        };
+        let address = opcode::Send::new(fd, ptr::null(), 0).dest_addr((&raw const nowhere).cast());
+        let len = size_of::<libc::sockaddr_in>() as libc::socklen_t;
+        self.sends_to = self.is_understood(address.dest_addr_len(len).build())?;
         #[cfg(test)]
         {
-            // Tests count receives of operations.
+            // Tests count receives and sends of operations.
             self.ring.pushed.remove(&u32::from(opcode::Recv::CODE));
+            self.ring.pushed.remove(&u32::from(opcode::Send::CODE));
         }
         Ok(())
     }
 
     /// Asks something of a descriptor that is no socket, of which only a kernel speaks that has understood the question.
     fn is_understood(&mut self, entry: squeue::Entry) -> Result<bool, Error> {
-        // SAFETY: the entry points to nothing.
+        // SAFETY: the entry points to nothing, or to an address of the caller's, which the kernel reads before it answers.
         unsafe { self.ring.push(&entry.user_data(PROBED)) };
         let deadline = now() + PATIENCE;
         while now() < deadline {
@@ -349,10 +335,7 @@ impl Requests {
 
     /// Makes places for this many slots.
     pub(crate) fn grow(&mut self, slots: usize) {
-        let places = slots * 2;
-        if self.table.len() < places {
-            self.table.resize_with(places, || Request::IDLE);
-        }
+        self.table.grow(slots);
     }
 
     /// Whether nothing is on its way at a place.
@@ -360,19 +343,28 @@ impl Requests {
         self.task(place).is_none()
     }
 
-    #[inline(always)]
-    fn task(&self, place: Place) -> Option<&Task> {
-        self.table.get(place.index())?.task.as_ref()
+    /// The same, and if so, makes sure that the place has memory.
+    pub(crate) fn make_idle(&mut self, place: Place) -> bool {
+        self.idle(place).is_some()
     }
 
-    /// An idle place of the table.
+    #[inline(always)]
+    fn task(&self, place: Place) -> Option<&Task> {
+        self.table.get(place)?.task.as_ref()
+    }
+
+    /// An idle place of the table, with memory from now on.
     #[inline(always)]
     fn idle(&mut self, place: Place) -> Option<&mut Request> {
-        self.table.get_mut(place.index()).filter(|request| request.task.is_none())
+        if self.table.get(place).is_none() {
+            self.table.make_room(place);
+        }
+        self.table.get_mut(place).filter(|request| request.task.is_none())
     }
 
     /// Hands a receive, or a send of `kind`, to the kernel, taking its buffer away. Returns whether it did: not if
-    /// something is on its way at `place` already, or if the buffer is to be received into and cannot.
+    /// something is on its way at `place` already, if the place has no memory yet, or if the buffer is to be received into
+    /// and cannot.
     #[inline(always)]
     pub(crate) fn begin_transfer(
         &mut self,
@@ -382,7 +374,7 @@ impl Requests {
         buffer: &mut Buffer,
     ) -> bool {
         let Self { table, ring, manner, .. } = self;
-        let Some(request) = table.get_mut(place.index()).filter(|request| request.task.is_none()) else {
+        let Some(request) = table.get_mut(place).filter(|request| request.task.is_none()) else {
             return false;
         };
         if bytes::fills_buffer(kind) && !buffer.is_writable() {
@@ -441,7 +433,7 @@ impl Requests {
     ) -> Result<(), Error> {
         self.idle(place).ok_or(Error::Busy)?;
         let extra = if has_block(kind) { self.blocks.take() } else { 0 };
-        self.table[place.index()].task = Some(Task::new(token, kind, extra));
+        self.table[place].task = Some(Task::new(token, kind, extra));
         self.submit(place, descriptor);
         Ok(())
     }
@@ -460,14 +452,14 @@ impl Requests {
     ) -> Result<(), Error> {
         self.idle(place).ok_or(Error::Busy)?;
         let block = self.blocks.take_with(address)?;
-        self.table[place.index()].task = Some(Task::new(token, Kind::Connect, block));
+        self.table[place].task = Some(Task::new(token, Kind::Connect, block));
         self.submit(place, descriptor);
         Ok(())
     }
 
     /// Hands what is held at `place` to the kernel, to be done on `descriptor`. Does nothing if nothing is.
     pub(crate) fn submit(&mut self, place: Place, descriptor: BorrowedFd<'_>) {
-        let Some(request) = self.table.get_mut(place.index()) else { return };
+        let Some(request) = self.table.get_mut(place) else { return };
         if request.is_in_kernel() {
             return;
         }
@@ -529,7 +521,7 @@ impl Requests {
     /// Waits until `descriptor` may be ready for what is held at `place`, which is answered by a reply that
     /// [`is_poll`](Reply::is_poll).
     pub(crate) fn poll(&mut self, place: Place, descriptor: BorrowedFd<'_>) {
-        let Some(request) = self.table.get_mut(place.index()) else { return };
+        let Some(request) = self.table.get_mut(place) else { return };
         let Some(task) = request.held() else { return };
         task.is_poll = true;
         let user_data = request.submitted(place);
@@ -542,7 +534,7 @@ impl Requests {
     /// Asks the kernel to end what it does at `place`. The entry is behind the request's in the queue, so it never comes
     /// before it.
     pub(crate) fn cancel(&mut self, place: Place) {
-        let Some(request) = self.table.get_mut(place.index()) else { return };
+        let Some(request) = self.table.get_mut(place) else { return };
         let (user_data, in_kernel) = (request.user_data(place), request.is_in_kernel());
         let Some(task) = request.task.as_mut().filter(|task| in_kernel && !task.is_canceled) else { return };
         task.is_canceled = true;
@@ -558,7 +550,7 @@ impl Requests {
     /// Ends the `AcceptMany` at `place`: what it accepts has no name in core.
     #[cold]
     pub(crate) fn end_unsupported(&mut self, place: Place) {
-        let Some(request) = self.table.get_mut(place.index()) else { return };
+        let Some(request) = self.table.get_mut(place) else { return };
         let goes_on = request.is_in_kernel();
         if let Some(task) = request.task.as_mut().filter(|task| task.kind == Kind::AcceptMany) {
             task.extra = 1;
@@ -605,7 +597,7 @@ impl Requests {
             *left -= 1;
             let entry = completions.next()?;
             let place = Place(entry.user_data() as u32);
-            let request = table.get_mut(place.index()).filter(|request| request.is_named_by(&entry));
+            let request = table.get_mut(place).filter(|request| request.is_named_by(&entry));
             if !request.is_some_and(|request| request.finish_transfer(&entry, pools, done)) {
                 return Some(Unread(entry));
             }
@@ -617,7 +609,7 @@ impl Requests {
     pub(crate) fn read(&mut self, Unread(entry): Unread) -> Answer {
         let place = Place(entry.user_data() as u32);
         let is_last = !cqueue::more(entry.flags());
-        let request = self.table.get_mut(place.index()).filter(|request| request.is_named_by(&entry));
+        let request = self.table.get_mut(place).filter(|request| request.is_named_by(&entry));
         if let Some(Request { task: Some(task), round, .. }) = request {
             if is_last {
                 *round = round.wrapping_add(1);
@@ -657,7 +649,7 @@ impl Requests {
 
     /// Counts what is held at `place`, and is to move all, has moved, and tells whether more is left.
     pub(crate) fn has_rest(&mut self, place: Place, sent: u32) -> bool {
-        let Some(request) = self.table.get_mut(place.index()) else { return false };
+        let Some(request) = self.table.get_mut(place) else { return false };
         let len = request.buffer.as_ref().map_or(0, Buffer::len);
         let Some(task) = request.held().filter(|task| bytes::transfers_all(task.kind)) else { return false };
         task.extra = task.extra.saturating_add(sent);
@@ -681,7 +673,7 @@ impl Requests {
     /// # Errors
     /// [`Error::Unsupported`] if it has no name in core.
     pub(crate) fn address(&self, place: Place) -> Result<Address, Error> {
-        match self.table.get(place.index()) {
+        match self.table.get(place) {
             Some(request) if request.is_in_kernel() => Err(Error::Unsupported),
             Some(Request { task: Some(task), .. }) if has_block(task.kind) => self.blocks.address(task.extra),
             _ => Err(Error::Unsupported),
@@ -691,7 +683,7 @@ impl Requests {
     /// Ends what is held at `place`, which is idle then: its operation gets its buffer back, and `decide` tells it how it
     /// went. Does nothing if the kernel has it.
     pub(crate) fn end(&mut self, place: Place, done: &mut Done, decide: impl FnOnce(&mut Outcome)) {
-        let Some(request) = self.table.get_mut(place.index()) else { return };
+        let Some(request) = self.table.get_mut(place) else { return };
         if request.is_in_kernel() {
             return;
         }
@@ -749,13 +741,13 @@ impl Requests {
     /// Has the kernel end what it does at `place`, without a word to anyone.
     #[cfg(test)]
     pub(crate) fn end_in_kernel(&mut self, place: Place) {
-        self.cancel_user_data(self.table[place.index()].user_data(place));
+        self.cancel_user_data(self.table[place].user_data(place));
     }
 
     /// Has the kernel's answer to what is submitted at `place` name nobody.
     #[cfg(test)]
     pub(crate) fn pretend_to_be_stuck(&mut self, place: Place) {
-        self.table[place.index()].round += 2;
+        self.table[place].round += 2;
     }
 
     /// Completions that named no request.

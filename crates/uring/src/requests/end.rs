@@ -6,7 +6,7 @@ use std::time::Duration;
 use proactor_core::{Done, Until};
 use proactor_system::now;
 
-use super::{Answer, PATIENCE, Place, Requests};
+use super::{Answer, PATIENCE, Requests};
 use crate::file_requests::FileRequests;
 
 impl Requests {
@@ -15,10 +15,10 @@ impl Requests {
     fn end_all(&mut self, patience: Duration) -> usize {
         let mut in_kernel = self.files.cancel_all(&mut self.ring);
         in_kernel += self.polls.cancel_all(&mut self.ring);
-        for index in 0..self.table.len() {
-            if self.table[index].is_in_kernel() {
+        for place in self.table.places() {
+            if self.table[place].is_in_kernel() {
                 in_kernel += 1;
-                self.cancel(Place(index as u32));
+                self.cancel(place);
             }
         }
         // It knows none of the operations, so all of them come out here.

@@ -40,7 +40,7 @@ impl Requests {
                 self.messages.enclose(task.extra, mem::take(envelope));
             }
         }
-        let request = &mut self.table[place.index()];
+        let request = &mut self.table[place];
         request.buffer = Some(mem::take(buffer));
         request.task = Some(task);
         self.submit(place, descriptor);
@@ -62,7 +62,7 @@ impl Requests {
     /// Notes that the message that is held at `place` found no room. Returns whether that is for the second time, and it
     /// names its receiver: then it may be the receiver that has none, of which nothing tells when that is over.
     pub(crate) fn has_no_room_again(&mut self, place: Place) -> bool {
-        let Some(request) = self.table.get_mut(place.index()) else { return false };
+        let Some(request) = self.table.get_mut(place) else { return false };
         let Some(task) = request.held().filter(|task| task.is_impatient && is_message(task.kind)) else {
             return false;
         };
@@ -72,7 +72,7 @@ impl Requests {
 
     /// What is known of the message that is held at `place`. None if the kernel has it, or if it is no received message.
     pub(crate) fn message(&self, place: Place) -> Option<Received> {
-        let request = self.table.get(place.index()).filter(|request| !request.is_in_kernel())?;
+        let request = self.table.get(place).filter(|request| !request.is_in_kernel())?;
         let is_received = |task: &&Task| matches!(task.kind, Kind::RecvFrom | Kind::RecvMsg);
         let task = request.task.as_ref().filter(is_received)?;
         Some(self.messages.received(task.extra))

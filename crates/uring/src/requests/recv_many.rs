@@ -21,7 +21,7 @@ impl Requests {
     ) -> Result<(), Error> {
         self.idle(place).ok_or(Error::Busy)?;
         let group = self.pools.join(pool, &self.ring, self.receives_many);
-        self.table[place.index()].task = Some(Task::new(token, Kind::RecvMany, group));
+        self.table[place].task = Some(Task::new(token, Kind::RecvMany, group));
         if self.pools.is_provided(group) {
             self.submit(place, descriptor);
         } else {
@@ -32,7 +32,7 @@ impl Requests {
 
     /// What a receive that goes on, held at `place`, has put bytes into where the kernel takes no buffers by itself.
     pub(crate) fn received_alone(&mut self, place: Place, result: Result<u32, Errno>) -> Option<Buffer> {
-        let request = self.table.get_mut(place.index())?;
+        let request = self.table.get_mut(place)?;
         request.held().filter(|task| task.kind == Kind::RecvMany)?;
         let buffer = request.buffer.take()?;
         Some(buffer.filled(result.unwrap_or(0) as usize))
@@ -40,7 +40,7 @@ impl Requests {
 
     /// The group of the buffers of a receive that goes on, held at `place`.
     fn group(&mut self, place: Place) -> Option<u32> {
-        let task = self.table.get_mut(place.index())?.held().filter(|task| task.kind == Kind::RecvMany)?;
+        let task = self.table.get_mut(place)?.held().filter(|task| task.kind == Kind::RecvMany)?;
         Some(task.extra)
     }
 

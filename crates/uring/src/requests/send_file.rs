@@ -23,7 +23,7 @@ impl Requests {
 
     /// The wait at `place` is over: what it was for. Nothing, if the kernel has it.
     pub(crate) fn end_wait(&mut self, place: Place) -> Option<Token> {
-        let request = self.table.get_mut(place.index()).filter(|request| !request.is_in_kernel())?;
+        let request = self.table.get_mut(place).filter(|request| !request.is_in_kernel())?;
         request.task.take().map(|task| task.token)
     }
 }

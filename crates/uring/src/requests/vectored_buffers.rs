@@ -27,14 +27,14 @@ impl Requests {
         self.idle(place).ok_or(Error::Busy)?;
         vectored.check_writable()?;
         let block = self.vectors.take(vectored);
-        self.table[place.index()].task = Some(Task::new(token, kind, block).on(on));
+        self.table[place].task = Some(Task::new(token, kind, block).on(on));
         self.submit(place, descriptor);
         Ok(())
     }
 
     /// Whether more is left of what is held at `place`, and is to move all, after it has moved `count` bytes more.
     pub(crate) fn has_vectored_rest(&mut self, place: Place, count: u32) -> bool {
-        let Some(request) = self.table.get_mut(place.index()) else { return false };
+        let Some(request) = self.table.get_mut(place) else { return false };
         let Some(task) = request.held().filter(|task| vectored::is_all(task.kind)) else { return false };
         self.vectors.goes_on_after(task.extra, count)
     }
