@@ -66,7 +66,8 @@ pub fn receive_udp(
     })
 }
 
-/// As [`receive_from`]: the sender goes to `peer`, unless it fails.
+/// As [`receive_from`], where the sender goes to `peer`, unless it fails: other systems than Linux tell what was cut in the header
+/// of a message only.
 ///
 /// # Errors
 /// What the system said.
@@ -100,7 +101,7 @@ pub fn has_room(socket: BorrowedFd<'_>) -> Result<bool, Error> {
 /// [`Error::Unsupported`] for an address that this crate does not know; otherwise what the system said.
 pub fn send_to(socket: BorrowedFd<'_>, bytes: &[u8], address: Option<&Address>) -> Poll<Result<(), Error>> {
     let sent = match address {
-        Some(Address::Inet(address)) => attempt(|| rustix::net::sendto(socket, bytes, flags, address)),
+        Some(Address::Inet(address)) => attempt(|| rustix::net::sendto(socket, bytes, SEND_FLAGS, address)),
         Some(address) => {
             let address = address_to_system(address)?;
             attempt(|| rustix::net::sendto(socket, bytes, SEND_FLAGS, &address))

@@ -41,7 +41,7 @@ pub enum Transport {
     LocalStream,
     /// Another stream of bytes, whose details are not known here.
     OtherStream,
-    /// UDP over IPv4 or IPv6.
+    /// UDP over IPv4 or IPv6, where that is known.
     Udp,
     /// Other messages, where an empty one is data.
     Messages,

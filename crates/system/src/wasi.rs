@@ -14,7 +14,7 @@ mod socket;
 
 pub use absent::{
     Message, SignalWatch, check_to_send, connect, connect_result, control, has_family, has_room, open_socket,
-    receive_from, receive_message, send_message, send_to, try_wait,
+    receive_from, receive_message, receive_udp, send_message, send_to, try_wait,
 };
 pub use bytes::{read, read_vectored, receive_vectored, send_vectored, write, write_vectored};
 pub(crate) use calls::read_directory;

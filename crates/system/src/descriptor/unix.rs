@@ -34,11 +34,11 @@ fn transport(socket: BorrowedFd<'_>) -> Result<Transport, Error> {
         return Ok(if is_stream { Transport::LocalStream } else { Transport::LocalMessages });
     }
     let over_ip = family == AddressFamily::INET || family == AddressFamily::INET6;
-    Ok(match (is_stream, over_ip) {
-        (true, true) if is_tcp(socket)? => Transport::Tcp,
-        (true, _) => Transport::OtherStream,
-        (false, true) if kind == SocketType::DGRAM && is_udp(socket)? => Transport::Udp,
-        (false, _) => Transport::Messages,
+    Ok(match is_stream {
+        true if over_ip && is_tcp(socket)? => Transport::Tcp,
+        true => Transport::OtherStream,
+        false if over_ip && kind == SocketType::DGRAM && is_udp(socket)? => Transport::Udp,
+        false => Transport::Messages,
     })
 }
 
@@ -70,8 +70,8 @@ const fn is_tcp(_socket: BorrowedFd<'_>) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// Nor is anything done here for UDP that other datagrams do not bear.
+/// Nobody tells.
 #[cfg(not(target_os = "linux"))]
 const fn is_udp(_socket: BorrowedFd<'_>) -> Result<bool, Error> {
-    Ok(true)
+    Ok(false)
 }
