@@ -29,10 +29,11 @@ pub(crate) const HEAP: &str = "heap bytes/connection";
 pub(crate) const RESIDENT: &str = "RSS bytes/connection";
 
 /// What is counted when nothing is named.
-const DEFAULT: [Workload; 16] = [
+const DEFAULT: [Workload; 17] = [
     Workload { family: Family::TcpPingPong, parameter: 1 },
     Workload { family: Family::TcpPingPong, parameter: 64 },
     Workload { family: Family::TcpPingPong, parameter: 1000 },
+    Workload { family: Family::TcpPingPong, parameter: 9000 },
     Workload { family: Family::UdpPingPong, parameter: 64 },
     Workload { family: Family::UdpPummel, parameter: 64 },
     Workload { family: Family::TcpThroughput, parameter: 1 },
@@ -89,7 +90,9 @@ pub(crate) fn run(selection: &Selection, assert: bool) -> Result<()> {
 fn lengths(workload: Workload) -> [u64; 2] {
     match workload.family {
         Family::TcpPingPong | Family::UdpPingPong => {
-            let trips = 2_000.max(10 * u64::from(workload.parameter));
+            // Of very many connections each goes round so seldom that they are counted within a minute.
+            let each = if workload.parameter > 1_000 { 2 } else { 10 };
+            let trips = 2_000.max(each * u64::from(workload.parameter));
             [trips, 3 * trips]
         }
         Family::UdpPummel => [10_000, 30_000],

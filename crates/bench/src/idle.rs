@@ -4,14 +4,9 @@
 use std::io::Write as _;
 use std::net::TcpStream;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
 use crate::allocations;
 use crate::measurement::{Figures, HEAP_PER_CONNECTION, RSS_PER_CONNECTION, Result};
 use crate::sockets;
-
-/// Descriptors of the process besides those of its connections, amply.
-const OTHERS: u64 = 64;
 
 /// Connections whose other ends are at rest.
 #[derive(Debug)]
@@ -36,7 +31,6 @@ impl Idle {
     /// # Errors
     /// What the system answers, or that it allows too few descriptors.
     pub(crate) fn open(count: usize) -> Result<(Self, Vec<TcpStream>)> {
-        allow_descriptors(2 * count as u64 + OTHERS)?;
         let (mut peers, mut ends) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for pair in sockets::connect(count)? {
             peers.push(pair.client);
@@ -82,19 +76,6 @@ impl Idle {
     }
 }
 
-/// Lets the process have so many descriptors.
-fn allow_descriptors(most: u64) -> Result<()> {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current.is_none_or(|current| current >= most) {
-        return Ok(());
-    }
-    if maximum.is_some_and(|maximum| maximum < most) {
-        let (most, least) = (maximum.unwrap_or_default(), most);
-        return Err(format!("{least} descriptors are needed, the system allows {most}").into());
-    }
-    Ok(setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum })?)
-}
-
 /// The part of the process that is in memory.
 fn resident_bytes() -> Result<u64> {
     let sizes = std::fs::read_to_string("/proc/self/statm")?;
@@ -121,13 +102,5 @@ mod tests {
             assert!((bytes / f64::from(1 << 20) - 1.0).abs() < 0.9, "{extra}: {bytes}");
         }
         drop(kept);
-    }
-
-    #[test]
-    fn more_descriptors_than_the_system_allows_is_an_error_that_says_so() {
-        if getrlimit(Resource::Nofile).maximum.is_some() {
-            let message = allow_descriptors(u64::MAX).expect_err("nobody has that many").to_string();
-            assert!(message.starts_with("18446744073709551615 descriptors are needed"), "{message}");
-        }
     }
 }

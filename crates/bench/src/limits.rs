@@ -11,6 +11,9 @@ enum Most {
     Count(f64),
     /// This many times the floor of the same run, and a little that is rounding where the floor is near zero.
     Floor { times: f64, plus: f64 },
+    /// This many times what the same program's count at a smaller parameter comes to if it grows as the floor's does. Nothing
+    /// is said where that was not counted too.
+    Growth { from: u32, times: f64 },
 }
 
 /// One limit, for each backend.
@@ -39,6 +42,10 @@ const fn times_the_floor(times: f64) -> Most {
 /// As many system calls as the floor makes, and one in a hundred.
 const BATCHED_LIKE_THE_FLOOR: Most = Most::Floor { times: 1.01, plus: 0.001 };
 
+/// From 64 connections on, and one in fifty is how exactly it can be told: the first turns, in which tables grow, are a part of
+/// few round trips for each.
+const GROWS_LIKE_THE_FLOOR: Most = Most::Growth { from: 64, times: 1.02 };
+
 /// No operation allocates. But where threads do it, how far a table has to grow depends on how many come back at once: once
 /// in some runs, in the longer one of two.
 const A_TABLE_GROWS: Most = Most::Count(0.001);
@@ -59,6 +66,9 @@ static LIMITS: &[Limit] = &[
             (OURS_MANY, Mechanism::Uring, times_the_floor(6.4)),
         ],
     },
+    // What one costs may not grow with how many there are.
+    Limit { parameter: Some(1000), ..limit(Family::TcpPingPong, INSTRUCTIONS, GROWS_LIKE_THE_FLOOR) },
+    Limit { parameter: Some(9000), ..limit(Family::TcpPingPong, INSTRUCTIONS, GROWS_LIKE_THE_FLOOR) },
     limit(Family::TcpPingPong, SYSTEM_CALLS, BATCHED_LIKE_THE_FLOOR),
     limit(Family::TcpPingPong, EPOLL_CTL, Most::Count(0.0)),
     limit(Family::TcpPingPong, ALLOCATIONS, Most::Count(0.0)),
@@ -99,16 +109,8 @@ static LIMITS: &[Limit] = &[
     // Resident memory, since a table that has doubled is half unused, and touched by nobody. A plain receive's buffer of 64
     // bytes takes 80.
     limit(Family::Idle, EPOLL_CTL, Most::Count(1.0)),
-    Limit {
-        program: Some(OURS_MANY),
-        held: &[(OURS_MANY, Mechanism::Uring, Most::Count(410.0))],
-        ..limit(Family::Idle, RESIDENT, Most::Count(300.0))
-    },
-    Limit {
-        program: Some(OURS),
-        held: &[(OURS, Mechanism::Uring, Most::Count(465.0))],
-        ..limit(Family::Idle, RESIDENT, Most::Count(380.0))
-    },
+    Limit { program: Some(OURS_MANY), ..limit(Family::Idle, RESIDENT, Most::Count(300.0)) },
+    Limit { program: Some(OURS), ..limit(Family::Idle, RESIDENT, Most::Count(380.0)) },
     limit(Family::AsyncPummel, SYSTEM_CALLS, Most::Count(2.02)),
     limit(Family::AsyncPummel, EPOLL_CTL, Most::Count(0.0)),
     limit(Family::AsyncPummel, ALLOCATIONS, Most::Count(0.0)),
@@ -146,6 +148,16 @@ impl Most {
         match self {
             Self::Count(most) => Some(most),
             Self::Floor { times, plus } => floor_of(row, rows).map(|floor| times * floor.median + plus),
+            Self::Growth { from, times } => {
+                let of = |other: &&Row| {
+                    let is_smaller =
+                        other.workload.family == row.workload.family && other.workload.parameter == from;
+                    is_smaller && other.program == row.program && other.unit == row.unit
+                };
+                let Some(smaller) = rows.iter().find(of) else { return Some(f64::INFINITY) };
+                let (floor, smaller_floor) = (floor_of(row, rows)?, floor_of(smaller, rows)?);
+                Some(times * smaller.median * floor.median / smaller_floor.median)
+            }
         }
     }
 }
@@ -233,6 +245,19 @@ mod tests {
             assert!(broken(&[row(Kind::Ours, 1, unit, 0.0)]).is_empty());
             assert_eq!(broken(&[row(Kind::Ours, 1, unit, 0.000_01)]).len(), 1);
         }
+    }
+
+    #[test]
+    fn growth_is_held_against_that_of_the_floor() {
+        let few = [row(Kind::Floor, 64, INSTRUCTIONS, 100.0), row(Kind::Ours, 64, INSTRUCTIONS, 250.0)];
+        let with = |floor: f64, ours: f64| {
+            let many =
+                [row(Kind::Floor, 9000, INSTRUCTIONS, floor), row(Kind::Ours, 9000, INSTRUCTIONS, ours)];
+            broken(&[&few[..], &many[..]].concat()).iter().filter(|broken| broken.contains("9000")).count()
+        };
+        assert_eq!((with(100.0, 254.0), with(100.0, 256.0)), (0, 1));
+        assert_eq!((with(120.0, 305.0), with(120.0, 307.0)), (0, 1));
+        assert!(broken(&[row(Kind::Ours, 9000, INSTRUCTIONS, 900.0)]).is_empty(), "of 64 nothing is known");
     }
 
     #[test]

@@ -4,7 +4,12 @@ use std::error::Error;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::measurement::Result;
+
+/// Descriptors of the process besides those of its connections, amply.
+const OTHERS: u64 = 64;
 
 /// Bytes in a message of the ping-pong.
 pub(crate) const MESSAGE_BYTES: usize = 64;
@@ -59,8 +64,9 @@ pub(crate) struct Ends {
 /// Connections over loopback, without delay, blocking.
 ///
 /// # Errors
-/// Whatever the system answers, running out of descriptors above all.
+/// Whatever the system answers, or that it allows too few descriptors.
 pub(crate) fn connect(connections: usize) -> Result<Vec<Ends>> {
+    allow_descriptors(2 * connections as u64 + OTHERS)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
     (0..connections)
@@ -72,6 +78,19 @@ pub(crate) fn connect(connections: usize) -> Result<Vec<Ends>> {
             Ok(Ends { client, server })
         })
         .collect()
+}
+
+/// Lets the process have so many descriptors.
+fn allow_descriptors(most: u64) -> Result<()> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_none_or(|current| current >= most) {
+        return Ok(());
+    }
+    if maximum.is_some_and(|maximum| maximum < most) {
+        let (most, least) = (maximum.unwrap_or_default(), most);
+        return Err(format!("{least} descriptors are needed, the system allows {most}").into());
+    }
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum })?)
 }
 
 #[cfg(test)]
@@ -96,6 +115,14 @@ mod tests {
             let mut changed = original;
             changed[position] ^= 1;
             assert!(!same(&original, &changed), "in byte {position}");
+        }
+    }
+
+    #[test]
+    fn more_descriptors_than_the_system_allows_is_an_error_that_says_so() {
+        if getrlimit(Resource::Nofile).maximum.is_some() {
+            let message = allow_descriptors(u64::MAX).expect_err("nobody has that many").to_string();
+            assert!(message.starts_with("18446744073709551615 descriptors are needed"), "{message}");
         }
     }
 }

@@ -82,7 +82,7 @@ impl Family {
     pub(crate) const fn parameters(self) -> &'static [u32] {
         match self {
             Family::AsyncPummel | Family::Async => &[1, 2, 4, 8],
-            Family::TcpPingPong => &[1, 64, 1000],
+            Family::TcpPingPong => &[1, 64, 1000, 9000],
             Family::AcceptChurn | Family::UdpPingPong | Family::UdpPummel => &[1, 64],
             Family::TcpThroughput
             | Family::FileRead
@@ -349,17 +349,17 @@ mod tests {
 
     #[test]
     fn a_family_selects_each_of_its_parameters() {
-        assert_eq!(select("tcp-ping-pong").map(|selected| selected.len()), Ok(3));
+        assert_eq!(select("tcp-ping-pong").map(|selected| selected.len()), Ok(4));
         assert_eq!(select("timers").map(|selected| selected.len()), Ok(2));
         assert_eq!(select("files").map(|selected| selected.len()), Ok(4));
-        assert_eq!(select("all").map(|selected| selected.len()), Ok(25));
+        assert_eq!(select("all").map(|selected| selected.len()), Ok(26));
     }
 
     #[test]
     fn an_unknown_name_is_answered_with_the_known_ones() {
         for name in ["", "tcp", "tcp-ping-pong-65", "async-3", "timers-1"] {
             let Err(message) = select(name) else { panic!("`{name}` was taken") };
-            assert!(message.contains("tcp-ping-pong[-1|64|1000]"), "{message}");
+            assert!(message.contains("tcp-ping-pong[-1|64|1000|9000]"), "{message}");
         }
     }
 

@@ -4,7 +4,8 @@
 use std::io;
 
 use proactor_core::{
-    Backend, Buffer, Config, Context, Error, Event, Flow, Handle, Loop, RecvMany, RunMode, SendAll,
+    Backend, Buffer, BufferPool, Config, Context, Error, Event, Flow, Handle, Loop, RecvMany, RunMode,
+    SendAll,
 };
 
 use crate::measurement::{Figures, Meter, Result};
@@ -29,8 +30,10 @@ pub(crate) fn run<B: Backend>(connections: usize, count: u64) -> Result<Figures>
     let mut cx = ev.context();
     let messages = (0..connections).map(sockets::message).collect();
     let mut state = State { messages, to_start: count, in_flight: 0 };
-    // A connection's message is in one buffer while it is sent, and arrives in another.
-    let pool = cx.buffer_pool(u32::try_from(4 * connections)?, BUFFER_BYTES)?;
+    // A connection's message is in one buffer while it is sent, and arrives in another. There are as many as a pool has at
+    // most, and what finds none waits.
+    let buffers = u32::try_from(4 * connections)?.min(BufferPool::MAX_COUNT);
+    let pool = cx.buffer_pool(buffers, BUFFER_BYTES)?;
     let mut clients = Vec::with_capacity(connections);
     for (client, pair) in sockets::connect(connections)?.into_iter().enumerate() {
         let handle = cx.attach(pair.server).map_err(|refused| refused.error)?;
