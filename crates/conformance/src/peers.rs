@@ -6,9 +6,10 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use proactor_core::{Accept, Address, Backend, Buffer, Error, Handle, Loop, Recv};
+use proactor_core::{Accept, Address, Backend, Buffer, Close, Error, Handle, Loop, Recv, Send, SocketOption};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
+use crate::signals;
 use crate::steps::Steps;
 
 /// A connection between this loop and a blocking socket of the standard library.
@@ -51,6 +52,35 @@ pub(crate) fn receive_all<B: Backend>(
         }
         buffer = received.buffer;
     }
+}
+
+/// Has `attempt` write twice to connections whose other ends are gone, every other one by a reset, with SIGPIPE's default
+/// action restored, which would end the process. Returns how many of the writes failed.
+#[track_caller]
+pub(crate) fn failures_on_the_gone<B: Backend>(
+    ev: &mut Loop<B, ()>,
+    connections: u32,
+    mut attempt: impl FnMut(&mut Loop<B, ()>, Handle) -> [Result<(), Error>; 2],
+) -> usize {
+    signals::restore_default_of_sigpipe();
+    let mut failed = 0;
+    for number in 0..connections {
+        let (client, server) = ev.pair();
+        if number % 2 == 0 {
+            ev.context()
+                .set(server, SocketOption::Linger(Some(Duration::ZERO)))
+                .expect("an option of streams");
+        }
+        assert_eq!(ev.complete(Close { handle: server }).result, Ok(()));
+        // The first one or two may find the system unaware.
+        let mut sends = 0;
+        while sends < 1000 && ev.complete(Send { handle: client, buffer: b"?".into() }).result.is_ok() {
+            sends += 1;
+        }
+        failed += attempt(ev, client).iter().filter(|result| result.is_err()).count();
+        ev.context().close(client);
+    }
+    failed
 }
 
 /// Reads exactly `len` bytes.

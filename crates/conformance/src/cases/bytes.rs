@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use proactor_core::{
     Backend, BytesRead, Cancel, Close, Create, Error, ExactRead, Handle, OpenOptions, Read, ReadAt,
-    ReadExact, Recv, Send, SendAll, Shutdown, ShutdownHow, SocketOption, Write, WriteAll,
+    ReadExact, Recv, SendAll, Shutdown, ShutdownHow, SocketOption, Write, WriteAll,
 };
 use rustix::io::Errno;
 
 use super::cancellation::MORE_THAN_FITS;
 use super::files::open;
 use crate::Fixture;
-use crate::peers::receive_all;
+use crate::peers::{failures_on_the_gone, receive_all};
 use crate::scratch::Scratch;
-use crate::signals;
 use crate::steps::{Captures, Steps, assert_bytes, pattern, system};
 
 fn read(handle: Handle, len: usize) -> Read {
@@ -308,22 +307,11 @@ pub(crate) fn a_closed_peer_raises_no_signal<B: Backend>(fixture: &Fixture<B>) {
 
 /// The child of [`a_closed_peer_raises_no_signal`]: SIGPIPE would end it.
 pub(crate) fn write_to_the_gone<B: Backend>(fixture: &Fixture<B>) {
-    signals::restore_default_of_sigpipe();
-    let mut ev = fixture.open();
-    let mut failed = 0;
-    for _ in 0..20 {
-        let (client, server) = ev.pair();
-        assert_eq!(ev.complete(Close { handle: server }).result, Ok(()));
-        // The first one or two may find the system unaware.
-        let mut sends = 0;
-        while sends < 1000 && ev.complete(Send { handle: client, buffer: b"?".into() }).result.is_ok() {
-            sends += 1;
-        }
-        let all = ev.complete(WriteAll { handle: client, buffer: vec![0; 1 << 20].into() });
-        failed += usize::from(all.result.is_err());
-        failed += usize::from(ev.complete(Write { handle: client, buffer: b"?".into() }).result.is_err());
-        ev.context().close(client);
-    }
+    let failed = failures_on_the_gone(&mut fixture.open(), 20, |ev, handle| {
+        let all = ev.complete(WriteAll { handle, buffer: vec![0; 1 << 20].into() });
+        let one = ev.complete(Write { handle, buffer: b"?".into() });
+        [all.result, one.result.map(drop)]
+    });
     println!("{failed} writes failed");
 }
 

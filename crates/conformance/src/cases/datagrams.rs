@@ -16,25 +16,25 @@ use crate::peers::inet;
 use crate::steps::{Captures, IPV4, IPV6, Log, Pending, Steps, address, assert_bytes, pattern, system};
 
 /// Whole and not cut.
-fn whole(len: usize) -> Result<Datagram, Error> {
+pub(super) fn whole(len: usize) -> Result<Datagram, Error> {
     Ok(Datagram::new(len, false))
 }
 
 /// More than was asked for: so much of it came.
-fn cut(len: usize) -> Result<Datagram, Error> {
+pub(super) fn cut(len: usize) -> Result<Datagram, Error> {
     Ok(Datagram::new(len, true))
 }
 
-fn recv_from(handle: Handle, len: usize) -> RecvFrom {
+pub(super) fn recv_from(handle: Handle, len: usize) -> RecvFrom {
     RecvFrom { handle, buffer: Buffer::zeroed(len), peer: Peer::default() }
 }
 
-fn send_to(handle: Handle, buffer: impl Into<Buffer>, address: &Address) -> SendTo {
+pub(super) fn send_to(handle: Handle, buffer: impl Into<Buffer>, address: &Address) -> SendTo {
     SendTo { handle, buffer: buffer.into(), peer: address.clone().into() }
 }
 
 /// What was received, and from whom.
-fn message(received: &ReceivedFrom) -> (&[u8], Option<&Address>) {
+pub(super) fn message(received: &ReceivedFrom) -> (&[u8], Option<&Address>) {
     let len = received.result.map_or(0, Datagram::len);
     (&received.buffer[..len], received.peer.address())
 }

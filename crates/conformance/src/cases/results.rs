@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use proactor_core::{
     Accept, Action, Address, Backend, Buffer, Cancel, Close, Connect, Error, Family, Handle, ListenOptions,
-    Loop, NotifierWait, Recv, RunMode, Send, SendAll, Shutdown, ShutdownHow, SocketOption, Timer,
+    Loop, NotifierWait, Recv, RunMode, Send, SendAll, Shutdown, ShutdownHow, Timer,
 };
 use rustix::io::Errno;
 
 use crate::Fixture;
+use crate::peers::failures_on_the_gone;
 use crate::signals;
 use crate::steps::{IPV4, IPV6, Log, Steps, address, assert_bytes, pair_on, pattern, system};
 
@@ -171,25 +172,11 @@ pub(crate) fn a_closed_peer_raises_no_signal<B: Backend>(fixture: &Fixture<B>) {
 
 /// The child of [`a_closed_peer_raises_no_signal`]: SIGPIPE would end it.
 pub(crate) fn send_to_the_gone<B: Backend>(fixture: &Fixture<B>) {
-    signals::restore_default_of_sigpipe();
-    let mut ev = fixture.open();
-    let mut failed = 0;
-    for round in 0..50 {
-        let (client, server) = ev.pair();
-        if round % 2 == 0 {
-            ev.context().set(server, SocketOption::Linger(Some(Duration::ZERO))).unwrap();
-        }
-        assert_eq!(ev.complete(Close { handle: server }).result, Ok(()));
-        // The first one or two may find the system unaware.
-        let mut sends = 0;
-        while sends < 1000 && ev.complete(Send { handle: client, buffer: b"?".into() }).result.is_ok() {
-            sends += 1;
-        }
-        let sent = ev.complete(SendAll { handle: client, buffer: vec![0; 1 << 20].into() });
-        failed += usize::from(sent.result.is_err());
-        failed += usize::from(ev.complete(Send { handle: client, buffer: b"?".into() }).result.is_err());
-        ev.context().close(client);
-    }
+    let failed = failures_on_the_gone(&mut fixture.open(), 50, |ev, handle| {
+        let all = ev.complete(SendAll { handle, buffer: vec![0; 1 << 20].into() });
+        let one = ev.complete(Send { handle, buffer: b"?".into() });
+        [all.result, one.result.map(drop)]
+    });
     println!("{failed} sends failed");
 }
 

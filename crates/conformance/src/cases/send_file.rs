@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use proactor_core::{
     Action, Backend, Buffer, Cancel, Close, Config, Context, Error, Handle, Loop, Nop, OpenAt, OpenOptions,
-    Recv, Send, SendAll, SendFile, SendFileAll, Shutdown, ShutdownHow, SocketOption,
+    Recv, SendAll, SendFile, SendFileAll, Shutdown, ShutdownHow,
 };
 use rustix::io::Errno;
 
 use super::files::{contents, file, open};
 use super::work::{Gate, on, pool};
+use crate::Fixture;
+use crate::peers::failures_on_the_gone;
 use crate::scratch::Scratch;
 use crate::steps::{Captures, Log, Steps, assert_bytes, pattern, system};
-use crate::{Fixture, signals};
 
 /// More than all buffers between two ends of a connection hold.
 const TOO_MUCH: usize = 193 * PERIOD;
@@ -182,27 +183,14 @@ pub(crate) fn a_peer_that_is_gone_raises_no_signal<B: Backend>(fixture: &Fixture
 
 /// The child of [`a_peer_that_is_gone_raises_no_signal`]: SIGPIPE would end it.
 pub(crate) fn send_file_to_the_gone<B: Backend>(fixture: &Fixture<B>) {
-    signals::restore_default_of_sigpipe();
     let scratch = Scratch::new(fixture);
     let mut ev = fixture.open();
-    let handle = file(&mut ev, &scratch, "file", &pattern(1, 1 << 20));
-    let mut failed = 0;
-    for round in 0..20 {
-        let (client, server) = ev.pair();
-        if round % 2 == 0 {
-            ev.context().set(server, SocketOption::Linger(Some(Duration::ZERO))).unwrap();
-        }
-        assert_eq!(ev.complete(Close { handle: server }).result, Ok(()));
-        let mut sends = 0;
-        while sends < 1000 && ev.complete(Send { handle: client, buffer: b"?".into() }).result.is_ok() {
-            sends += 1;
-        }
-        let sent = ev.complete(all(client, handle, 0, 1 << 20));
-        failed += usize::from(sent.result.is_err());
-        let sent = ev.complete(SendFile { handle: client, file: handle, offset: 0, len: 10 });
-        failed += usize::from(sent.result.is_err());
-        ev.context().close(client);
-    }
+    let file = file(&mut ev, &scratch, "file", &pattern(1, 1 << 20));
+    let failed = failures_on_the_gone(&mut ev, 20, |ev, handle| {
+        let whole = ev.complete(all(handle, file, 0, 1 << 20));
+        let one = ev.complete(SendFile { handle, file, offset: 0, len: 10 });
+        [whole.result, one.result.map(drop)]
+    });
     println!("{failed} transfers failed");
 }
 

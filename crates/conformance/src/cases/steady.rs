@@ -13,7 +13,7 @@ use proactor_core::{
     Action, Backend, Buffer, Config, Context, Create, Delivery, DirEntries, Envelope, Error, Event, Flow,
     Handle, Interest, Loop, Nop, NotifierWait, OpenAt, OpenOptions, Peer, Poll, Pool, PoolConfig, ReadAt,
     ReadDir, ReadExact, Recv, RecvFrom, RecvMany, RecvMsg, RunMode, SendAll, SendFileAll, SendMsg, SendTo,
-    SocketOption, Timer, Work, Write, WriteAll, WriteAt,
+    SocketOption, Timer, Work, WriteAll, WriteAt,
 };
 
 use crate::Fixture;
@@ -56,6 +56,24 @@ pub(crate) fn allocates_the_same<B: Backend>(
         few == many
     });
     assert!(same, "{FEW} and {MANY} operations: {pairs:?}");
+}
+
+/// An echo over TCP, both ends on this loop: `echo` begins with what comes first to an end, 64 bytes.
+pub(super) fn echoes_over_tcp<B: Backend>(
+    fixture: &Fixture<B>,
+    echo: fn(&mut Context<'_, B, Count>, Handle),
+) {
+    allocates_the_same(fixture, |ev, count| {
+        let (client, server) = pair_on(ev, count, IPV4);
+        let mut cx = ev.context();
+        for handle in [client, server] {
+            cx.set(handle, SocketOption::NoDelay(true)).unwrap();
+            echo(&mut cx, handle);
+        }
+        cx.submit(SendAll { handle: client, buffer: vec![0; 64].into() }, |_, _, sent| {
+            assert_eq!(sent.result, Ok(()));
+        });
+    });
 }
 
 /// Captures of up to four words are kept without a box, whichever way they are submitted.
@@ -157,32 +175,12 @@ pub(crate) fn deadlines_do_not_allocate<B: Backend>(fixture: &Fixture<B>) {
             });
         });
     }
-    allocates_the_same(fixture, |ev, count| {
-        let (client, server) = pair_on(ev, count, IPV4);
-        let mut cx = ev.context();
-        for handle in [client, server] {
-            cx.set(handle, SocketOption::NoDelay(true)).unwrap();
-            echo(&mut cx, handle, Buffer::zeroed(64));
-        }
-        cx.submit(SendAll { handle: client, buffer: vec![0; 64].into() }, |_, _, sent| {
-            assert_eq!(sent.result, Ok(()));
-        });
-    });
+    echoes_over_tcp(fixture, |cx, handle| echo(cx, handle, Buffer::zeroed(64)));
 }
 
 /// An echo over TCP, both ends on this loop.
 pub(crate) fn an_echo_does_not_allocate<B: Backend>(fixture: &Fixture<B>) {
-    allocates_the_same(fixture, |ev, count| {
-        let (client, server) = pair_on(ev, count, IPV4);
-        let mut cx = ev.context();
-        for handle in [client, server] {
-            cx.set(handle, SocketOption::NoDelay(true)).unwrap();
-            echo(&mut cx, handle, Buffer::zeroed(64));
-        }
-        cx.submit(SendAll { handle: client, buffer: vec![0; 64].into() }, |_, _, sent| {
-            assert_eq!(sent.result, Ok(()));
-        });
-    });
+    echoes_over_tcp(fixture, |cx, handle| echo(cx, handle, Buffer::zeroed(64)));
 }
 
 /// An echo over TCP with receives that go on, both ends on this loop, from where the bytes lie.
@@ -368,17 +366,7 @@ fn echo_exactly<B: Backend>(cx: &mut Context<'_, B, Count>, handle: Handle, buff
 
 /// The same by exact reads and writes.
 pub(crate) fn exact_reads_and_writes_do_not_allocate<B: Backend>(fixture: &Fixture<B>) {
-    allocates_the_same(fixture, |ev, count| {
-        let (client, server) = pair_on(ev, count, IPV4);
-        let mut cx = ev.context();
-        for handle in [client, server] {
-            cx.set(handle, SocketOption::NoDelay(true)).unwrap();
-            echo_exactly(&mut cx, handle, Buffer::zeroed(64));
-        }
-        cx.submit(Write { handle: client, buffer: vec![0; 64].into() }, |_, _, written| {
-            assert_eq!(written.result, Ok(64));
-        });
-    });
+    echoes_over_tcp(fixture, |cx, handle| echo_exactly(cx, handle, Buffer::zeroed(64)));
 }
 
 /// Notifications from this thread and another; what that thread would allocate is counted too.

@@ -4,38 +4,15 @@
 use std::os::unix::net::UnixDatagram;
 
 use proactor_core::{
-    Address, Backend, Buffer, Cancel, Close, Connect, Datagram, Envelope, Error, Family, Handle, Loop, Peer,
-    ReceivedFrom, Recv, RecvFrom, Send, SendAll, SendMsg, SendTo, UnixAddress, Write, WriteAll,
+    Address, Backend, Buffer, Cancel, Close, Connect, Envelope, Error, Family, Handle, Loop, Peer, Recv,
+    RecvFrom, Send, SendAll, SendMsg, SendTo, UnixAddress, Write, WriteAll,
 };
 use rustix::io::Errno;
 
+use super::datagrams::{cut, message, recv_from, send_to, whole};
 use super::unix::{Place, unnamed};
 use crate::Fixture;
 use crate::steps::{Captures, IPV4, Pending, Steps, address, system};
-
-/// Whole and not cut.
-fn whole(len: usize) -> Result<Datagram, Error> {
-    Ok(Datagram::new(len, false))
-}
-
-/// More than was asked for: so much of it came.
-fn cut(len: usize) -> Result<Datagram, Error> {
-    Ok(Datagram::new(len, true))
-}
-
-fn recv_from(handle: Handle, len: usize) -> RecvFrom {
-    RecvFrom { handle, buffer: Buffer::zeroed(len), peer: Peer::default() }
-}
-
-fn send_to(handle: Handle, buffer: impl Into<Buffer>, address: &Address) -> SendTo {
-    SendTo { handle, buffer: buffer.into(), peer: address.clone().into() }
-}
-
-/// What was received, and from whom.
-fn message(received: &ReceivedFrom) -> (&[u8], Option<&Address>) {
-    let len = received.result.map_or(0, Datagram::len);
-    (&received.buffer[..len], received.peer.address())
-}
 
 #[track_caller]
 fn unbound<B: Backend>(ev: &mut Loop<B, ()>) -> Handle {

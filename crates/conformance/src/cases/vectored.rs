@@ -6,17 +6,15 @@ use std::time::Duration;
 use proactor_core::{
     Backend, Buffer, Cancel, Close, Connect, Context, Error, Handle, IOV_MAX, Loop, OpenAt, OpenOptions,
     Peer, ReadVectored, ReadVectoredExact, Recv, RecvFrom, Send, SendAll, Shutdown, ShutdownHow,
-    SocketOption, VectoredExactRead, VectoredRead, WriteVectored, WriteVectoredAll, WriteVectoredAllAt,
-    WriteVectoredAt,
+    VectoredExactRead, VectoredRead, WriteVectored, WriteVectoredAll, WriteVectoredAllAt, WriteVectoredAt,
 };
 use rustix::io::Errno;
 
 use super::cancellation::MORE_THAN_FITS;
-use super::steady::{Count, allocates_the_same};
+use super::steady::{Count, echoes_over_tcp};
 use crate::Fixture;
-use crate::peers::receive_all;
-use crate::signals;
-use crate::steps::{Captures, IPV4, Steps, address, assert_bytes, pair_on, pattern, system};
+use crate::peers::{failures_on_the_gone, receive_all};
+use crate::steps::{Captures, IPV4, Steps, address, assert_bytes, pattern, system};
 
 /// What one call of any system takes: 2 GiB less a page.
 const MOST: usize = 0x7fff_f000;
@@ -449,23 +447,12 @@ pub(crate) fn a_closed_peer_raises_no_signal<B: Backend>(fixture: &Fixture<B>) {
 
 /// The child of [`a_closed_peer_raises_no_signal`]: SIGPIPE would end it.
 pub(crate) fn write_vectored_to_the_gone<B: Backend>(fixture: &Fixture<B>) {
-    signals::restore_default_of_sigpipe();
-    let mut ev = fixture.open();
-    let mut failed = 0;
-    for _ in 0..20 {
-        let (client, server) = ev.pair();
-        assert_eq!(ev.complete(Close { handle: server }).result, Ok(()));
-        // The first one or two may find the system unaware.
-        let mut writes = 0;
-        while writes < 1000 && ev.complete(write(client, &[b"?", b"!"])).result.is_ok() {
-            writes += 1;
-        }
+    let failed = failures_on_the_gone(&mut fixture.open(), 20, |ev, handle| {
         let buffers = (0..16).map(|_| Buffer::zeroed(1 << 16)).collect();
-        let all = ev.complete(WriteVectoredAll { handle: client, buffers });
-        failed += usize::from(all.result.is_err());
-        failed += usize::from(ev.complete(write(client, &[b"?"])).result.is_err());
-        ev.context().close(client);
-    }
+        let all = ev.complete(WriteVectoredAll { handle, buffers });
+        let one = ev.complete(write(handle, &[b"?"]));
+        [all.result, one.result.map(drop)]
+    });
     println!("{failed} writes failed");
 }
 
@@ -522,16 +509,5 @@ fn echo<B: Backend>(cx: &mut Context<'_, B, Count>, handle: Handle, buffers: Vec
 
 /// An echo over TCP in three pieces, both ends on this loop: lists of buffers go round like buffers.
 pub(crate) fn an_echo_does_not_allocate<B: Backend>(fixture: &Fixture<B>) {
-    allocates_the_same(fixture, |ev, count| {
-        let (client, server) = pair_on(ev, count, IPV4);
-        let mut cx = ev.context();
-        for handle in [client, server] {
-            cx.set(handle, SocketOption::NoDelay(true)).unwrap();
-            echo(&mut cx, handle, zeroed(&[1, 31, 32]));
-        }
-        let buffers = zeroed(&[50, 14]);
-        cx.submit(WriteVectored { handle: client, buffers }, |_, _, written| {
-            assert_eq!(written.result, Ok(64));
-        });
-    });
+    echoes_over_tcp(fixture, |cx, handle| echo(cx, handle, zeroed(&[1, 31, 32])));
 }
