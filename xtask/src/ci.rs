@@ -1,6 +1,7 @@
 //! `ci`: everything that the gate runs beside `test-all`, as named steps.
 
 mod calls;
+mod cross;
 mod examples;
 
 use std::ffi::OsString;
@@ -27,10 +28,11 @@ struct Step {
 }
 
 /// Quick ones first, so that a slip shows soon.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     Step { name: "fmt", what: "the code is formatted", run: fmt },
     Step { name: "tidy", what: "the project's written rules hold", run: tidy::check },
     Step { name: "clippy", what: "no warnings from compiler and clippy", run: clippy },
+    Step { name: "cross", what: "no warnings either for the systems of the other backends", run: cross::run },
     Step { name: "docs", what: "the documentation builds without warnings", run: docs },
     Step { name: "doc-tests", what: "the examples in the documentation run", run: doc_tests },
     Step { name: "features", what: "what only a feature brings is built and tested", run: features },

@@ -5,6 +5,7 @@
 mod bench;
 mod ci;
 mod conformance;
+mod cross;
 mod executables;
 mod matrix;
 mod mutate;

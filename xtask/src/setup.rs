@@ -2,12 +2,16 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
+mod packages;
+mod toolchain;
+
 use crate::Colour;
+use crate::cross;
 use crate::process;
 
 /// The toolchain of the address sanitizer: a flag that only nightly has.
@@ -18,9 +22,19 @@ pub(crate) const NIGHTLY: &str = "nightly";
 pub(crate) struct Tool {
     pub(crate) name: &'static str,
     needed_by: &'static str,
-    /// A command that succeeds where the tool is there.
-    probe: &'static [&'static str],
+    probe: Probe,
     source: Source,
+}
+
+/// How one sees whether a tool is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Probe {
+    /// A command succeeds.
+    Runs(&'static [&'static str]),
+    /// The toolchain for other systems is found.
+    Toolchain,
+    /// The host of WASI programs is found.
+    Runner,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,53 +43,68 @@ enum Source {
     Package(&'static str),
     /// Arguments of rustup.
     Rustup(&'static [&'static str]),
+    /// Made here, from nightly.
+    Toolchain,
+    /// Built here, by cargo.
+    Runner,
 }
 
 pub(crate) const VALGRIND: Tool = Tool {
     name: "valgrind",
     needed_by: "counts",
-    probe: &["valgrind", "--version"],
+    probe: Probe::Runs(&["valgrind", "--version"]),
     source: Source::Package("valgrind"),
 };
 pub(crate) const STRACE: Tool = Tool {
     name: "strace",
     needed_by: "counts",
-    probe: &["strace", "--version"],
+    probe: Probe::Runs(&["strace", "--version"]),
     source: Source::Package("strace"),
 };
 pub(crate) const CURL: Tool = Tool {
     name: "curl",
     needed_by: "examples",
-    probe: &["curl", "--version"],
+    probe: Probe::Runs(&["curl", "--version"]),
     source: Source::Package("curl"),
 };
 /// Answers to a question for its version with its usage, and status 1.
 pub(crate) const WRK: Tool = Tool {
     name: "wrk",
     needed_by: "examples",
-    probe: &["sh", "-c", "command -v wrk"],
+    probe: Probe::Runs(&["sh", "-c", "command -v wrk"]),
     source: Source::Package("wrk"),
 };
 pub(crate) const RUSTFMT: Tool = Tool {
     name: "rustfmt",
     needed_by: "fmt",
-    probe: &["cargo", "fmt", "--version"],
+    probe: Probe::Runs(&["cargo", "fmt", "--version"]),
     source: Source::Rustup(&["component", "add", "rustfmt"]),
 };
 pub(crate) const CLIPPY: Tool = Tool {
     name: "clippy",
     needed_by: "clippy",
-    probe: &["cargo", "clippy", "--version"],
+    probe: Probe::Runs(&["cargo", "clippy", "--version"]),
     source: Source::Rustup(&["component", "add", "clippy"]),
 };
 pub(crate) const NIGHTLY_TOOLCHAIN: Tool = Tool {
     name: "the nightly toolchain",
     needed_by: "address-sanitizer",
-    probe: &["rustup", "run", NIGHTLY, "rustc", "--version"],
+    probe: Probe::Runs(&["rustup", "run", NIGHTLY, "rustc", "--version"]),
     source: Source::Rustup(&["toolchain", "install", NIGHTLY, "--profile", "minimal"]),
 };
 
-const TOOLS: [Tool; 7] = [RUSTFMT, CLIPPY, NIGHTLY_TOOLCHAIN, VALGRIND, STRACE, CURL, WRK];
+pub(crate) const CROSS_TOOLCHAIN: Tool = Tool {
+    name: "the toolchain for other systems",
+    needed_by: "cross, the backend wasi",
+    probe: Probe::Toolchain,
+    source: Source::Toolchain,
+};
+pub(crate) const WASI_RUNNER: Tool =
+    Tool { name: "wasmi", needed_by: "the backend wasi", probe: Probe::Runner, source: Source::Runner };
+
+/// What is made from another comes after it.
+const TOOLS: [Tool; 9] =
+    [RUSTFMT, CLIPPY, NIGHTLY_TOOLCHAIN, VALGRIND, STRACE, CURL, WRK, CROSS_TOOLCHAIN, WASI_RUNNER];
 
 impl fmt::Display for Tool {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -86,7 +115,13 @@ impl fmt::Display for Tool {
 impl Tool {
     /// Whether the tool is there and runs.
     pub(crate) fn present(&self) -> bool {
-        let [program, arguments @ ..] = self.probe else { return false };
+        let [program, arguments @ ..] = (match self.probe {
+            Probe::Runs(command) => command,
+            Probe::Toolchain => return cross::Toolchain::find().is_ok(),
+            Probe::Runner => return cross::wasm_runner().is_ok(),
+        }) else {
+            return false;
+        };
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.status().is_ok_and(|status| status.success())
@@ -132,18 +167,52 @@ pub(crate) fn install_missing() -> Result<()> {
         .iter()
         .filter_map(|tool| match tool.source {
             Source::Package(package) => Some(package),
-            Source::Rustup(_) => None,
+            _ => None,
         })
         .collect();
     if !packages.is_empty() {
         install_packages(&packages);
     }
     for tool in &missing {
-        if let Source::Rustup(arguments) = tool.source {
-            attempt(Command::new("rustup").args(arguments));
+        match tool.source {
+            Source::Package(_) => {}
+            Source::Rustup(arguments) => attempt(Command::new("rustup").args(arguments)),
+            Source::Toolchain => {
+                if let Err(error) = toolchain::make() {
+                    println!("setup: no toolchain for other systems: {error:#}");
+                }
+            }
+            Source::Runner => attempt(&mut install_runner()?),
         }
     }
     Ok(())
+}
+
+/// Most of the runner's code runs once, if at all, so it is not worth the time to optimise; the interpreter is.
+fn install_runner() -> Result<Command> {
+    let mut command = Command::new("cargo");
+    command.args(["install", "--quiet", "--locked", "wasmi_cli", "--version", cross::RUNNER_VERSION]);
+    command.args(["--no-default-features", "--features", "run,wasi,stable,auto-dispatch", "--force"]);
+    command.args(["--config", "profile.release.package.wasmi.opt-level=2"]);
+    let cache = cross::cache()?;
+    command.arg("--root").arg(cache.join("wasmi"));
+    command.envs([
+        ("CARGO_PROFILE_RELEASE_LTO", "off"),
+        ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
+        ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0"),
+    ]);
+    command.env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS");
+    Ok(command)
+}
+
+/// A folder that is gone when this is.
+struct Remover(PathBuf);
+
+impl Drop for Remover {
+    fn drop(&mut self) {
+        // What stays behind costs space alone.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 fn install_packages(packages: &[&str]) {
@@ -172,11 +241,11 @@ mod tests {
     const ABSENT: Tool = Tool {
         name: "absent",
         needed_by: "nothing",
-        probe: &["xtask-has-no-such-program"],
+        probe: Probe::Runs(&["xtask-has-no-such-program"]),
         source: Source::Package("absent"),
     };
-    const BROKEN: Tool = Tool { probe: &["sh", "-c", "exit 1"], ..ABSENT };
-    const THERE: Tool = Tool { probe: &["sh", "-c", "exit 0"], ..ABSENT };
+    const BROKEN: Tool = Tool { probe: Probe::Runs(&["sh", "-c", "exit 1"]), ..ABSENT };
+    const THERE: Tool = Tool { probe: Probe::Runs(&["sh", "-c", "exit 0"]), ..ABSENT };
 
     #[test]
     fn a_tool_is_there_when_its_probe_succeeds() {

@@ -1,0 +1,59 @@
+//! The code of the backends for other systems, tests included, read by the compiler and by clippy for those systems.
+
+use anyhow::{Result, bail};
+
+use crate::cross::{KQUEUE, Toolchain, WASI};
+use crate::process;
+use crate::workspace::Workspace;
+
+/// What the backends of every system are made of.
+const SHARED: [&str; 4] = ["core", "system", "readiness", "conformance"];
+
+/// The crate of a backend, and the systems that it is for.
+const BACKENDS: [(&str, &[&str]); 2] = [("kqueue", &KQUEUE), ("wasi", &[WASI])];
+
+pub(super) fn run(workspace: &Workspace) -> Result<()> {
+    let toolchain = Toolchain::find()?;
+    let mut failed = Vec::new();
+    for (backend, targets) in backends(workspace) {
+        // One after the other they would each wait for their own longest crate.
+        let mut command = toolchain.cargo(workspace, targets[0]);
+        command.args(["clippy", "--all-targets", "--keep-going"]);
+        for target in targets {
+            command.args(["--target", target]);
+        }
+        for package in SHARED.into_iter().chain([backend]) {
+            command.arg("--package").arg(format!("proactor-{package}"));
+        }
+        // Nothing of it is run, so nothing of it is debugged.
+        command.args(["--", "--deny", "warnings"]).env("CARGO_PROFILE_DEV_DEBUG", "0");
+        if let Err(error) = process::run(&mut command) {
+            failed.push(format!("{backend}: {error:#}"));
+        }
+    }
+    if !failed.is_empty() {
+        bail!("{}", failed.join("; "));
+    }
+    Ok(())
+}
+
+/// Those of which this checkout has the crate.
+fn backends(workspace: &Workspace) -> Vec<(&'static str, &'static [&'static str])> {
+    let exists = |backend: &str| workspace.path(format!("crates/{backend}/Cargo.toml")).exists();
+    BACKENDS.into_iter().filter(|(backend, _)| exists(backend)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scratch::Scratch;
+
+    #[test]
+    fn a_backend_is_read_once_its_crate_exists() {
+        let scratch = Scratch::new();
+        let workspace = Workspace::at(scratch.path());
+        assert_eq!(backends(&workspace), []);
+        scratch.write("crates/wasi/Cargo.toml", "");
+        assert_eq!(backends(&workspace), [("wasi", [WASI].as_slice())]);
+    }
+}
