@@ -14,12 +14,13 @@ use crate::records::{ASIDE, Bound, End, Place, TIMER, Veto};
 use crate::state::{Call, Effect, Phase, State, step};
 use crate::thread_pool::Jobs;
 use crate::timers::Timers;
-use crate::trace::{debug, trace, warning};
+use crate::trace::{debug, trace};
 use crate::{BufferPool, Config, Error, Metrics, Offload, Time, Times};
 
 mod cancel;
 mod deadline;
 mod embed;
+mod faults;
 mod handles;
 mod rearm;
 mod second;
@@ -29,6 +30,7 @@ mod turn;
 mod tests;
 
 pub use cancel::Cancel;
+use faults::Taking;
 pub use handles::AttachError;
 
 /// Drives operations on a backend, without callbacks: for runtimes, and for tests.
@@ -361,7 +363,9 @@ impl<B: Backend> Driver<B> {
     /// [`is_more`](Outcome::is_more).
     pub fn pop(&mut self) -> Option<(Key, Outcome)> {
         loop {
-            let next = self.next();
+            let taking = Taking(self);
+            let next = taking.0.next();
+            std::mem::forget(taking);
             self.done.queue.settle();
             match next {
                 Next::Last { index, .. } => {
@@ -492,6 +496,14 @@ impl<B: Backend> Driver<B> {
     #[cold]
     fn next_rare(&mut self, index: u32) -> Next {
         let is_timer = index & TIMER != 0;
+        let completion = self.done.records.get(index);
+        if !is_timer
+            && completion.phase != Phase::Adding
+            && completion.place.is_of_core()
+            && let Some(next) = self.decided_by_the_backend(index)
+        {
+            return next;
+        }
         if !is_timer && self.done.records.get(index).bound != Bound::None {
             self.settle_deadline(index);
         }
@@ -512,17 +524,16 @@ impl<B: Backend> Driver<B> {
         self.forget_refusal(index);
         let completion = self.done.records.get(index);
         let (phase, effect) = step(completion.phase, Call::Last);
-        let linked = completion.linked;
-        completion.phase = phase;
         if effect == Effect::NotFound {
             self.faults += 1;
             self.fault_unreported = true;
             if phase == Phase::Adding && !is_timer {
                 return self.decided_before_the_start(index);
             }
-        } else if linked {
+        } else if completion.linked {
             self.unlink(index);
         }
+        self.done.records.get(index).phase = phase;
         if effect == Effect::Deliver {
             let stored = self.done.records.callback(index, is_timer);
             return Next::Last {
@@ -533,73 +544,18 @@ impl<B: Backend> Driver<B> {
         let kind = self.done.records.peek(index).map(|head| head.kind);
         let outcome = self.done.records.take_back(index);
         self.faults += u64::from(!is_timer && outcome.as_ref().map(Outcome::kind) != kind);
+        if effect == Effect::Discard {
+            self.done.records.free(index);
+        }
         if let Some(handle) = outcome.as_ref().and_then(Outcome::new_handle) {
             self.close(handle);
         }
         if effect == Effect::Discard {
-            self.done.records.free(index);
             // Its drop may be the user's, and panic.
             self.discarded = outcome;
             return Next::Discarded { index };
         }
         Next::Nothing
-    }
-
-    /// A backend has decided what it was not given, as its start is still to come. A handle that is to close does so all the
-    /// same; anything else ends, its parts lost.
-    #[cold]
-    fn decided_before_the_start(&mut self, index: u32) -> Next {
-        let completion = self.done.records.get(index);
-        let wrong = if completion.place == Place::Closer {
-            let (kind, slot) = (completion.kind, completion.slot);
-            let Some(outcome) = Outcome::lost(kind, self.done.handles.name(slot)) else {
-                return Next::Nothing;
-            };
-            let wrong = self.done.records.take_back(index);
-            self.arm_idle(index, kind, outcome);
-            self.done.records.get(index).place = Place::Closer;
-            wrong
-        } else {
-            (completion.phase, _) = step(completion.phase, Call::Queue);
-            let is_linked = completion.linked;
-            self.forget_delay(index);
-            if is_linked {
-                self.unlink(index);
-            }
-            self.leave_second(index);
-            self.done.queue.push(index);
-            self.done.records.take_back(index)
-        };
-        if let Some(wrong) = wrong {
-            self.dispose(wrong);
-        }
-        Next::Nothing
-    }
-
-    /// The backend has put the outcome of another kind of operation into the record at `index`, or has lost the one that was
-    /// there: the operation ends with [`Error::Backend`], its parts lost.
-    #[cold]
-    fn replace_mismatch(&mut self, index: u32) -> Option<Outcome> {
-        let record = self.done.records.operation(index)?;
-        let wrong = record.outcome.take();
-        let (kind, slot) = (record.kind, record.slot);
-        warning!(?kind, key = ?self.done.records.key(index), "the backend has lost an operation's parts");
-        self.faults += 1;
-        if let Some(wrong) = wrong {
-            self.dispose(wrong);
-        }
-        Outcome::lost(kind, self.done.handles.name(slot))
-    }
-
-    /// Outcomes that nothing was started for.
-    #[cold]
-    fn take_strays(&mut self) {
-        while let Some((_, outcome)) = self.done.strays.pop_front() {
-            warning!(kind = ?outcome.kind(), "the backend has pushed what nothing was started for");
-            self.faults += 1;
-            self.fault_unreported = true;
-            self.dispose(outcome);
-        }
     }
 
     /// Gives up an outcome that nobody will get: its buffer is dropped, a handle that it brings is closed.

@@ -205,11 +205,13 @@ impl<B: Backend, S> Loop<B, S> {
             guard.run_callbacks(state, usize::MAX)
         };
         guard.inner.driver.callbacks += called as u64;
+        // It has nothing to tidy up.
+        std::mem::forget(guard);
         Ok(called)
     }
 }
 
-/// Runs callbacks, and tidies up after one that panics.
+/// Runs callbacks, and tidies up after one that panics, or after a backend that does so between them.
 struct Guard<'a, B: Backend, S> {
     inner: &'a mut Inner<B, S>,
 }
@@ -265,7 +267,9 @@ impl<B: Backend, S> Guard<'_, B, S> {
 impl<B: Backend, S> Drop for Guard<'_, B, S> {
     fn drop(&mut self) {
         let running = std::mem::replace(&mut self.inner.driver.running, NONE);
-        if running != NONE {
+        if running == NONE {
+            self.inner.driver.put_back_next();
+        } else {
             self.inner.driver.abandon(running);
         }
     }

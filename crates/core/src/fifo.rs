@@ -30,6 +30,16 @@ impl<T: Copy> Fifo<T> {
         Some(item)
     }
 
+    /// The one that was taken last, if nothing has [`settle`](Self::settle)d since.
+    pub(crate) fn last_taken(&self) -> Option<T> {
+        self.items.get(self.taken.checked_sub(1)?).copied()
+    }
+
+    /// Puts that back in front.
+    pub(crate) fn give_back(&mut self) {
+        self.taken = self.taken.saturating_sub(1);
+    }
+
     /// Starts again at the front, if it is empty.
     #[inline(always)]
     pub(crate) fn settle(&mut self) {
@@ -57,13 +67,13 @@ impl<T: Copy> Fifo<T> {
     }
 }
 
-/// Makes room: what was taken, where that is half of it or more, otherwise more. Cannot unwind, so that what is pushed
-/// can stay in registers.
+/// Makes room: what was taken but for the last, where that is half of it or more, otherwise more. Cannot unwind, so that what
+/// is pushed can stay in registers.
 #[cold]
 extern "C" fn make_room<T: Copy>(fifo: &mut Fifo<T>) {
-    if fifo.taken > 0 && fifo.taken >= fifo.items.len() / 2 {
-        fifo.items.drain(..fifo.taken);
-        fifo.taken = 0;
+    if fifo.taken > 1 && fifo.taken >= fifo.items.len() / 2 {
+        fifo.items.drain(..fifo.taken - 1);
+        fifo.taken = 1;
     } else {
         fifo.items.reserve(fifo.items.capacity().max(16));
     }
@@ -90,6 +100,26 @@ mod tests {
                 prop_assert_eq!((fifo.len(), fifo.is_empty()), (model.len(), model.is_empty()));
             }
         }
+    }
+
+    #[test]
+    fn what_was_taken_last_can_be_put_back() {
+        let mut fifo = Fifo::new();
+        assert_eq!(fifo.last_taken(), None);
+        for item in 0..16 {
+            fifo.push(item);
+        }
+        for item in 0..12 {
+            assert_eq!(fifo.take(), Some(item));
+        }
+        // Room is made meanwhile.
+        for item in 16..40 {
+            fifo.push(item);
+        }
+        assert_eq!(fifo.last_taken(), Some(11));
+        fifo.give_back();
+        let rest: Vec<_> = std::iter::from_fn(|| fifo.pop()).collect();
+        assert_eq!(rest, (11..40).collect::<Vec<_>>());
     }
 
     #[test]

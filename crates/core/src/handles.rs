@@ -41,6 +41,8 @@ pub(crate) enum HandleState {
     Open,
     /// Stale to its user, but something still uses the descriptor.
     Closing,
+    /// The backend closes the descriptor: nobody asks it to do so again, should it panic.
+    Leaving,
 }
 
 /// A list of completions, linked through their table.
@@ -120,7 +122,7 @@ impl Handles {
     pub(crate) fn name(&self, slot: Slot) -> Handle {
         let generation = self.entries.get(slot.index()).map_or(0, |entry| {
             // A place that is closing has the generation of the next handle already.
-            entry.generation - u32::from(entry.state == HandleState::Closing)
+            entry.generation - u32::from(matches!(entry.state, HandleState::Closing | HandleState::Leaving))
         });
         Handle { name: Name { index: slot.0, generation, tag: self.tag } }
     }
@@ -131,12 +133,35 @@ impl Handles {
         match std::mem::replace(&mut entry.state, HandleState::Free) {
             HandleState::Free => return,
             HandleState::Open => entry.generation += 1,
-            HandleState::Closing => {}
+            HandleState::Closing | HandleState::Leaving => {}
         }
         entry.queues = [Queue::EMPTY; 2];
         (entry.closer, entry.unordered, entry.has_seconds) = (NONE, NONE, false);
         if entry.generation < u32::MAX {
             self.free.push(slot.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spent_generation_retires_its_place() {
+        for closes in [false, true] {
+            let mut handles = Handles::new(1);
+            let first = handles.open();
+            handles.entries[first.slot().index()].generation = u32::MAX - 1;
+            let last = handles.name(first.slot());
+            assert!(handles.get(last).is_some() && handles.get(first).is_none());
+            if closes {
+                assert!(handles.begin_to_close(last).is_some());
+                assert_eq!(handles.name(last.slot()), last);
+            }
+            handles.release(last.slot());
+            assert!(handles.get(last).is_none());
+            assert_ne!(handles.open().slot(), last.slot(), "it is never used again");
         }
     }
 }

@@ -475,6 +475,14 @@ impl Inbox {
         }
     }
 
+    /// Ends whatever registration `waiter` has.
+    #[cold]
+    pub(crate) fn forget(&mut self, waiter: u32) {
+        for (place, _) in self.waiters.iter().enumerate().filter(|(_, registered)| **registered == waiter) {
+            self.branches[place / LEAVES].armed &= !(1 << (place % LEAVES));
+        }
+    }
+
     /// Whether `drain` would find something: one relaxed load.
     #[inline]
     pub(crate) fn has_mail(&self) -> bool {

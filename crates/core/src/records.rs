@@ -116,6 +116,8 @@ pub(crate) enum Place {
     Pool,
     /// The last use of its handle to end, so that it can be closed.
     Closer,
+    /// A thread of the pool, which closes its descriptor.
+    ClosingOnPool,
     /// Nothing: its outcome is queued.
     Nothing,
 }

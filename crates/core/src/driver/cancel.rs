@@ -35,7 +35,8 @@ impl<B: Backend> Driver<B> {
 
     pub(crate) fn cancel_at(&mut self, index: u32) -> Cancel {
         let completion = self.done.records.get(index);
-        if completion.place == Place::Closer && matches!(completion.phase, Phase::Adding | Phase::Active) {
+        let closes = matches!(completion.place, Place::Closer | Place::ClosingOnPool);
+        if closes && matches!(completion.phase, Phase::Adding | Phase::Active) {
             // The handle is stale already: what has begun to close cannot stay open.
             return Cancel::TooLate;
         }
@@ -125,6 +126,7 @@ impl<B: Backend> Driver<B> {
                 self.fail(index, Error::Canceled);
             }
             Place::Closer
+            | Place::ClosingOnPool
             | Place::Nothing
             | Place::Starting
             | Place::StartingHere

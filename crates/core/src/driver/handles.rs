@@ -290,20 +290,30 @@ impl<B: Backend> Driver<B> {
             return;
         }
         let closer = entry.closer;
+        if closer != NONE && self.done.records.phase(closer) == Phase::Adding {
+            return;
+        }
+        entry.state = HandleState::Leaving;
+        let closing = Closing { driver: self, closer };
+        closing.driver.close_now(closer, slot);
+        closing.driver.done.handles.release(slot);
+    }
+
+    /// Has the backend close the descriptor in `slot`, or hand it over, and fills in what came of it, where somebody asks.
+    fn close_now(&mut self, closer: u32, slot: Slot) {
         if closer == NONE {
             // Nobody asks how it went.
             let _ = self.backend.close(slot);
-            return self.done.handles.release(slot);
+            return;
         }
         let token = self.done.records.token(closer);
         let completion = self.done.records.get(closer);
         match completion.kind {
-            _ if completion.phase == Phase::Adding => return,
             Kind::Detach => self.hand_over(token, slot),
             _ if completion.is_on_pool() => {
                 // Its outcome comes as those of operations do.
+                completion.place = Place::ClosingOnPool;
                 self.backend.close_on_pool(token, slot, &mut self.done);
-                return self.done.handles.release(slot);
             }
             _ => {
                 let result = self.backend.close(slot);
@@ -312,8 +322,6 @@ impl<B: Backend> Driver<B> {
                 }
             }
         }
-        self.done.handles.release(slot);
-        self.end(closer);
     }
 
     /// Takes the descriptor in `slot` out of the backend, for the operation of `token`.
@@ -461,5 +469,21 @@ fn address_of(reply: Reply) -> Result<Address, Error> {
     match reply {
         Reply::Address(address) => Ok(address),
         Reply::Done => Err(Error::Backend),
+    }
+}
+
+/// A handle that the backend closes. What asks how it went hears of it also where the backend panics over it: then the result is
+/// that it has not decided anything, and the handle's place is not used again.
+struct Closing<'a, B: Backend> {
+    driver: &'a mut Driver<B>,
+    closer: u32,
+}
+
+impl<B: Backend> Drop for Closing<'_, B> {
+    fn drop(&mut self) {
+        let closer = self.closer;
+        if closer != NONE && self.driver.done.records.get(closer).place == Place::Closer {
+            self.driver.end(closer);
+        }
     }
 }

@@ -3,7 +3,6 @@
 use super::{Driver, deadline};
 use crate::backend::{Backend, Token, Until};
 use crate::notifier::{Calls, Registration};
-use crate::operation::Kind;
 use crate::outcome::Outcome;
 use crate::records::{ASIDE, End, Place};
 use crate::state::{Call, Effect, Phase, step};
@@ -351,8 +350,7 @@ impl<B: Backend> Driver<B> {
         records.indices().all(|index| {
             let completion = records.get(index);
             let is_local = match completion.place {
-                Place::Backend | Place::BackendOnTwo | Place::Pool => false,
-                Place::Closer => completion.kind != Kind::Close || !completion.is_on_pool(),
+                Place::Backend | Place::BackendOnTwo | Place::Pool | Place::ClosingOnPool => false,
                 Place::Starting
                 | Place::StartingHere
                 | Place::Waiting
@@ -361,6 +359,7 @@ impl<B: Backend> Driver<B> {
                 | Place::Notifier
                 | Place::Timers
                 | Place::Bounded
+                | Place::Closer
                 | Place::Nothing => true,
             };
             is_local || completion.phase == Phase::Dead

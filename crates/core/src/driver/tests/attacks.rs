@@ -224,3 +224,68 @@ fn refused_again_and_again() {
     ev.run(&mut count, RunMode::UntilDone).unwrap();
     assert_eq!(ev.context().active(), 0);
 }
+
+/// An outcome for a close that core has itself is a fault; the handle closes all the same, and the close ends once, with what
+/// closing says.
+#[test]
+fn an_outcome_for_a_close_under_way() {
+    for (deleted, fits) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut driver = receiving();
+        driver.backend.answers_late = true;
+        let handle =
+            Handle { name: crate::handle::Name { index: 0, generation: 0, tag: driver.done.records.tag() } };
+        let key = driver.submit(Close { handle });
+        // Whatever it was asked, it takes its time.
+        driver.backend.asked.clear();
+        driver.turn(Until::Now).unwrap();
+        if deleted {
+            driver.delete(key).unwrap();
+        }
+        let token = driver.done.records.token(key.name.index);
+        let nop = Outcome::Nop(NopDone { result: Ok(()) });
+        let closed = Outcome::Close(crate::Closed { handle, result: Err(Error::Full) });
+        driver.done.push(token, if fits { closed } else { nop });
+        assert!(driver.pop().is_none(), "something still uses it");
+        assert_eq!((driver.backend_faults(), driver.turn(Until::Now)), (1, Err(Error::Backend)));
+        receive_a_byte(&mut driver);
+        let ended: Vec<_> = std::iter::from_fn(|| driver.pop()).collect();
+        assert!(matches!(ended[0].1, Outcome::Recv(_)));
+        assert_eq!(ended.len(), if deleted { 1 } else { 2 });
+        if let Some((ended, outcome)) = ended.get(1) {
+            assert_eq!((*ended, outcome.error()), (key, None));
+        }
+        assert_eq!((driver.active(), driver.backend.open.len(), driver.backend_faults()), (0, 0, 1));
+    }
+}
+
+/// The same for a wait for a notifier, which ends as broken; what is notified later is nobody else's.
+#[test]
+fn an_outcome_for_a_wait_under_way() {
+    for fits in [false, true] {
+        let mut driver = Driver::with_backend(Manual::default());
+        let handle = driver.socket(Family::Ipv4).unwrap();
+        let [notifier, other] = [(); 2].map(|()| driver.notifier());
+        let key = driver.submit(crate::NotifierWait { notifier: notifier.clone() });
+        driver.turn(Until::Now).unwrap();
+        let token = driver.done.records.token(key.name.index);
+        let nop = Outcome::Nop(NopDone { result: Ok(()) });
+        let notified = Outcome::NotifierWait(crate::Notified { notifier: other, result: Ok(()) });
+        driver.done.push(token, if fits { notified } else { nop });
+        let Some((ended, Outcome::NotifierWait(wait))) = driver.pop() else { panic!("it ends") };
+        assert_eq!((ended, wait.result), (key, Err(Error::Backend)));
+        assert_eq!((driver.turn(Until::Now), driver.notifier_waits), (Err(Error::Backend), 0));
+        // In its place.
+        let next = driver.submit(Recv { handle, buffer: Buffer::zeroed(1) });
+        assert_eq!(next.name.index, key.name.index);
+        driver.turn(Until::Now).unwrap();
+        notifier.notify();
+        driver.turn(Until::Now).unwrap();
+        assert!(driver.pop().is_none());
+        let wait = driver.submit(crate::NotifierWait { notifier });
+        driver.turn(Until::Now).unwrap();
+        assert!(driver.pop().is_some_and(|(ended, outcome)| ended == wait && outcome.error().is_none()));
+        receive_a_byte(&mut driver);
+        assert!(driver.pop().is_some());
+        assert_eq!(driver.active(), 0);
+    }
+}

@@ -1,7 +1,10 @@
 //! Defects that once were.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use super::*;
-use crate::Closed;
+use crate::event_loop::Loop;
+use crate::{Closed, RunMode};
 
 /// A delay holds for a close too: the handle is open until it is over.
 #[test]
@@ -101,4 +104,59 @@ fn a_panic_of_the_backend_loses_nothing_else() {
     assert_eq!(driver.state(keys[2]), State::Active);
     let ended: Vec<Key> = std::iter::from_fn(|| driver.pop()).map(|(key, _)| key).collect();
     assert_eq!(ended, [later, timer]);
+}
+
+/// A backend that panics in `close`, which the delivery of the last outcome makes it do, loses that outcome as little.
+#[test]
+fn a_panic_in_close_loses_no_outcome() {
+    for (told, deleted) in [(false, false), (true, false), (false, true), (true, true)] {
+        let mut driver = Driver::with_backend(Manual::default());
+        let handle = driver.socket(Family::Ipv4).unwrap();
+        let received = driver.submit(Recv { handle, buffer: Buffer::zeroed(1) });
+        driver.turn(Until::Now).unwrap();
+        driver.backend.answers_late = true;
+        let closed = told.then(|| driver.submit(Close { handle }));
+        if !told {
+            driver.close(handle);
+        }
+        if deleted {
+            driver.delete(received).unwrap();
+        }
+        driver.turn(Until::Now).unwrap();
+        driver.turn(Until::Now).unwrap();
+        // It knows nothing of the slot, which it says by a panic.
+        driver.backend.open.clear();
+        assert!(catch_unwind(AssertUnwindSafe(|| driver.pop())).is_err());
+        let ended: Vec<_> =
+            std::iter::from_fn(|| driver.pop()).map(|(key, end)| (key, end.error())).collect();
+        let expected = [
+            (!deleted).then_some((received, Some(Error::Canceled))),
+            closed.map(|key| (key, Some(Error::Backend))),
+        ];
+        assert_eq!(ended, expected.into_iter().flatten().collect::<Vec<_>>());
+        assert_eq!(driver.active(), 0);
+        let next = driver.socket(Family::Ipv4).unwrap();
+        assert_ne!(next.slot(), handle.slot(), "nobody knows what is there");
+    }
+}
+
+/// The same in a loop, whose callback is called by the next run.
+#[test]
+fn a_panic_in_close_loses_no_callback() {
+    let mut ev = Loop::<Manual, u32>::with_backend(Manual::default());
+    let mut cx = ev.context();
+    let handle = cx.socket(Family::Ipv4).unwrap();
+    for _ in 0..2 {
+        cx.submit(Recv { handle, buffer: Buffer::zeroed(1) }, |ended, _cx, received| {
+            assert_eq!(received.result, Err(Error::Canceled));
+            *ended += 1;
+        });
+    }
+    let mut ended = 0;
+    ev.run(&mut ended, RunMode::NoWait).unwrap();
+    ev.context().close(handle);
+    ev.context().inner.driver.backend.open.clear();
+    assert!(catch_unwind(AssertUnwindSafe(|| ev.run(&mut ended, RunMode::NoWait))).is_err());
+    ev.run(&mut ended, RunMode::NoWait).unwrap();
+    assert_eq!((ended, ev.context().active()), (2, 0));
 }
