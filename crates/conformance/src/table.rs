@@ -6,8 +6,9 @@ use crate::cases::{
     bad_input, bytes, cancel_all, cancellation, children, completions, datagrams, deadlines, deletion,
     descriptors, detaching, directories, edges, embedding, every_kind, file_descriptors, file_ends, files,
     handles, mailboxes, messages, metrics, multishot, names, offloading, overflow, panics, passing, pipes,
-    polls, random, recv_many, resolve, results, running, send_file, signals, sockets, steady, steady_rest,
-    steady_unix, streams, time, unix, unix_datagrams, unix_paths, vectored, vectored_files, waking, work,
+    pollers, polls, random, recv_many, resolve, results, running, send_file, signals, sockets, steady,
+    steady_rest, steady_unix, streams, time, unix, unix_datagrams, unix_paths, vectored, vectored_files,
+    waking, work,
 };
 use crate::{Case, Fixture};
 
@@ -575,6 +576,11 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         children::a_dropped_wait_leaves_the_child_alone: ["C5", "X5"] needs ["child_processes"];
         children::many_end_each_with_its_own: ["C1", "C2"] needs ["child_processes"];
         children::without_it_the_child_comes_back: ["C2", "E2"] needs ["!child_processes"];
+
+        pollers::a_wake_within_the_loop_is_kept: ["L1", "W1"] needs [];
+        pollers::disarmed_under_a_turn_that_does_not_wait: ["X1", "H2"] needs ["descriptors", "polling"];
+        pollers::a_deletion_is_done_without_a_wait: ["C5", "H1"] needs ["descriptors"];
+        pollers::two_wait_for_one_child: ["C1", "X1"] needs ["child_processes"];
 
         signals::signals_are_events: ["C1", "X2"] needs ["signals", "threads"];
         signals::a_storm_loses_nothing: ["R3"] needs ["signals", "threads"];

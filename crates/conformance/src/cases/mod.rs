@@ -29,6 +29,7 @@ pub(crate) mod overflow;
 pub(crate) mod panics;
 pub(crate) mod passing;
 pub(crate) mod pipes;
+pub(crate) mod pollers;
 pub(crate) mod polls;
 pub(crate) mod random;
 pub(crate) mod recv_many;

@@ -1,0 +1,109 @@
+//! What a mechanism that is asked through lists of changes and batches of events has got wrong before (contract L1, W1, H1, H2,
+//! C1, C2, X1).
+
+use std::io::{Read as _, Write as _};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use proactor_core::{
+    Backend, Buffer, Cancel, ChildProcess, Error, Flow, Handle, Interest, NotifierWait, PollMany, Recv,
+    Timer, WaitChild,
+};
+
+use crate::Fixture;
+use crate::peers::std_pair;
+use crate::steps::{Log, Steps, system};
+
+/// Far more than a wake takes, and little enough to be waited for.
+const LONG: Duration = Duration::from_secs(4);
+
+fn recv(handle: Handle) -> Recv {
+    Recv { handle, buffer: Buffer::zeroed(64) }
+}
+
+/// A wake, or a notification, by a callback of the loop itself ends the wait that follows.
+pub(crate) fn a_wake_within_the_loop_is_kept<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open();
+    ev.start(Timer::after(Duration::from_secs(1000)));
+    let waker = ev.context().waker();
+    for _ in 0..3 {
+        let waker = waker.clone();
+        ev.context().submit(Timer::after(Duration::ZERO), move |(), _cx, _expired| waker.wake());
+        let begin = Instant::now();
+        ev.run_for(&mut (), LONG).unwrap();
+        assert!(begin.elapsed() < LONG, "the wake was lost");
+    }
+    let notifier = ev.context().notifier();
+    let notified = ev.start(NotifierWait { notifier: notifier.clone() });
+    ev.context().submit(Timer::after(Duration::ZERO), move |(), _cx, _expired| notifier.notify());
+    ev.run_for(&mut (), Duration::from_millis(100)).unwrap();
+    assert!(notified.is_done());
+}
+
+/// What is disarmed in a turn that does not wait hears nothing of what comes afterwards, and keeps nobody awake.
+pub(crate) fn disarmed_under_a_turn_that_does_not_wait<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open();
+    let (near, mut far) = std_pair();
+    let handle = ev.context().attach(near).unwrap();
+    let log = Log::new();
+    let heard = log.clone();
+    let many = PollMany { handle, interest: Interest::READABLE };
+    let poll = ev.context().submit_multishot(many, move |(), _cx, event| {
+        heard.push(event);
+        Flow::Continue
+    });
+    let received = ev.start(recv(handle));
+    ev.no_wait();
+    assert_eq!(ev.context().cancel(received.key), Cancel::Requested);
+    ev.context().delete(poll).unwrap();
+    ev.no_wait();
+    assert_eq!(received.take().result, Err(Error::Canceled));
+    far.write_all(b"later").unwrap();
+    let before = ev.context().turns();
+    ev.run_for(&mut (), Duration::from_millis(30)).unwrap();
+    assert!(ev.context().turns() - before < 10, "{} turns", ev.context().turns() - before);
+    assert_eq!(log.len(), 0);
+    assert_eq!(ev.complete(recv(handle)).result, Ok(5), "and nothing is lost");
+}
+
+/// What is deleted and closed is so after turns that do not wait.
+pub(crate) fn a_deletion_is_done_without_a_wait<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open();
+    let (near, mut far) = std_pair();
+    let handle = ev.context().attach(near).unwrap();
+    let received = ev.start(recv(handle));
+    ev.no_wait();
+    ev.context().delete(received.key).unwrap();
+    ev.context().close(handle);
+    let begin = Instant::now();
+    while ev.context().active() > 0 {
+        assert!(begin.elapsed() < Duration::from_secs(10), "it is still under way");
+        ev.no_wait();
+    }
+    far.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    assert_eq!(far.read(&mut [0; 1]).unwrap(), 0, "the descriptor is closed");
+    assert!(!received.is_done());
+}
+
+/// Who wait for one child are all told of its end: the first with its status, the others that there is no such child any more.
+pub(crate) fn two_wait_for_one_child<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open();
+    let mut child =
+        Command::new("sh").args(["-c", "read line; exit 6"]).stdin(Stdio::piped()).spawn().unwrap();
+    let input = child.stdin.take();
+    let number = || WaitChild { child: ChildProcess::Id(child.id()) };
+    let waiting = [ev.start(number()), ev.start(number()), ev.start(number())];
+    ev.no_wait();
+    // One that gives up takes nothing away from the others.
+    assert_eq!(ev.context().cancel(waiting[0].key), Cancel::Requested);
+    ev.until(|| waiting[0].is_done());
+    assert_eq!(waiting[0].take().result, Err(Error::Canceled));
+    ev.no_wait();
+    assert!(!waiting[1].is_done() && !waiting[2].is_done());
+    drop(input);
+    ev.until(|| waiting[1].is_done() && waiting[2].is_done());
+    let mut results = [waiting[1].take().result, waiting[2].take().result];
+    results.sort_by_key(Result::is_err);
+    assert_eq!(results[0].map(|status| status.code()), Ok(Some(6)));
+    assert_eq!(results[1], Err(system(rustix::io::Errno::CHILD)));
+}
