@@ -1,7 +1,9 @@
 //! Addresses of Unix sockets.
 
+use std::cmp::Ordering;
 use std::ffi::OsStr;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::path::Path;
 
 use crate::Error;
@@ -13,6 +15,8 @@ use crate::os_str::OsStrExt;
 /// next one until it is unlinked. An *abstract* name goes with its last socket, and is Linux's alone. *Unnamed* is whoever
 /// connects without having been bound; bound to [`unnamed`](Self::unnamed), a socket gets an abstract name that the system
 /// chooses.
+///
+/// Up to 22 bytes are in it, as the names that the system chooses are; more are in a box (contract B1).
 ///
 /// ```
 /// use std::path::Path;
@@ -29,10 +33,68 @@ use crate::os_str::OsStrExt;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 pub struct UnixAddress {
     /// As the system has it: an abstract name begins with a NUL, a path ends without one, no name is nothing.
-    name: Box<[u8]>,
+    name: Name,
+}
+
+/// As many bytes as have room in an [`Address`](crate::Address), which is no larger for them.
+const SHORT: usize = 22;
+
+/// What is short comes with each message, and is not worth a box.
+#[derive(Clone)]
+enum Name {
+    Short { len: u8, bytes: [u8; SHORT] },
+    Long(Box<[u8]>),
+}
+
+impl Name {
+    /// Both parts, one behind the other.
+    fn of(first: &[u8], rest: &[u8]) -> Self {
+        let len = first.len() + rest.len();
+        if len > SHORT {
+            return Self::Long([first, rest].concat().into());
+        }
+        let mut bytes = [0; SHORT];
+        bytes[..first.len()].copy_from_slice(first);
+        bytes[first.len()..len].copy_from_slice(rest);
+        Self::Short { len: len as u8, bytes }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Short { len, bytes } => &bytes[..usize::from(*len)],
+            Self::Long(bytes) => bytes,
+        }
+    }
+}
+
+impl PartialEq for UnixAddress {
+    fn eq(&self, other: &Self) -> bool {
+        self.name.bytes() == other.name.bytes()
+    }
+}
+
+impl Eq for UnixAddress {}
+
+/// By their bytes as the system has them: unnamed first, then abstract names, then paths.
+impl Ord for UnixAddress {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.name.bytes().cmp(other.name.bytes())
+    }
+}
+
+impl PartialOrd for UnixAddress {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for UnixAddress {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.bytes().hash(state);
+    }
 }
 
 impl UnixAddress {
@@ -42,8 +104,8 @@ impl UnixAddress {
 
     /// No name. It allocates nothing.
     #[must_use]
-    pub fn unnamed() -> Self {
-        Self { name: Box::default() }
+    pub const fn unnamed() -> Self {
+        Self { name: Name::Short { len: 0, bytes: [0; SHORT] } }
     }
 
     /// The path `path`.
@@ -56,7 +118,7 @@ impl UnixAddress {
         if bytes.is_empty() || bytes.contains(&0) || bytes.len() > Self::MAX_LEN {
             return Err(Error::InvalidInput);
         }
-        Ok(Self { name: bytes.into() })
+        Ok(Self { name: Name::of(bytes, &[]) })
     }
 
     /// The abstract name `name`, any bytes. Where the system has none, using it is [`Error::Unsupported`].
@@ -67,13 +129,13 @@ impl UnixAddress {
         if name.len() >= Self::MAX_LEN {
             return Err(Error::InvalidInput);
         }
-        Ok(Self { name: [&[0], name].concat().into() })
+        Ok(Self { name: Name::of(&[0], name) })
     }
 
     /// The path, if it is one.
     #[must_use]
     pub fn as_path(&self) -> Option<&Path> {
-        match &*self.name {
+        match self.name.bytes() {
             [] | [0, ..] => None,
             path => Some(Path::new(OsStr::from_bytes(path))),
         }
@@ -82,7 +144,7 @@ impl UnixAddress {
     /// The abstract name, if it is one.
     #[must_use]
     pub fn as_abstract_name(&self) -> Option<&[u8]> {
-        match &*self.name {
+        match self.name.bytes() {
             [0, name @ ..] => Some(name),
             _ => None,
         }
@@ -91,7 +153,7 @@ impl UnixAddress {
     /// Whether there is no name.
     #[must_use]
     pub const fn is_unnamed(&self) -> bool {
-        self.name.is_empty()
+        matches!(self.name, Name::Short { len: 0, .. })
     }
 }
 
@@ -138,6 +200,26 @@ mod tests {
         assert_eq!(UnixAddress::path("a".repeat(109)), Err(Error::InvalidInput));
         assert!(UnixAddress::abstract_name(&[1; 107]).is_ok());
         assert_eq!(UnixAddress::abstract_name(&[1; 108]), Err(Error::InvalidInput));
+    }
+
+    /// Wherever its bytes are.
+    #[test]
+    fn an_address_is_its_bytes() {
+        use std::hash::{BuildHasher, RandomState};
+        let hasher = RandomState::new();
+        for len in 1..=107 {
+            let (path, name) = ("a".repeat(len), vec![7; len]);
+            let [there, again] = [(); 2].map(|()| UnixAddress::path(&path).unwrap());
+            assert_eq!(
+                (there.as_path(), hasher.hash_one(&there)),
+                (Some(Path::new(&path)), hasher.hash_one(&again))
+            );
+            assert_eq!((&there, &there.clone()), (&again, &again));
+            let there = UnixAddress::abstract_name(&name).unwrap();
+            assert_eq!(there.as_abstract_name(), Some(&name[..]));
+            assert!(UnixAddress::unnamed() < there && there < again);
+            assert!(!there.is_unnamed());
+        }
     }
 
     #[test]

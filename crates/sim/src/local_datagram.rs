@@ -13,8 +13,10 @@ use crate::socket::{Id, State};
 #[derive(Debug, Default)]
 pub(crate) struct LocalDatagrams {
     peer: Peer,
-    /// What arrived and was not received, with the names of the senders that have one.
-    queue: VecDeque<(Vec<u8>, Option<UnixAddress>)>,
+    /// The bytes of what arrived and was not received, one datagram behind the other.
+    bytes: VecDeque<u8>,
+    /// How long each of these is, with the names of the senders that have one.
+    queue: VecDeque<(usize, Option<UnixAddress>)>,
     /// Who waits for room in it.
     waiting: Vec<Id>,
     read_shut: bool,
@@ -70,7 +72,9 @@ impl Network {
         if let Peer::Somebody(before) = before
             && before != other
         {
-            self.local_datagrams(id)?.queue.clear();
+            let datagrams = self.local_datagrams(id)?;
+            datagrams.bytes.clear();
+            datagrams.queue.clear();
             self.wake_waiting(id);
             if self.local_peer(before) == Some(id) {
                 self.sockets[before].error = Some(Errno::CONNRESET);
@@ -113,7 +117,8 @@ impl Network {
             }
             return Poll::Pending;
         }
-        queue.queue.push_back((bytes.to_vec(), from));
+        queue.bytes.extend(bytes);
+        queue.queue.push_back((bytes.len(), from));
         self.touch(receiver, Direction::Read);
         Poll::Ready(Ok(()))
     }
@@ -124,11 +129,14 @@ impl Network {
         id: Id,
         bytes: &mut [u8],
     ) -> Poll<Result<(Datagram, Option<Address>), Errno>> {
-        if let Some((datagram, from)) = self.local_datagrams(id)?.queue.pop_front() {
-            let kept = datagram.len().min(bytes.len());
-            bytes[..kept].copy_from_slice(&datagram[..kept]);
+        let datagrams = self.local_datagrams(id)?;
+        if let Some((len, from)) = datagrams.queue.pop_front() {
+            let kept = len.min(bytes.len());
+            for (to, from) in bytes.iter_mut().zip(datagrams.bytes.drain(..len)) {
+                *to = from;
+            }
             self.wake_waiting(id);
-            let received = Datagram::new(kept, datagram.len() > kept);
+            let received = Datagram::new(kept, len > kept);
             return Poll::Ready(Ok((received, from.map(Address::from))));
         }
         match self.sockets[id].error.take() {

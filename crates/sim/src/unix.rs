@@ -15,7 +15,7 @@ use crate::socket::{Id, Listener, State, Stream};
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Name {
     /// Streams and datagrams have names of their own.
-    Abstract { is_datagram: bool, name: Vec<u8> },
+    Abstract { is_datagram: bool, name: UnixAddress },
     /// A file, whatever it is called.
     File(files::Id),
 }
@@ -42,8 +42,8 @@ impl Sim {
             let now = self.clock.now();
             let node = self.files.make_socket(path.as_os_str().as_bytes(), now)?;
             (address.clone(), Name::File(node))
-        } else if let Some(name) = address.as_abstract_name() {
-            (address.clone(), Name::Abstract { is_datagram, name: name.to_vec() })
+        } else if address.as_abstract_name().is_some() {
+            (address.clone(), Name::Abstract { is_datagram, name: address.clone() })
         } else {
             self.network.free_name(is_datagram).ok_or(Errno::NOSPC)?
         };
@@ -58,8 +58,10 @@ impl Sim {
             let node = self.files.lookup(self.files.start(None), path, Links::Follow)?;
             return Ok(Name::File(node));
         }
-        let name = address.as_abstract_name().ok_or(Errno::INVAL)?.to_vec();
-        Ok(Name::Abstract { is_datagram: self.network.is_datagram(socket), name })
+        if address.is_unnamed() {
+            return Err(Errno::INVAL);
+        }
+        Ok(Name::Abstract { is_datagram: self.network.is_datagram(socket), name: address.clone() })
     }
 
     /// Begins to connect a Unix socket.
@@ -91,11 +93,11 @@ impl Network {
         /// As many as five digits tell apart.
         const NUMBERS: u32 = 0x10_0000;
         for _ in 0..NUMBERS {
-            let text = format!("{:05x}", self.next_name).into_bytes();
+            let address = UnixAddress::abstract_name(format!("{:05x}", self.next_name).as_bytes()).ok()?;
             self.next_name = (self.next_name + 1) % NUMBERS;
-            let name = Name::Abstract { is_datagram, name: text.clone() };
+            let name = Name::Abstract { is_datagram, name: address.clone() };
             if !self.names.contains_key(&name) {
-                return Some((UnixAddress::abstract_name(&text).ok()?, name));
+                return Some((address, name));
             }
         }
         None

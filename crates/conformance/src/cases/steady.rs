@@ -238,7 +238,12 @@ pub(crate) fn a_dry_pool_does_not_allocate<B: Backend>(fixture: &Fixture<B>) {
 }
 
 /// Receives a datagram and sends it back to where it came from, as often as there is left.
-fn echo_datagrams<B: Backend>(cx: &mut Context<'_, B, Count>, handle: Handle, buffer: Buffer, peer: Peer) {
+pub(super) fn echo_datagrams<B: Backend>(
+    cx: &mut Context<'_, B, Count>,
+    handle: Handle,
+    buffer: Buffer,
+    peer: Peer,
+) {
     cx.submit(RecvFrom { handle, buffer, peer }, move |count: &mut Count, cx, received| {
         let len = received.result.unwrap().len();
         if count.left == 0 || len == 0 {
