@@ -53,7 +53,7 @@ pub(crate) fn others_see_what_is_written<B: Backend>(fixture: &Fixture<B>) {
     assert_eq!((told.len, told.blocks), (known.st_size as u64, known.st_blocks as u64));
     assert_eq!((told.inode, told.links), (known.st_ino, known.st_nlink as u32));
     assert_eq!((told.owner, told.group), (known.st_uid, known.st_gid));
-    assert_eq!(told.mode, known.st_mode & 0o7777);
+    assert_eq!(told.mode, known.st_mode as u32 & 0o7777);
     let device = (rustix::fs::major(known.st_dev), rustix::fs::minor(known.st_dev));
     assert_eq!((told.device, told.block_size), (device, known.st_blksize as u32));
     assert_eq!(told.modified, known_std.modified().unwrap());

@@ -3,6 +3,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use proactor_core::{
@@ -21,7 +22,8 @@ fn recv(handle: Handle) -> Recv {
     Recv { handle, buffer: Buffer::zeroed(64) }
 }
 
-/// A wake, or a notification, by a callback of the loop itself ends the wait that follows.
+/// A wake, or a notification, by a callback of the loop itself ends the wait that follows; one by another thread ends a wait that
+/// has begun.
 pub(crate) fn a_wake_within_the_loop_is_kept<B: Backend>(fixture: &Fixture<B>) {
     let mut ev = fixture.open();
     ev.start(Timer::after(Duration::from_secs(1000)));
@@ -32,6 +34,18 @@ pub(crate) fn a_wake_within_the_loop_is_kept<B: Backend>(fixture: &Fixture<B>) {
         let begin = Instant::now();
         ev.run_for(&mut (), LONG).unwrap();
         assert!(begin.elapsed() < LONG, "the wake was lost");
+    }
+    for _ in 0..3 {
+        let waker = waker.clone();
+        let other = thread::Builder::new().name("pollers: another".to_owned()).spawn(move || {
+            // Most probably the wait has begun by then; if not, nothing is proved and nothing fails.
+            thread::sleep(Duration::from_millis(20));
+            waker.wake();
+        });
+        let begin = Instant::now();
+        ev.run_for(&mut (), LONG).unwrap();
+        assert!(begin.elapsed() < LONG, "the wake of another thread was lost");
+        other.unwrap().join().unwrap();
     }
     let notifier = ev.context().notifier();
     let notified = ev.start(NotifierWait { notifier: notifier.clone() });
@@ -86,6 +100,7 @@ pub(crate) fn a_deletion_is_done_without_a_wait<B: Backend>(fixture: &Fixture<B>
 }
 
 /// Who wait for one child are all told of its end: the first with its status, the others that there is no such child any more.
+#[allow(clippy::zombie_processes, reason = "the loop waits for it")]
 pub(crate) fn two_wait_for_one_child<B: Backend>(fixture: &Fixture<B>) {
     let mut ev = fixture.open();
     let mut child =

@@ -426,6 +426,7 @@ pub(crate) fn what_is_on_disk_waits_for_a_thread<B: Backend>(fixture: &Fixture<B
 }
 
 /// Whether a file can be had out of the system's cache.
+#[cfg(target_os = "linux")]
 fn leaves_the_cache(path: &std::path::Path) -> bool {
     let file = std::fs::File::open(path).unwrap();
     file.sync_all().unwrap();
@@ -434,6 +435,12 @@ fn leaves_the_cache(path: &std::path::Path) -> bool {
     let buffers = &mut [std::io::IoSliceMut::new(byte)];
     let read = rustix::io::preadv2(&file, buffers, 0, rustix::io::ReadWriteFlags::NOWAIT);
     read == Err(Errno::AGAIN)
+}
+
+/// Elsewhere nothing tells.
+#[cfg(not(target_os = "linux"))]
+const fn leaves_the_cache(_path: &std::path::Path) -> bool {
+    false
 }
 
 /// A socket of the standard library's comes out as it went in, and what receives on it meanwhile goes on.
