@@ -540,7 +540,9 @@ impl Records {
     /// Notes that the arming of `token` is decided, unless it was before. Returns whether it was not.
     #[inline(always)]
     pub(crate) fn decide(&mut self, token: Token) -> bool {
-        self.undecided(token).map(|record| record.decide()).is_some()
+        let Some(record) = self.undecided(token) else { return false };
+        record.decide();
+        true
     }
 
     /// The operation, which is not decided yet, has been taken back: its token is stale.
