@@ -236,6 +236,7 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         send_file::deleted_or_dropped_it_is_gone: ["C5", "X5"] needs ["files", "ipv4"];
         send_file::it_can_be_rearmed: ["C1", "H2", "E3"] needs ["files", "ipv4"];
         send_file::what_is_on_disk_waits_for_a_thread: ["H4", "X1", "X2"] needs ["files", "ipv4", "threads", "descriptors"];
+        send_file::on_the_pool_it_waits_for_a_thread: ["H4", "X2", "X4", "H1"] needs ["files", "ipv4", "threads", "descriptors"];
         send_file::the_socket_comes_out_as_it_was: ["H5", "H3"] needs ["files", "ipv4", "descriptors"];
         send_file::without_a_pool_the_loop_reads: ["H4"] needs ["files", "ipv4"];
 

@@ -122,8 +122,9 @@ pub trait Backend: Sized {
     /// buffer alone and put it back before it says that the rest is decided.
     fn start(&mut self, token: Token, slot: Slot, done: &mut Done);
 
-    /// As [`start`](Self::start), of an operation on a file or a name that its user wants done by the pool's threads: the
-    /// backend hands it over ([`Done::offload`]), whatever else it could do. One that has no descriptors to hand over, as
+    /// As [`start`](Self::start), of an operation on a file or a name, or one that sends from a file, that its user wants done by the
+    /// pool's threads: the backend hands it over ([`Done::offload`]), whatever else it could do, a part at a time where it has to
+    /// wait in between ([`Done::is_for_pool`]). One that has no descriptors to hand over, as
     /// a simulation, starts it as ever.
     fn start_on_pool(&mut self, token: Token, slot: Slot, done: &mut Done) {
         self.start(token, slot, done);

@@ -190,6 +190,13 @@ impl<Size: ?Sized> Done<Size> {
         }
     }
 
+    /// Whether the user of the operation that was started as `token` wants it done by the pool's threads. Of those that may
+    /// go there; false of others.
+    #[cold]
+    pub fn is_for_pool(&mut self, token: Token) -> bool {
+        self.records.undecided(token).is_some_and(|record| record.kind.can_offload() && record.is_on_pool())
+    }
+
     /// Puts back what has come back from the pool without being decided, for the backend to go on with. Nothing is done if
     /// the token is of nothing that was taken out.
     pub fn put_back(&mut self, token: Token, outcome: Outcome) {

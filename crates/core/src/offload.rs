@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::operation::sealed::Sealed;
-use crate::{Error, Kind, OneShot, Outcome, Submission, Target, Time, WithDeadline};
+use crate::{Error, Handle, Kind, OneShot, Outcome, Submission, Target, Time, WithDeadline};
 
-/// What goes to the loop's pool of threads ([`Pool`](crate::Pool)) of the operations on files and names, and of closing:
+/// What goes to the loop's pool of threads ([`Pool`](crate::Pool)) of the operations on files and names, of sending from files,
+/// and of closing:
 /// for a whole loop as [`Config::offload`](field@crate::Config::offload), for one operation with its `on_pool` and
 /// `offload`.
 ///
@@ -24,8 +25,8 @@ pub enum Offload {
     Always,
 }
 
-/// An operation that says itself what goes to the pool, made by `on_pool` and `offload`, which those on files and names
-/// and [`Close`](crate::Close) have. It is submitted, armed again and completed like the operation itself, with the same
+/// An operation that says itself what goes to the pool, made by `on_pool` and `offload`, which those on files and names,
+/// [`SendFile`](crate::SendFile), [`SendFileAll`](crate::SendFileAll) and [`Close`](crate::Close) have. It is submitted, armed again and completed like the operation itself, with the same
 /// outcome.
 ///
 /// While no thread has begun it, a cancel ends it at once; one that runs ends when it ends (contract X2). A
@@ -91,6 +92,11 @@ impl<O: OneShot> Submission for WithOffload<O> {
     }
 
     #[inline(always)]
+    fn second(&self) -> Option<Handle> {
+        self.operation.second()
+    }
+
+    #[inline(always)]
     fn offload(&self) -> Option<Offload> {
         Some(self.offload)
     }
@@ -122,10 +128,10 @@ impl Kind {
     /// Whether its operations may say what goes to the pool: [`on_pool`](WithOffload) is theirs.
     #[inline(always)]
     pub(crate) const fn can_offload(self) -> bool {
-        self.is_of_files() || matches!(self, Self::Close)
+        self.is_of_files() || matches!(self, Self::Close | Self::SendFile | Self::SendFileAll)
     }
 
-    /// The same, but for closing, which core does itself.
+    /// The same, but for closing, which core does itself, and for sending, which takes turns with waiting for a peer.
     #[inline(always)]
     pub(crate) const fn is_of_files(self) -> bool {
         matches!(
@@ -171,6 +177,21 @@ macro_rules! offloadable {
 }
 
 offloadable!(
-    OpenAt, ReadAt, WriteAt, Fsync, Fdatasync, Truncate, Allocate, Statx, Rename, Link, Symlink, Unlink,
-    MakeDir, RemoveDir, Close
+    OpenAt,
+    ReadAt,
+    WriteAt,
+    Fsync,
+    Fdatasync,
+    Truncate,
+    Allocate,
+    Statx,
+    Rename,
+    Link,
+    Symlink,
+    Unlink,
+    MakeDir,
+    RemoveDir,
+    Close,
+    SendFile,
+    SendFileAll
 );

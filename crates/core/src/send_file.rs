@@ -12,7 +12,8 @@ use crate::{Error, Handle, Outcome};
 /// (contract H1).
 ///
 /// What is in the system's cache is sent on the loop's thread; the pool's threads do what has to be read from a disk, and
-/// wait for no peer. Half a million connections that take their time hold up no thread.
+/// wait for no peer. Half a million connections that take their time hold up no thread. With
+/// [`on_pool`](Self::on_pool) they do all of it, piece by piece, where reading is known to hold up whoever does it.
 ///
 /// Nothing is copied, so what is written to that part of the file afterwards may still arrive in the place of what was
 /// there, until the peer has received it; the outcome says that the socket has taken the bytes, no more.

@@ -33,6 +33,7 @@ impl<P: Poller> Readiness<P> {
     pub(crate) fn start_file_on_pool(&mut self, token: Token, slot: Slot, done: &mut Done) {
         let Some(outcome) = done.undecided(token) else { return };
         let is_nothing = match outcome {
+            Outcome::SendFile(_) | Outcome::SendFileAll(_) => return self.send_file(token, slot, done),
             Outcome::ReadAt(read) => read.buffer.is_empty(),
             Outcome::WriteAt(write) => write.buffer.is_empty(),
             _ => false,

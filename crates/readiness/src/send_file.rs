@@ -28,7 +28,9 @@ impl<P: Poller> Readiness<P> {
 
     /// Goes on with what waits to send from a file.
     pub(crate) fn resume_send_file(&mut self, token: Token, slot: Slot, done: &mut Done) {
+        let is_for_pool = done.is_for_pool(token) && !is_nothing(token, done);
         let sent = match done.undecided(token) {
+            Some(_) if is_for_pool => Ok(FileSent::OnDisk),
             Some(outcome) => self.table.send_file(slot, outcome),
             // Its operation was taken away from it.
             None => Ok(FileSent::Decided),

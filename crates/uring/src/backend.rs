@@ -408,7 +408,10 @@ impl Backend for Uring {
     }
 
     fn start_on_pool(&mut self, token: Token, slot: Slot, done: &mut Done) {
-        self.start_file(token, slot, Offload::Always, done);
+        match done.undecided(token) {
+            Some(Outcome::SendFile(_) | Outcome::SendFileAll(_)) => self.send_file(token, slot, done),
+            _ => self.start_file(token, slot, Offload::Always, done),
+        }
     }
 
     fn cancel(&mut self, token: Token, slot: Slot, done: &mut Done) -> bool {

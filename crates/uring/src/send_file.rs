@@ -41,18 +41,13 @@ impl Uring {
     }
 
     fn resume_send_file(&mut self, token: Token, slot: Slot, done: &mut Done) {
+        if done.is_for_pool(token) && is_something(token, done) {
+            return self.offload_send_file(token, slot, done);
+        }
         let Some(outcome) = done.undecided(token) else { return };
         match self.send_file_part(slot, outcome) {
             // Room for the rest is there already where others have their turn only.
-            Ok(FileSent::Full | FileSent::Unfinished) => {
-                let kind = outcome.kind();
-                match self.descriptors.get(slot) {
-                    Ok(socket) => {
-                        self.requests.begin_wait(Place::writing(slot), socket.as_fd(), (token, kind))
-                    }
-                    Err(error) => fail(token, error, done),
-                }
-            }
+            Ok(FileSent::Full | FileSent::Unfinished) => self.wait_for_the_peer(token, slot, done),
             Ok(FileSent::OnDisk) => self.offload_send_file(token, slot, done),
             Ok(FileSent::Decided) => {
                 done.decided(token);
@@ -62,6 +57,15 @@ impl Uring {
                 fail(token, error, done);
                 self.send_file_ended(slot);
             }
+        }
+    }
+
+    /// Has the ring tell when the socket takes more.
+    fn wait_for_the_peer(&mut self, token: Token, slot: Slot, done: &mut Done) {
+        let Some(kind) = done.undecided(token).map(|outcome| outcome.kind()) else { return };
+        match self.descriptors.get(slot) {
+            Ok(socket) => self.requests.begin_wait(Place::writing(slot), socket.as_fd(), (token, kind)),
+            Err(error) => fail(token, error, done),
         }
     }
 
@@ -98,6 +102,10 @@ impl Uring {
             fail(token, Error::Canceled, done);
             return self.send_file_ended(slot);
         }
+        if done.is_for_pool(token) {
+            // A thread has filled the socket, or others have their turn.
+            return self.wait_for_the_peer(token, slot, done);
+        }
         self.resume_send_file(token, slot, done);
     }
 
@@ -123,4 +131,9 @@ impl Uring {
 fn fail(token: Token, error: Error, done: &mut Done) {
     done.undecided(token).into_iter().for_each(|outcome| outcome.set_error(error));
     done.decided(token);
+}
+
+/// Whether there is something to be sent.
+fn is_something(token: Token, done: &mut Done) -> bool {
+    done.undecided(token).and_then(|outcome| outcome.file_part()).is_some_and(|part| part.left > 0)
 }

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use proactor_core::{
-    Action, Backend, Buffer, Cancel, Close, Config, Context, Error, Handle, Loop, Nop, OpenAt, OpenOptions,
-    Recv, SendAll, SendFile, SendFileAll, Shutdown, ShutdownHow,
+    Action, Backend, Buffer, Cancel, Close, Config, Context, Error, Handle, Loop, Nop, Offload, OpenAt,
+    OpenOptions, Recv, SendAll, SendFile, SendFileAll, Shutdown, ShutdownHow,
 };
 use rustix::io::Errno;
 
@@ -423,6 +423,62 @@ pub(crate) fn what_is_on_disk_waits_for_a_thread<B: Backend>(fixture: &Fixture<B
     ev.context().close(client);
     ev.until_done();
     assert_bytes(&arrived.borrow(), &bytes);
+}
+
+/// Where the operation or the loop wants it, a thread does all of it, also what is in the cache: it waits for one before each
+/// piece, while others go on, and for no peer. It ends at once while none has begun it.
+pub(crate) fn on_the_pool_it_waits_for_a_thread<B: Backend>(fixture: &Fixture<B>) {
+    let scratch = Scratch::new(fixture);
+    let bytes = too_much();
+    for by_the_loop in [false, true] {
+        let config = Config::default().pool(pool(1));
+        let config = if by_the_loop { config.offload(Offload::Always) } else { config };
+        let mut ev: Loop<B, ()> = fixture.open_with(config);
+        let name = if by_the_loop { "file of the loop" } else { "file" };
+        let handle = file(&mut ev, &scratch, name, &bytes);
+        let [(client, server), (second, _), (third, _)] = [(); 3].map(|()| ev.pair());
+        let (gate, pass) = Gate::new();
+        ev.start(proactor_core::Work::new(pass));
+        ev.no_wait();
+        gate.wait_until_begun();
+        let send = all(client, handle, 0, TOO_MUCH as u64);
+        let sent = if by_the_loop { ev.start(send) } else { ev.start(send.on_pool()) };
+        let canceled = ev.start(SendFile { handle: second, file: handle, offset: 0, len: 100 }.on_pool());
+        let timed_out = ev.start(all(third, handle, 0, 100).on_pool().with_timeout(Duration::from_millis(5)));
+        let direct = all(third, handle, 0, 100).offload(Offload::WhereNeeded);
+        ev.idle();
+        assert_eq!(ev.finish(&timed_out).result, Err(Error::TimedOut));
+        assert_eq!(ev.complete(direct).result, Ok(()), "it is in the cache");
+        ev.idle();
+        assert!(!sent.is_done() && !canceled.is_done());
+        assert_eq!(ev.cancel(canceled.key), Cancel::Requested);
+        assert_eq!(ev.finish(&canceled).result, Err(Error::Canceled));
+        gate.open();
+        // The peer takes its time, and no thread waits for it.
+        for _ in 0..3 {
+            ev.idle();
+            assert!(!sent.is_done());
+            assert!(matches!(ev.complete(proactor_core::Work::new(|| 7)).result, Ok(7)));
+        }
+        let arrived = collect(&mut ev, server);
+        let sent = ev.finish(&sent);
+        assert_eq!((sent.result, sent.transferred), (Ok(()), TOO_MUCH as u64));
+        let step = SendFile { handle: second, file: handle, offset: 7, len: 100 };
+        assert_eq!(ev.complete(step.on_pool()).result, Ok(100));
+        assert_eq!(ev.complete(all(second, handle, 7, 0).on_pool()).result, Ok(()), "of nothing");
+        let end = ev.complete(all(second, handle, TOO_MUCH as u64 - 4, 8).on_pool());
+        assert_eq!((end.result, end.transferred), (Err(Error::EndOfStream), 4));
+        // Waiting for its peer again, it ends with its file.
+        let closed_under = ev.start(all(second, handle, 0, TOO_MUCH as u64).on_pool());
+        ev.idle();
+        ev.context().close(handle);
+        let ended = ev.finish(&closed_under);
+        assert!(ended.result == Err(Error::Canceled) && ended.transferred < TOO_MUCH as u64);
+        assert_eq!(ev.complete(all(second, handle, 0, 1).on_pool()).result, Err(Error::StaleHandle));
+        ev.context().close(client);
+        ev.until_done();
+        assert_bytes(&arrived.borrow(), &bytes);
+    }
 }
 
 /// Whether a file can be had out of the system's cache.

@@ -109,8 +109,12 @@ impl<B: Backend> Driver<B> {
             Some(Outcome::SendFile(_) | Outcome::SendFileAll(_)) => {
                 let completion = self.done.records.get(index);
                 completion.place = Place::BackendOnTwo;
-                let slot = completion.slot;
-                self.backend.start(token, slot, &mut self.done);
+                let (slot, is_on_pool) = (completion.slot, completion.is_on_pool());
+                if is_on_pool {
+                    self.backend.start_on_pool(token, slot, &mut self.done);
+                } else {
+                    self.backend.start(token, slot, &mut self.done);
+                }
             }
             // On a file or a name, and for the pool.
             _ => {
