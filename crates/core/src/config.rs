@@ -114,6 +114,9 @@ pub struct Capabilities {
     pub ipv6: bool,
     /// Unix sockets of streams and of datagrams, by the forms of [`UnixAddress`](crate::UnixAddress) that the system has.
     pub unix_sockets: bool,
+    /// Stream sockets can be accepted, received from, sent to and shut down: wherever they can be opened, and where whoever
+    /// runs the program has passed one in (WASI).
+    pub streams: bool,
     /// Descriptors of the system can be attached and detached (a simulator has none).
     pub descriptors: bool,
     /// Other threads exist, and can wake the loop. Without them there is no pool: [`PoolChoice`](crate::PoolChoice) says
@@ -131,16 +134,20 @@ pub struct Capabilities {
     pub signals: bool,
     /// The clock is simulated: a wait that nothing else ends jumps to its deadline.
     pub virtual_time: bool,
+    /// A panic unwinds, so that it can be caught and the loop is usable afterwards (contract C6). Otherwise it ends the
+    /// program.
+    pub unwinding: bool,
 }
 
 impl Capabilities {
     /// Every capability by name, for tables and reports.
     #[must_use]
-    pub const fn list(&self) -> [(&'static str, bool); 11] {
+    pub const fn list(&self) -> [(&'static str, bool); 13] {
         [
             ("ipv4", self.ipv4),
             ("ipv6", self.ipv6),
             ("unix_sockets", self.unix_sockets),
+            ("streams", self.streams),
             ("descriptors", self.descriptors),
             ("threads", self.threads),
             ("kernel_completions", self.kernel_completions),
@@ -149,6 +156,7 @@ impl Capabilities {
             ("child_processes", self.child_processes),
             ("signals", self.signals),
             ("virtual_time", self.virtual_time),
+            ("unwinding", self.unwinding),
         ]
     }
 }

@@ -44,6 +44,16 @@ impl<P: Poller> Readiness<P> {
         mode: Mode,
         restore: Restore,
     ) -> Result<(), (Error, OwnedFd)> {
+        let (mode, restore) = match system::SOCKETS_ARE {
+            Some(needed) if needed != mode && matches!(kind, DescriptorKind::Socket(_)) => {
+                match system::set_mode(descriptor.as_fd(), needed) {
+                    Ok(before) if before != needed => (needed, Restore::Always),
+                    Ok(_) => (needed, restore),
+                    Err(error) => return Err((error, descriptor)),
+                }
+            }
+            _ => (mode, restore),
+        };
         let registration = match self.table.prepare(slot) {
             Ok(registration) => registration,
             Err(error) => return Err((error, descriptor)),
@@ -140,6 +150,9 @@ impl<P: Poller> Readiness<P> {
 
     /// Takes what events there are, all that were ready at entry and not without end.
     fn take_events(&mut self, until: Until, done: &mut Done) -> Result<(), Error> {
+        if P::IS_TOLD {
+            self.tell_the_poller();
+        }
         let mut batch = self.poller.wait(until)?;
         let mut left = self.table.len() * P::EVENTS_EACH;
         loop {
@@ -154,6 +167,16 @@ impl<P: Poller> Readiness<P> {
                 return Ok(());
             }
             batch = self.poller.wait(Until::Now)?;
+        }
+    }
+
+    /// Tells the poller what is waited for, where it has to be told.
+    fn tell_the_poller(&mut self) {
+        let Self { table, poller, .. } = self;
+        for (registration, entry) in table.watched() {
+            if let Ok(descriptor) = entry.source.descriptor() {
+                poller.want(descriptor, registration, entry.wanted());
+            }
         }
     }
 
@@ -227,14 +250,7 @@ impl<P: Poller> Backend for Readiness<P> {
     fn open(config: &Config) -> io::Result<Self> {
         config.check()?;
         let mut capabilities = Capabilities::default();
-        capabilities.ipv4 = system::has_family(Family::Ipv4);
-        capabilities.ipv6 = system::has_family(Family::Ipv6);
-        capabilities.unix_sockets = system::has_family(Family::Unix);
-        capabilities.descriptors = true;
-        capabilities.threads = true;
-        capabilities.files = true;
-        capabilities.polling = true;
-        capabilities.signals = true;
+        system::probe(&mut capabilities);
         let poller = P::open(config)?;
         capabilities.child_processes = poller.can_watch_children();
         Ok(Self {

@@ -111,6 +111,15 @@ impl WatchSignals for SignalWatch {
     }
 }
 
+/// What somebody waits for on a descriptor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Wanted {
+    /// That a call that reads may have an answer.
+    pub read: bool,
+    /// That a call that writes may have one.
+    pub write: bool,
+}
+
 /// A mechanism that tells what is ready.
 pub trait Poller: Sized {
     /// The backend's name in tables: lower case.
@@ -121,6 +130,10 @@ pub trait Poller: Sized {
 
     /// How to read the bits of its events.
     const SIGNS: Signs;
+
+    /// Whether it is [told](Self::want) before each wait what somebody waits for: one that has no edges, and would say again
+    /// and again what nobody takes.
+    const IS_TOLD: bool = false;
 
     /// Ends a wait from another thread.
     type Waker: Wake;
@@ -153,6 +166,10 @@ pub trait Poller: Sized {
     /// Watches it no longer. Called before the descriptor is closed, since a duplicate elsewhere would keep the
     /// registration alive.
     fn remove(&mut self, descriptor: BorrowedFd<'_>);
+
+    /// Somebody waits on a descriptor that it watches, until it says otherwise or removes it: of others there are to be no
+    /// events. Comes for each descriptor before each wait where it [is told](Self::IS_TOLD).
+    fn want(&mut self, _descriptor: BorrowedFd<'_>, _registration: Registration, _wanted: Wanted) {}
 
     /// Has the end of a child, which was not waited for yet, told by an event. None if it is ending right now, so that no
     /// event can tell: then it has to be asked for until it has ended.

@@ -129,9 +129,9 @@ impl<P: Poller> Readiness<P> {
     pub(crate) fn poll(&mut self, token: Token, slot: Slot, done: &mut Done) {
         let source = self.table.get(slot).map(|entry| &entry.source);
         let descriptor = source.and_then(|source| match source.watch() {
-            Watch::Edges => source.descriptor(),
-            // Always ready, and so nothing to wait for.
-            Watch::AlwaysReady => Err(Error::Unsupported),
+            Watch::Edges if !P::IS_TOLD => source.descriptor(),
+            // Always ready, and so nothing to wait for; or nobody tells when it has become so.
+            Watch::Edges | Watch::AlwaysReady => Err(Error::Unsupported),
         });
         match descriptor {
             Ok(descriptor) if ask(descriptor, token, done) => self.polls.add(slot, token),

@@ -4,7 +4,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use proactor_core::{Error, Slot, Token};
 
-use crate::poller::Registration;
+use crate::poller::{Registration, Wanted, Watch};
 use crate::source::{Source, Traits};
 
 /// Slots are dense. One further beyond the table than this is a caller's mistake, and is not answered with memory.
@@ -57,10 +57,30 @@ impl Entry {
     const FREE: Self = Self { source: Source::FREE, reader: Waiter::NOBODY, writer: Waiter::NOBODY };
 }
 
+impl Entry {
+    /// What somebody waits for, and only an event can bring.
+    pub(crate) const fn wanted(&self) -> Wanted {
+        let goes_on = self.source.is_unfinished;
+        Wanted {
+            read: !self.reader.is_nobody() && !self.source.is_dry && !goes_on,
+            write: !self.writer.is_nobody() && !goes_on,
+        }
+    }
+}
+
 impl Table {
     /// How many slots there are, free ones too.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// What the poller watches.
+    pub(crate) fn watched(&self) -> impl Iterator<Item = (Registration, &Entry)> {
+        let watched =
+            self.entries.iter().enumerate().filter(|(_, entry)| entry.source.watch() == Watch::Edges);
+        watched.map(|(slot, entry)| {
+            (Registration { slot: slot as u32, generation: entry.source.generation() }, entry)
+        })
     }
 
     /// The slot of an event, unless its registration is not the present one.

@@ -180,9 +180,11 @@ impl Backend for Sim {
         capabilities.ipv4 = true;
         capabilities.ipv6 = true;
         capabilities.unix_sockets = true;
+        capabilities.streams = true;
         capabilities.threads = true;
         capabilities.files = true;
         capabilities.virtual_time = true;
+        capabilities.unwinding = cfg!(panic = "unwind");
         capabilities
     }
 

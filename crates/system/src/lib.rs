@@ -26,6 +26,8 @@ mod message;
 mod options;
 #[cfg(unix)]
 mod poll;
+#[cfg(unix)]
+mod probe;
 mod resolve;
 mod send_file;
 #[cfg(unix)]
@@ -67,6 +69,8 @@ pub use message::{check_to_send, put_into, receive_message, send_message};
 pub use poll::poll_now;
 #[cfg(target_os = "linux")]
 pub use poll::{can_poll, poll_flags, readiness, take_change, watch_alone};
+#[cfg(unix)]
+pub use probe::probe;
 pub use resolve::resolve;
 pub use send_file::{FileSent, is_decided, send_file, send_file_job};
 #[cfg(unix)]
@@ -75,8 +79,8 @@ pub use signals::HeldSignals;
 pub use signals::SignalWatch;
 #[cfg(unix)]
 pub use socket::{
-    accept, address_from_system, address_to_system, connect, connect_result, control, has_family,
-    open_socket, open_stream, peer_address, receive, send, shutdown,
+    SOCKETS_ARE, accept, address_from_system, address_to_system, connect, connect_result, control,
+    has_family, open_socket, open_stream, peer_address, receive, send, shutdown,
 };
 pub use vectored::transfer_vectored_now;
 #[cfg(unix)]

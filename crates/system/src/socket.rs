@@ -25,6 +25,8 @@ mod connecting;
 
 pub(crate) use calls::{RECEIVE_MESSAGE_FLAGS, SEND_FLAGS, keep_to_ourselves, silence};
 pub use connecting::connect_result;
+/// How a socket has to be before its calls do not wait: most have a flag for that.
+pub const SOCKETS_ARE: Option<Mode> = None;
 
 /// The address as system calls take it.
 ///

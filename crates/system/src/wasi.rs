@@ -10,6 +10,7 @@ mod clock;
 mod descriptor;
 mod oneoff;
 mod poll;
+mod probe;
 mod socket;
 
 pub use absent::{
@@ -19,7 +20,8 @@ pub use absent::{
 pub use bytes::{read, read_vectored, receive_vectored, send_vectored, write, write_vectored};
 pub(crate) use calls::read_directory;
 pub use clock::now;
-pub use descriptor::{descriptor_kind, has_sockets};
+pub use descriptor::descriptor_kind;
 pub use oneoff::{Happened, Subscription, poll_oneoff};
 pub use poll::poll_now;
-pub use socket::{accept, receive, send, shutdown};
+pub use probe::probe;
+pub use socket::{SOCKETS_ARE, accept, receive, send, shutdown};

@@ -48,17 +48,10 @@ impl Uring {
     pub(crate) fn open_with(config: &Config, newest: Setup) -> io::Result<Self> {
         config.check()?;
         let mut capabilities = Capabilities::default();
-        capabilities.ipv4 = system::has_family(Family::Ipv4);
-        capabilities.ipv6 = system::has_family(Family::Ipv6);
-        capabilities.unix_sockets = system::has_family(Family::Unix);
-        capabilities.descriptors = true;
-        capabilities.threads = true;
+        // Of files, what the kernel lacks, the pool does.
+        system::probe(&mut capabilities);
         capabilities.kernel_completions = true;
-        // What the kernel lacks of them, the pool does.
-        capabilities.files = true;
-        capabilities.polling = true;
         capabilities.child_processes = system::has_process_descriptors();
-        capabilities.signals = true;
         let (ring, setup) = open::open(config.entries, newest)?;
         let known = open::known(&ring);
         let waker = EventWaker::new()?;

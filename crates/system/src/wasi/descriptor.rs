@@ -3,7 +3,9 @@
 use std::os::fd::BorrowedFd;
 
 use proactor_core::Error;
-use wasip1::{FILETYPE_DIRECTORY, FILETYPE_REGULAR_FILE, FILETYPE_SOCKET_DGRAM, FILETYPE_SOCKET_STREAM};
+use wasip1::{
+    FILETYPE_DIRECTORY, FILETYPE_REGULAR_FILE, FILETYPE_SOCKET_DGRAM, FILETYPE_SOCKET_STREAM, Filetype,
+};
 
 use super::calls;
 use crate::call::call;
@@ -27,11 +29,20 @@ pub fn descriptor_kind(descriptor: BorrowedFd<'_>) -> Result<DescriptorKind, Err
     })
 }
 
-/// Whether the host has passed a socket in: there are no others.
-#[must_use]
-pub fn has_sockets() -> bool {
-    // Standard streams, then directories, then sockets, without a gap when the program starts.
-    (0..).map_while(|number| calls::status_of_number(number).ok()).any(|status| {
-        status.fs_filetype == FILETYPE_SOCKET_STREAM || status.fs_filetype == FILETYPE_SOCKET_DGRAM
-    })
+/// Whether a socket was passed in: there are no others.
+pub(super) fn has_sockets() -> bool {
+    has_any([FILETYPE_SOCKET_STREAM, FILETYPE_SOCKET_DGRAM])
+}
+
+/// Whether a directory was opened for the program: there are no others to begin with.
+pub(super) fn has_directories() -> bool {
+    has_any([FILETYPE_DIRECTORY, FILETYPE_DIRECTORY])
+}
+
+/// Whether there is a descriptor of these types among those that a program has when it starts: standard streams, then
+/// directories, then sockets, without a gap.
+fn has_any(types: [Filetype; 2]) -> bool {
+    (0..)
+        .map_while(|number| calls::status_of_number(number).ok())
+        .any(|status| types.contains(&status.fs_filetype))
 }

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
 
-use proactor_core::{Error, Time};
+use proactor_core::Error;
 use wasip1::{
     CLOCKID_MONOTONIC, EVENTRWFLAGS_FD_READWRITE_HANGUP, EVENTTYPE_CLOCK, EVENTTYPE_FD_READ,
-    EVENTTYPE_FD_WRITE, Event, EventFdReadwrite, SUBCLOCKFLAGS_SUBSCRIPTION_CLOCK_ABSTIME, SubscriptionClock,
-    SubscriptionFdReadwrite, SubscriptionU, SubscriptionUU,
+    EVENTTYPE_FD_WRITE, Event, EventFdReadwrite, SubscriptionClock, SubscriptionFdReadwrite, SubscriptionU,
+    SubscriptionUU,
 };
 
 use crate::call::call;
@@ -32,22 +33,27 @@ impl Subscription {
         Self::new(number, EVENTTYPE_FD_WRITE.raw(), SubscriptionUU { fd_write })
     }
 
-    /// That the monotonic clock has reached `deadline`.
+    /// That so much time has passed on the monotonic clock: 584 years at most.
     #[must_use]
-    pub const fn clock(number: u64, deadline: Time) -> Self {
-        let clock = SubscriptionClock {
-            id: CLOCKID_MONOTONIC,
-            timeout: deadline.as_nanos(),
-            precision: 0,
-            flags: SUBCLOCKFLAGS_SUBSCRIPTION_CLOCK_ABSTIME,
-        };
-        Self::new(number, EVENTTYPE_CLOCK.raw(), SubscriptionUU { clock })
+    pub fn after(number: u64, time: Duration) -> Self {
+        let timeout = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        Self::clock(number, timeout)
     }
 
     /// That no time has passed, which has happened already.
     #[must_use]
     pub const fn now(number: u64) -> Self {
-        let clock = SubscriptionClock { id: CLOCKID_MONOTONIC, timeout: 0, precision: 0, flags: 0 };
+        Self::clock(number, 0)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.0.userdata
+    }
+
+    const fn clock(number: u64, timeout: u64) -> Self {
+        let clock = SubscriptionClock { id: CLOCKID_MONOTONIC, timeout, precision: 0, flags: 0 };
         Self::new(number, EVENTTYPE_CLOCK.raw(), SubscriptionUU { clock })
     }
 

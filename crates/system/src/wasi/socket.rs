@@ -4,19 +4,22 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::task::Poll;
 
 use proactor_core::{Address, Error, ShutdownHow, UnixAddress};
-use wasip1::{FDFLAGS_NONBLOCK, SDFLAGS_RD, SDFLAGS_WR};
+use wasip1::{SDFLAGS_RD, SDFLAGS_WR};
 
 use super::calls;
-use crate::MAX_TRANSFER;
 use crate::call::{attempt, call};
+use crate::{MAX_TRANSFER, Mode};
 
-/// Accepts a connection from a *nonblocking* listener: a nonblocking socket, and no address, of which the system says
+/// How a socket has to be before its calls do not wait: none of them has a flag for that.
+pub const SOCKETS_ARE: Option<Mode> = Some(Mode::Nonblocking);
+
+/// Accepts a connection from a *nonblocking* listener: a blocking socket, and no address, of which the system says
 /// nothing.
 ///
 /// # Errors
 /// What the system said.
 pub fn accept(listener: BorrowedFd<'_>) -> Poll<Result<(OwnedFd, Address), Error>> {
-    let accepted = attempt(|| calls::accept(listener, FDFLAGS_NONBLOCK));
+    let accepted = attempt(|| calls::accept(listener, 0));
     accepted.map_ok(|socket| (socket, UnixAddress::unnamed().into()))
 }
 

@@ -1,0 +1,62 @@
+//! **proactor** over WASI's `poll_oneoff`: the backend for `wasm32-wasip1`.
+//!
+//! This crate is all of proactor's core with the loop of this backend; another backend's crate has the same names,
+//! so that changing the backend is changing one `use`. The examples on their pages run on the simulator's crate,
+//! `proactor-sim`, and here with this one's name. For any other target than WASI only the core is there.
+//!
+//! # What there is
+//! Timers, notifiers within the instance, files and directories below those that whoever runs the program has opened for it,
+//! the standard streams, and the sockets that were passed in: accepted from, received from, sent to, shut down. A
+//! listener of std's goes into the loop like any descriptor:
+//!
+//! ```no_run
+//! # #[cfg(target_os = "wasi")]
+//! # fn serve(listener: std::net::TcpListener) -> std::io::Result<()> {
+//! use proactor_wasi::{AcceptMany, Config, Flow, Loop, RunMode};
+//!
+//! let mut ev = Loop::<usize>::open(Config::default())?;
+//! let listener = ev.context().attach(listener)?;
+//! ev.context().submit(AcceptMany { listener }, |connections, _cx, event| {
+//!     *connections += usize::from(event.is_more());
+//!     Flow::Continue
+//! });
+//! let mut connections = 0;
+//! ev.run(&mut connections, RunMode::UntilDone)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What WASI does not have is [`Error::Unsupported`], with everything handed back, and
+//! [`Capabilities`] tells before: opening sockets, and so connecting; datagrams; Unix sockets; child processes;
+//! signals; threads, and with them the pool. Operations on files are done at once, on the only thread there is;
+//! [`Work`] and [`Resolve`] come back, unless the loop was opened [without a pool](Config::no_pool). A panic
+//! ends the program. Since nobody else could wake it, a loop that waits for a notifier alone ends with [`Error::Deadlock`].
+//!
+//! # How it works
+//! A list of what somebody waits for goes to the system with each wait, with the clock in it where the wait has an end. A
+//! descriptor is in the list only while an operation waits on it, since the system would tell again and again what nobody
+//! takes. What it tells is a hint, as everywhere: the call is tried, and waits again where there was nothing.
+#![warn(missing_docs)]
+
+#[cfg(any(test, target_os = "wasi"))]
+mod batch;
+#[cfg(target_os = "wasi")]
+mod poller;
+
+pub use proactor_core::*;
+
+/// The backend over `poll_oneoff`.
+#[cfg(target_os = "wasi")]
+pub type Wasi = proactor_readiness::Readiness<poller::WasiPoller>;
+
+/// The loop over `poll_oneoff`.
+#[cfg(target_os = "wasi")]
+pub type Loop<S> = proactor_core::Loop<Wasi, S>;
+
+/// What callbacks of the loop over `poll_oneoff` get.
+#[cfg(target_os = "wasi")]
+pub type Context<'a, S> = proactor_core::Context<'a, Wasi, S>;
+
+/// Operations in, outcomes out, over `poll_oneoff`.
+#[cfg(target_os = "wasi")]
+pub type Driver = proactor_core::Driver<Wasi>;
