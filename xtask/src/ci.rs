@@ -18,6 +18,7 @@ use crate::process::{self, Echo, TestCounts};
 use crate::setup;
 use crate::test_all::CONFORMANCE;
 use crate::tidy;
+use crate::wasi;
 use crate::workspace::Workspace;
 
 /// One step: it is green when it ends without an error.
@@ -207,8 +208,10 @@ fn address_sanitizer(workspace: &Workspace) -> Result<()> {
     let backends = conformance::expected(workspace.root());
     let mut failed = Vec::new();
     // The tasks have nothing unsafe, and the floors of the benchmarks leak what the kernel may write to, on purpose.
-    let concerned =
-        |program: &&Executable| !["xtask", "bench"].iter().any(|name| program.folder.ends_with(name));
+    let is_of_wasi = |program: &Executable| program.folder == *wasi::FOLDER && program.target == CONFORMANCE;
+    let concerned = |program: &&Executable| {
+        !["xtask", "bench"].iter().any(|name| program.folder.ends_with(name)) && !is_of_wasi(program)
+    };
     for program in programs.iter().filter(concerned) {
         if let Err(error) = run_sanitized(workspace, program, &backends) {
             failed.push(format!("{} of {}: {error:#}", program.target, program.folder.display()));

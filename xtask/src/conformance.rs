@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::executables::Executable;
 use crate::process::{self, Echo, End, Finished};
+use crate::wasi;
 
 /// The environment variable that names the file for the verdicts.
-const REPORT_VARIABLE: &str = "PROACTOR_CONFORMANCE_JSON";
+pub(crate) const REPORT_VARIABLE: &str = "PROACTOR_CONFORMANCE_JSON";
 
 /// The environment variable that multiplies the time that a case may take.
 const PATIENCE_VARIABLE: &str = "PROACTOR_CONFORMANCE_PATIENCE";
@@ -76,9 +77,9 @@ pub(crate) struct CaseReport {
 }
 
 #[derive(Debug, Deserialize)]
-struct Report {
+pub(crate) struct Report {
     backend: String,
-    cases: Vec<CaseReport>,
+    pub(crate) cases: Vec<CaseReport>,
 }
 
 /// One backend's column: what its program listed, what it reported, and what is wrong with the column as a whole.
@@ -159,6 +160,9 @@ pub(crate) fn run_all(
     report: &Path,
     patience: u32,
 ) -> Result<(Finished, Vec<CaseReport>)> {
+    if program.runner().is_some() {
+        return wasi::run_all(program, report, patience);
+    }
     let mut command = program.command();
     command.env(PATIENCE_VARIABLE, patience.to_string());
     prepare(&mut command, report)?;
@@ -169,6 +173,9 @@ pub(crate) fn run_all(
 
 /// Runs one case for its verdict alone: what it prints is nobody's concern.
 pub(crate) fn run_case(program: &Executable, case: &str, report: &Path) -> Result<CaseReport> {
+    if program.runner().is_some() {
+        return wasi::run_case(program, case, report);
+    }
     let mut command = program.command();
     prepare(&mut command, report)?;
     command.args(["--exact", case]).stderr(Stdio::null());
@@ -191,11 +198,14 @@ fn prepare(command: &mut Command, report: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What a program has reported.
+pub(crate) fn read_report(file: &Path) -> Result<Report> {
+    let text = std::fs::read_to_string(file).context("no report of its cases")?;
+    serde_json::from_str(&text).context("its report cannot be read")
+}
+
 fn read(program: &Executable, finished: &Finished, report: &Path) -> Result<Vec<CaseReport>> {
-    let text = std::fs::read_to_string(report)
-        .with_context(|| format!("no report of its cases (it ended with {})", finished.end))?;
-    let parsed: Report = serde_json::from_str(&text)
-        .with_context(|| format!("its report cannot be read (it ended with {})", finished.end))?;
+    let parsed = read_report(report).with_context(|| format!("it ended with {}", finished.end))?;
     let own = program.folder.file_name().unwrap_or_default().to_string_lossy();
     if !parsed.backend.starts_with(&*own) {
         bail!("its report speaks of `{}`", parsed.backend);

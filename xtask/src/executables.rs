@@ -26,6 +26,8 @@ pub(crate) struct Executable {
     pub(crate) path: PathBuf,
     package_folder: PathBuf,
     environment: Vec<(&'static str, &'static str)>,
+    /// What runs it, where the system does not.
+    runner: Option<PathBuf>,
 }
 
 impl Executable {
@@ -35,9 +37,27 @@ impl Executable {
         self
     }
 
+    /// The same, a program of WASI that `runner` runs.
+    pub(crate) fn run_by(mut self, runner: PathBuf) -> Self {
+        self.runner = Some(runner);
+        self
+    }
+
+    /// What runs it, where the system does not.
+    pub(crate) fn runner(&self) -> Option<&Path> {
+        self.runner.as_deref()
+    }
+
     /// A command that runs it as `cargo test` would.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(&self.path);
+        let mut command = match &self.runner {
+            None => Command::new(&self.path),
+            Some(runner) => {
+                let mut command = Command::new(runner);
+                command.arg("run").arg(&self.path).arg("--");
+                command
+            }
+        };
         command.current_dir(&self.package_folder).env("CARGO_MANIFEST_DIR", &self.package_folder);
         command.envs(self.environment.iter().copied());
         command
@@ -52,7 +72,14 @@ impl Executable {
     #[cfg(test)]
     pub(crate) fn for_test(folder: &str, target: &str, path: PathBuf) -> Self {
         let package_folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        Self { folder: folder.into(), target: target.into(), path, package_folder, environment: Vec::new() }
+        Self {
+            folder: folder.into(),
+            target: target.into(),
+            path,
+            package_folder,
+            environment: Vec::new(),
+            runner: None,
+        }
     }
 }
 
@@ -137,7 +164,14 @@ fn parse(root: &Path, output: &str, programs: Programs) -> Result<Vec<Executable
         let package_folder = manifest.parent().map(Path::to_path_buf).unwrap_or_default();
         let folder = package_folder.strip_prefix(root).unwrap_or(&package_folder).to_path_buf();
         let environment = Vec::new();
-        executables.push(Executable { folder, target: target.name, path, package_folder, environment });
+        executables.push(Executable {
+            folder,
+            target: target.name,
+            path,
+            package_folder,
+            environment,
+            runner: None,
+        });
     }
     executables.sort_by(|a, b| (&a.folder, &a.target).cmp(&(&b.folder, &b.target)));
     Ok(executables)

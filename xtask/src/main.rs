@@ -14,6 +14,7 @@ mod scratch;
 mod setup;
 mod test_all;
 mod tidy;
+mod wasi;
 mod workspace;
 
 use std::process::ExitCode;

@@ -15,6 +15,7 @@ use crate::Colour;
 use crate::conformance::{self, CaseReport, Verdict};
 use crate::executables::{self, Executable, Programs};
 use crate::test_all::CONFORMANCE;
+use crate::wasi;
 use crate::workspace::Workspace;
 
 /// Where the mutations are kept: any number of files, each with a list of them.
@@ -169,6 +170,9 @@ impl Bench {
             .into_iter()
             .find(|each| each.name == backend)
             .with_context(|| format!("there is no backend `{backend}` here"))?;
+        if backend.folder == wasi::FOLDER {
+            return wasi::build(&self.tree, Some(&self.target));
+        }
         let mut command = self.tree.cargo();
         command.args(["test", "--quiet", "--no-run", "--test", CONFORMANCE, "--manifest-path"]);
         command.arg(format!("{}/Cargo.toml", backend.folder));

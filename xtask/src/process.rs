@@ -77,8 +77,16 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
+        Self::start_from(command.stdin(Stdio::null()))
+    }
+
+    /// The same with a pipe as standard input, on which nothing ever comes.
+    pub(crate) fn start_with_input(command: &mut Command) -> Result<Self> {
+        Self::start_from(command.stdin(Stdio::piped()))
+    }
+
+    fn start_from(command: &mut Command) -> Result<Self> {
         let mut child = command
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
             .with_context(|| format!("cannot start {}", describe(command)))?;

@@ -13,6 +13,7 @@ use crate::executables::{self, Built, Executable, Programs};
 use crate::matrix::Matrix;
 use crate::process::TestCounts;
 use crate::setup;
+use crate::wasi;
 use crate::workspace::Workspace;
 
 /// The target that holds a backend's conformance program.
@@ -54,7 +55,14 @@ pub(crate) fn main(workspace: &Workspace, arguments: impl Iterator<Item = OsStri
                 outcome.run_tests(program)?;
             }
         }
-        columns.push((backend.name, run_conformance(workspace, &programs, backend)));
+        let column = match of_wasi(workspace, backend) {
+            None => run_conformance(workspace, &programs, backend),
+            Some(Ok(program)) => run_conformance(workspace, &[program], backend),
+            Some(Err(error)) => {
+                Column { problems: vec![format!("it cannot be built here: {error:#}")], ..Column::default() }
+            }
+        };
+        columns.push((backend.name, column));
     }
     let matrix = Matrix::new(&columns);
     println!("\n{}", matrix.render());
@@ -103,6 +111,11 @@ fn choose(expected: &[Backend], names: &[String]) -> Result<Vec<Backend>> {
 
 fn belongs(program: &Executable, backend: &Backend) -> bool {
     program.folder == *backend.folder
+}
+
+/// The program of a backend that this system does not run itself.
+fn of_wasi(workspace: &Workspace, backend: &Backend) -> Option<Result<Executable>> {
+    (backend.folder == wasi::FOLDER).then(|| wasi::build(workspace, None))
 }
 
 fn run_conformance(workspace: &Workspace, programs: &[Executable], backend: &Backend) -> Column {

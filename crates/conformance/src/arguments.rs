@@ -20,6 +20,8 @@ pub(crate) struct Arguments {
     filters: Vec<String>,
     skipped: Vec<String>,
     exact: bool,
+    /// Only those that cannot run here, to say so.
+    pub(crate) only_not_here: bool,
 }
 
 /// The standard harness's options that are followed by a value. All are ignored but `--skip`.
@@ -28,7 +30,13 @@ const WITH_VALUE: [&str; 6] =
 
 impl Arguments {
     pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Self {
-        let mut parsed = Self { task: Task::Run, filters: Vec::new(), skipped: Vec::new(), exact: false };
+        let mut parsed = Self {
+            task: Task::Run,
+            filters: Vec::new(),
+            skipped: Vec::new(),
+            exact: false,
+            only_not_here: false,
+        };
         let mut arguments = arguments;
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
@@ -36,6 +44,7 @@ impl Arguments {
                 "--list-cases" => parsed.task = Task::ListCases,
                 CHILD_ARGUMENT => parsed.task = Task::Child(arguments.next().unwrap_or_default()),
                 "--exact" => parsed.exact = true,
+                "--not-here" => parsed.only_not_here = true,
                 option if WITH_VALUE.contains(&option) => {
                     let value = arguments.next().unwrap_or_default();
                     if option == "--skip" {
@@ -79,6 +88,7 @@ mod tests {
     fn tasks_are_told_apart() {
         assert_eq!(parse(&["--list-cases"]).task, Task::ListCases);
         assert_eq!(parse(&["--list"]).task, Task::List);
+        assert!(parse(&["--not-here"]).only_not_here && !parse(&["not-here"]).only_not_here);
         assert_eq!(parse(&["--child", "odd"]).task, Task::Child("odd".to_owned()));
     }
 }

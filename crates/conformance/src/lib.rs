@@ -18,6 +18,14 @@
 //! its own and asks afterwards whether descriptors, threads and memory are where they were. What is expected where is
 //! checked in, in `expected.txt`; a deviation in either direction is a failure.
 
+#![cfg_attr(
+    not(unix),
+    allow(unused_imports, dead_code, reason = "what only Unix has is left out, function by function")
+)]
+
+#[macro_use]
+mod body;
+
 mod allocator;
 mod arguments;
 mod baseline;
@@ -27,12 +35,15 @@ pub mod doubles;
 mod every;
 mod expected;
 mod fixture;
+#[cfg(not(unix))]
+mod given;
 mod patience;
 mod peers;
 mod random;
 mod report;
 mod runner;
 mod scratch;
+#[cfg(unix)]
 mod signals;
 mod steps;
 mod table;

@@ -1,18 +1,29 @@
 //! Peers that are not loops: sockets of the standard library, and what else the system sends.
 
-use std::io::{IoSlice, Read};
+#[cfg(unix)]
+use std::io::IoSlice;
+use std::io::Read;
+#[cfg(unix)]
 use std::mem::MaybeUninit;
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd};
+#[cfg(unix)]
+use std::net::TcpListener;
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsFd;
+#[cfg(unix)]
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use proactor_core::{Accept, Address, Backend, Buffer, Close, Error, Handle, Loop, Recv, Send, SocketOption};
+#[cfg(unix)]
+use proactor_core::{Accept, Close, Send, SocketOption};
+use proactor_core::{Address, Backend, Buffer, Error, Handle, Loop, Recv};
+#[cfg(unix)]
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 use crate::signals;
 use crate::steps::Steps;
 
 /// A connection between this loop and a blocking socket of the standard library.
+#[cfg(unix)]
 #[track_caller]
 pub(crate) fn with_std<B: Backend>(ev: &mut Loop<B, ()>) -> (Handle, TcpStream) {
     let (listener, address) = ev.listener();
@@ -22,7 +33,19 @@ pub(crate) fn with_std<B: Backend>(ev: &mut Loop<B, ()>) -> (Handle, TcpStream) 
     (handle, peer)
 }
 
+/// The same, where nothing can connect.
+#[cfg(not(unix))]
+pub(crate) fn with_std<B: Backend>(ev: &mut Loop<B, ()>) -> (Handle, TcpStream) {
+    let (stream, peer) = crate::given::connection();
+    (ev.context().attach(stream).expect("a socket"), peer)
+}
+
+/// The same, where nothing can connect.
+#[cfg(not(unix))]
+pub(crate) use crate::given::connection as std_pair;
+
 /// Two ends of a connection, both of the standard library.
+#[cfg(unix)]
 pub(crate) fn std_pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let client = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
@@ -57,6 +80,7 @@ pub(crate) fn receive_all<B: Backend>(
 /// Has `attempt` write twice to connections whose other ends are gone, every other one by a reset, with SIGPIPE's default
 /// action restored, which would end the process. Returns how many of the writes failed.
 #[track_caller]
+#[cfg(unix)]
 pub(crate) fn failures_on_the_gone<B: Backend>(
     ev: &mut Loop<B, ()>,
     connections: u32,
@@ -86,12 +110,16 @@ pub(crate) fn failures_on_the_gone<B: Backend>(
 /// Reads exactly `len` bytes.
 pub(crate) fn read_exactly(mut stream: &TcpStream, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
-    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a duration above zero");
+    // WASI has no such limit, and whoever runs the program has one.
+    if cfg!(unix) {
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a duration above zero");
+    }
     stream.read_exact(&mut bytes).expect("that much was sent");
     bytes
 }
 
 /// Closes `stream` so that its peer sees a reset, whatever was sent before.
+#[cfg(unix)]
 pub(crate) fn reset(stream: TcpStream) {
     rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO))
         .expect("an option of every socket");
@@ -99,11 +127,13 @@ pub(crate) fn reset(stream: TcpStream) {
 }
 
 /// Sends a byte out of band.
+#[cfg(unix)]
 pub(crate) fn send_out_of_band(stream: &TcpStream, byte: u8) {
     assert_eq!(rustix::net::send(stream, &[byte], SendFlags::OOB), Ok(1));
 }
 
 /// Sends bytes with a descriptor beside them, which splits the stream: no receive goes beyond.
+#[cfg(unix)]
 pub(crate) fn send_with_descriptor(socket: BorrowedFd<'_>, bytes: &[u8], descriptor: BorrowedFd<'_>) {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);

@@ -55,6 +55,10 @@ impl<B: Backend + 'static> Suite<B> {
     /// a file, the verdicts are written there; `PROACTOR_CONFORMANCE_PATIENCE` multiplies the time that a case may take.
     /// A case that takes longer ends the program, as failed.
     ///
+    /// Where there are no threads, cases run on the only one, whoever runs the program watches the clock, and a panic ends
+    /// it: each case wants a program of its own there. With `--not-here` it says which of them need what is missing, and
+    /// runs none.
+    ///
     /// # Panics
     /// If the program's allocator is not [`CountingAllocator`](crate::CountingAllocator).
     #[must_use]
@@ -75,12 +79,16 @@ impl<B: Backend + 'static> Suite<B> {
         }
     }
 
-    fn run(self, arguments: &Arguments) -> ExitCode {
+    fn run(mut self, arguments: &Arguments) -> ExitCode {
         assert!(
             allocator::is_installed(),
             "a conformance program's #[global_allocator] is CountingAllocator"
         );
         let started = Instant::now();
+        let probed = Fixture::<B>::probe();
+        if let (true, Ok(fixture)) = (arguments.only_not_here, &probed) {
+            self.cases.retain(|case| case.missing(fixture.capabilities()).is_some());
+        }
         let (chosen, others): (Vec<_>, Vec<_>) =
             self.cases.into_iter().partition(|case| arguments.choose(case.name));
         println!("\nrunning {} tests on {}", chosen.len(), B::NAME);
@@ -94,7 +102,7 @@ impl<B: Backend + 'static> Suite<B> {
             limit: limit(self.limit),
             started,
         };
-        match Fixture::<B>::probe() {
+        match probed {
             Ok(fixture) => session.run_all(&chosen, &fixture, &Matrix::parse(self.expected)),
             Err(error) => {
                 for case in chosen {
@@ -126,9 +134,11 @@ impl Session {
         matrix: &Matrix<'_>,
     ) {
         self.report.capabilities = *fixture.capabilities();
-        panic::set_hook(Box::new(remember));
-        warm_up::run::<B>();
-        drop(what_panics_said());
+        if cfg!(panic = "unwind") {
+            panic::set_hook(Box::new(remember));
+            warm_up::run::<B>();
+            drop(what_panics_said());
+        }
         for case in cases {
             let found = self.run_one(case, fixture);
             self.add(case, matrix.judge(case.name, fixture.capabilities(), found));
@@ -186,13 +196,17 @@ enum End {
 }
 
 /// Runs `body` on a new thread, so that nothing thread-local survives it and the kernel's helpers of that thread end
-/// with it, while this one watches the clock.
+/// with it, while this one watches the clock. Where there are no threads, on this one.
 fn run_on_a_thread<B: Backend + 'static>(
     name: &str,
     fixture: &Fixture<B>,
     limit: Duration,
     body: fn(&Fixture<B>),
 ) -> End {
+    if !cfg!(unix) {
+        body(fixture);
+        return End::Returned;
+    }
     let (sender, receiver) = sync_channel(1);
     let (tell, told) = sync_channel(1);
     let fixture = fixture.clone();

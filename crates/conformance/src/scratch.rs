@@ -25,14 +25,11 @@ impl Scratch {
         }
     }
 
-    /// Beside the program: where it was built is a disk, which the directory for temporary files need not be.
     fn on_disk() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let program = std::env::current_exe().expect("the program's own path is known");
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("proactor-case-{}-{number}", std::process::id());
-        let path = program.with_file_name(name);
-        fs::create_dir(&path).expect("a directory beside the program");
+        let path = folder(number);
+        fs::create_dir(&path).expect("a directory of its own");
         Self { path, is_real: true }
     }
 
@@ -51,6 +48,20 @@ impl Scratch {
         assert!(self.is_real, "these files are in memory");
         Path::join(&self.path, name)
     }
+}
+
+/// Beside the program: where it was built is a disk, which the directory for temporary files need not be.
+#[cfg(unix)]
+fn folder(number: u32) -> PathBuf {
+    let program = std::env::current_exe().expect("the program's own path is known");
+    program.with_file_name(format!("proactor-case-{}-{number}", std::process::id()))
+}
+
+/// In the directory that whoever runs the program has opened for it: nothing else is there.
+#[cfg(not(unix))]
+fn folder(number: u32) -> PathBuf {
+    let folder = std::env::var_os("PROACTOR_CONFORMANCE_FOLDER").expect("whoever runs it says where");
+    Path::new(&folder).join(format!("proactor-case-{number}"))
 }
 
 impl Drop for Scratch {

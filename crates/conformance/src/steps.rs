@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use proactor_core::{
     Accept, Address, Backend, Cancel, Connect, Context, Error, Handle, Key, ListenOptions, Loop, OneShot,
-    RunMode, State,
+    RunMode, SocketOption, State,
 };
 
 /// More turns than any case needs; one that needs more is going round in circles.
@@ -285,13 +285,31 @@ pub(crate) fn join_at<B: Backend, S>(
     (client, server)
 }
 
+/// Two ends of a connection, where nothing can connect.
+#[cfg(not(unix))]
+#[track_caller]
+pub(crate) fn pair_on<B: Backend, S>(
+    ev: &mut Loop<B, S>,
+    _state: &mut S,
+    _loopback: &str,
+) -> (Handle, Handle) {
+    crate::given::pair(&mut ev.context())
+}
+
 /// Two ends of a connection over `loopback`, the listener closed again.
+#[cfg(unix)]
 #[track_caller]
 pub(crate) fn pair_on<B: Backend, S>(ev: &mut Loop<B, S>, state: &mut S, loopback: &str) -> (Handle, Handle) {
     let (listener, address) = listener(&mut ev.context(), loopback);
     let ends = join_at(ev, state, listener, &address);
     ev.context().close(listener);
     ends
+}
+
+/// Has small pieces sent at once, where there is such an option.
+pub(crate) fn no_delay<B: Backend, S>(cx: &mut Context<'_, B, S>, handle: Handle) {
+    let set = cx.set(handle, SocketOption::NoDelay(true));
+    assert!(matches!(set, Ok(()) | Err(Error::Unsupported)), "{set:?}");
 }
 
 /// `len` bytes that differ by place and by `seed`, so that what is lost, doubled or mixed shows.

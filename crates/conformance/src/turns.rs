@@ -101,7 +101,15 @@ pub(crate) fn pair<B: Backend>(driver: &mut Driver<B>) -> (Handle, Handle) {
     pair_on(driver, address(IPV4))
 }
 
+/// The same, where nothing can connect.
+#[cfg(not(unix))]
+#[track_caller]
+pub(crate) fn pair_on<B: Backend>(driver: &mut Driver<B>, _wanted: Address) -> (Handle, Handle) {
+    crate::given::pair_in(driver)
+}
+
 /// The same at a free place of `wanted`.
+#[cfg(unix)]
 #[track_caller]
 pub(crate) fn pair_on<B: Backend>(driver: &mut Driver<B>, wanted: Address) -> (Handle, Handle) {
     let (listener, address) = listener_on(driver, wanted);

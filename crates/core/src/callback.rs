@@ -17,10 +17,10 @@ use std::ptr;
 use crate::event_loop::Inner;
 use crate::{Backend, Key, Submission};
 
-/// How many words of captures need no box.
+/// How many words of captures need no box: of 64 bits on every target, as handles and keys have them.
 const INLINE_WORDS: usize = 4;
 
-type Storage = MaybeUninit<[usize; INLINE_WORDS]>;
+type Storage = MaybeUninit<[u64; INLINE_WORDS]>;
 
 /// A kind of callback: how an outcome is delivered to it.
 pub(crate) trait Deliver<B: Backend, S>: Sized {

@@ -126,6 +126,8 @@ pub struct Capabilities {
     pub kernel_completions: bool,
     /// Files: opened, read and written at positions, and all other operations on them and on their names.
     pub files: bool,
+    /// Devices are there, and with them pipes and terminals, beside the standard streams: all that WASI has.
+    pub devices: bool,
     /// Descriptors can be asked what they are ready for: [`Poll`](crate::Poll), [`PollMany`](crate::PollMany).
     pub polling: bool,
     /// The end of a child process can be waited for ([`WaitChild`](crate::WaitChild)): Linux 5.3 and later.
@@ -142,7 +144,7 @@ pub struct Capabilities {
 impl Capabilities {
     /// Every capability by name, for tables and reports.
     #[must_use]
-    pub const fn list(&self) -> [(&'static str, bool); 13] {
+    pub const fn list(&self) -> [(&'static str, bool); 14] {
         [
             ("ipv4", self.ipv4),
             ("ipv6", self.ipv6),
@@ -152,6 +154,7 @@ impl Capabilities {
             ("threads", self.threads),
             ("kernel_completions", self.kernel_completions),
             ("files", self.files),
+            ("devices", self.devices),
             ("polling", self.polling),
             ("child_processes", self.child_processes),
             ("signals", self.signals),

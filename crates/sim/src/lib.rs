@@ -183,6 +183,7 @@ impl Backend for Sim {
         capabilities.streams = true;
         capabilities.threads = true;
         capabilities.files = true;
+        capabilities.devices = true;
         capabilities.virtual_time = true;
         capabilities.unwinding = cfg!(panic = "unwind");
         capabilities

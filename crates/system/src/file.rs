@@ -26,7 +26,7 @@ use bsd::{DIRECT, allocate, fdatasync, fsync, statx};
 pub use bsd::{is_direct, read_now, write_now};
 #[cfg(not(any(target_os = "linux", target_os = "wasi")))]
 pub(crate) use bsd::{read_pieces, write_pieces};
-#[cfg(any(target_os = "linux", target_os = "wasi"))]
+#[cfg(target_os = "linux")]
 use rustix::fs::{fdatasync, fsync};
 
 #[cfg(target_os = "linux")]
@@ -36,11 +36,20 @@ pub use linux::{STATX_MASK, fill_metadata, is_direct, read_now, statx_flags, wri
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{read_pieces, write_pieces};
 #[cfg(target_os = "wasi")]
-use wasi::{DIRECT, allocate, statx};
+use wasi::{DIRECT, allocate, fdatasync, fsync, ftruncate, refusal, statx};
 #[cfg(target_os = "wasi")]
 pub use wasi::{is_direct, read_now, write_now};
 #[cfg(target_os = "wasi")]
 pub(crate) use wasi::{read_pieces, write_pieces};
+
+#[cfg(unix)]
+use rustix::fs::ftruncate;
+
+/// What a transfer at a position was refused with, as it is.
+#[cfg(unix)]
+const fn refusal(_descriptor: BorrowedFd<'_>, errno: Errno) -> Errno {
+    errno
+}
 
 /// How the system is told to open a file.
 #[must_use]
@@ -98,7 +107,7 @@ pub(crate) const fn file_type(told: fs::FileType) -> proactor_core::FileType {
 /// # Errors
 /// `ESPIPE` if there are none: a pipe, a socket, a terminal.
 pub fn check_positions(descriptor: BorrowedFd<'_>) -> Result<(), Error> {
-    call(|| fs::seek(descriptor, SeekFrom::Current(0))).map(drop)
+    call(|| fs::seek(descriptor, SeekFrom::Current(0)).map_err(|errno| refusal(descriptor, errno))).map(drop)
 }
 
 /// What came of a transfer that was not to wait.
@@ -140,7 +149,7 @@ pub fn do_file(outcome: &mut Outcome, descriptor: Option<BorrowedFd<'_>>) -> Opt
         Outcome::Statx(done) => done.result = statx(done, at),
         Outcome::Fsync(done) => done.result = call(|| fsync(at)),
         Outcome::Fdatasync(done) => done.result = call(|| fdatasync(at)),
-        Outcome::Truncate(done) => done.result = call(|| fs::ftruncate(at, done.len)),
+        Outcome::Truncate(done) => done.result = call(|| ftruncate(at, done.len)),
         Outcome::Allocate(done) => {
             done.result = call(|| allocate(at, done.offset, done.len));
         }
@@ -207,12 +216,15 @@ fn read_at(done: &mut ReadAtDone, descriptor: BorrowedFd<'_>) -> Result<usize, E
     let offset = done.offset;
     let bytes = done.buffer.as_mut_slice()?;
     let len = bytes.len().min(MAX_TRANSFER);
-    call(|| rustix::io::pread(descriptor, &mut bytes[..len], offset))
+    call(|| {
+        rustix::io::pread(descriptor, &mut bytes[..len], offset).map_err(|errno| refusal(descriptor, errno))
+    })
 }
 
 fn write_at(done: &WriteAtDone, descriptor: BorrowedFd<'_>) -> Result<usize, Error> {
     let len = done.buffer.len().min(MAX_TRANSFER);
-    call(|| rustix::io::pwrite(descriptor, &done.buffer[..len], done.offset))
+    let bytes = &done.buffer[..len];
+    call(|| rustix::io::pwrite(descriptor, bytes, done.offset).map_err(|errno| refusal(descriptor, errno)))
 }
 
 #[cfg(test)]

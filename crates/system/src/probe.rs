@@ -14,6 +14,7 @@ pub fn probe(capabilities: &mut Capabilities) {
     capabilities.files = true;
     capabilities.threads = true;
     capabilities.signals = true;
+    capabilities.devices = std::io::pipe().is_ok();
     capabilities.polling = true;
     capabilities.unwinding = cfg!(panic = "unwind");
 }

@@ -17,6 +17,7 @@ pub use absent::{
     Message, SignalWatch, check_to_send, connect, connect_result, control, has_family, has_room, open_socket,
     receive_from, receive_message, receive_udp, send_message, send_to, try_wait,
 };
+pub(crate) use bytes::one_by_one;
 pub use bytes::{read, read_vectored, receive_vectored, send_vectored, write, write_vectored};
 pub(crate) use calls::read_directory;
 pub use clock::now;

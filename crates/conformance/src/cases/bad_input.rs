@@ -8,7 +8,9 @@ use proactor_core::{
     Accept, Action, Backend, Config, Connect, Error, Family, Handle, ListenOptions, Loop, Nop, NotifierWait,
     Recv, RunMode, Send, SendAll, SocketOption, Time, Timer,
 };
+#[cfg(unix)]
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+#[cfg(unix)]
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::Fixture;
@@ -151,6 +153,7 @@ pub(crate) fn options_out_of_range_do_no_harm<B: Backend>(fixture: &Fixture<B>) 
 }
 
 /// Lets the process open `more` descriptors than it has, which are numbered without gaps.
+#[cfg(unix)]
 pub(super) fn limit_descriptors(more: u64) -> Rlimit {
     let before = getrlimit(Resource::Nofile);
     let next = std::fs::File::open("/dev/null").map(|file| std::os::fd::AsRawFd::as_raw_fd(&file)).unwrap();
@@ -160,11 +163,13 @@ pub(super) fn limit_descriptors(more: u64) -> Rlimit {
 }
 
 /// No descriptor is left for a socket: an error that says it may pass, and passes.
+#[cfg(unix)]
 pub(crate) fn descriptors_run_out<B: Backend>(fixture: &Fixture<B>) {
     assert_eq!(fixture.child("run_out_of_descriptors"), "done\n");
 }
 
 /// The child of [`descriptors_run_out`].
+#[cfg(unix)]
 pub(crate) fn run_out_of_descriptors<B: Backend>(fixture: &Fixture<B>) {
     let mut ev = fixture.open();
     let (listener, bound) = ev.listener();
@@ -182,11 +187,13 @@ pub(crate) fn run_out_of_descriptors<B: Backend>(fixture: &Fixture<B>) {
 }
 
 /// For 100 ms no descriptor is left, and a naive program re-arms its failing accept at once: that does not burn a core.
+#[cfg(unix)]
 pub(crate) fn a_failing_accept_does_not_burn_a_core<B: Backend>(fixture: &Fixture<B>) {
     assert_eq!(fixture.child("rearm_a_failing_accept"), "accepted\n");
 }
 
 /// The child of [`a_failing_accept_does_not_burn_a_core`].
+#[cfg(unix)]
 pub(crate) fn rearm_a_failing_accept<B: Backend>(fixture: &Fixture<B>) {
     let mut ev = fixture.open();
     let (listener, bound) = ev.listener();
@@ -215,6 +222,7 @@ pub(crate) fn rearm_a_failing_accept<B: Backend>(fixture: &Fixture<B>) {
 }
 
 /// The processor time that this thread has used.
+#[cfg(unix)]
 fn thread_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::try_from(time).expect("processor time is not negative")
@@ -259,3 +267,7 @@ pub(crate) fn rearm_after_puts_off<B: Backend>(fixture: &Fixture<B>) {
     ev.until_done();
     assert_eq!(canceled.take()[1..], [Error::Canceled]);
 }
+
+/// About what only Unix has.
+#[cfg(not(unix))]
+pub(crate) use super::{not_here as descriptors_run_out, not_here as a_failing_accept_does_not_burn_a_core};

@@ -301,11 +301,13 @@ pub(crate) fn pipe_data_over_a_socket<B: Backend>(fixture: &Fixture<B>) {
 }
 
 /// Writing to a socket whose peer is gone is an error, never a signal, with the signal's default action restored.
+#[cfg(unix)]
 pub(crate) fn a_closed_peer_raises_no_signal<B: Backend>(fixture: &Fixture<B>) {
     assert_eq!(fixture.child("write_to_the_gone"), "40 writes failed\n");
 }
 
 /// The child of [`a_closed_peer_raises_no_signal`]: SIGPIPE would end it.
+#[cfg(unix)]
 pub(crate) fn write_to_the_gone<B: Backend>(fixture: &Fixture<B>) {
     let failed = failures_on_the_gone(&mut fixture.open(), 20, |ev, handle| {
         let all = ev.complete(WriteAll { handle, buffer: vec![0; 1 << 20].into() });
@@ -339,3 +341,7 @@ pub(crate) fn opened_files_have_a_position<B: Backend>(fixture: &Fixture<B>) {
     assert_eq!(ev.complete(read(handle, 8)).result, Err(system(Errno::BADF)));
     assert_eq!(brought(&ev.complete(read(again, 64))), b" third");
 }
+
+/// About what only Unix has.
+#[cfg(not(unix))]
+pub(crate) use super::not_here as a_closed_peer_raises_no_signal;

@@ -152,7 +152,10 @@ pub(crate) fn what_is_no_directory_says_so<B: Backend>(fixture: &Fixture<B>) {
     assert_eq!(ev.complete(RemoveDir { directory: None, path: path() }).result, Ok(()));
     let not = system(Errno::NOTDIR);
     fails(&mut ev, regular, not);
-    fails(&mut ev, removed, system(Errno::NOENT));
+    if cfg!(unix) {
+        // Hosts of WASI say that nothing is in it.
+        fails(&mut ev, removed, system(Errno::NOENT));
+    }
     if fixture.capabilities().ipv4 {
         let (client, _) = ev.pair();
         // One that is rewound first says that it has no positions.

@@ -238,7 +238,9 @@ pub(crate) fn options_decide_what_opening_does<B: Backend>(fixture: &Fixture<B>)
     assert_eq!(len(&mut ev, cut), 0);
     let options = OpenOptions::write().create(Create::New).mode(0o600);
     let private = ev.complete(open(&scratch, "private", options)).result.unwrap();
-    assert_eq!(ev.complete(Statx::of(private)).metadata.mode, 0o600);
+    // WASI has no permissions.
+    let mode = if cfg!(unix) { 0o600 } else { 0 };
+    assert_eq!(ev.complete(Statx::of(private)).metadata.mode, mode);
 }
 
 /// A path is relative to a directory that is a handle; which, closed, is as stale as any.
@@ -315,7 +317,9 @@ pub(crate) fn a_socket_is_no_file<B: Backend>(fixture: &Fixture<B>) {
     let done = ev.complete(WriteAt { handle: client, buffer: b"not sent".into(), offset: 0 });
     assert_eq!((done.result, &done.buffer[..]), (Err(system(Errno::SPIPE)), &b"not sent"[..]));
     assert_eq!(ev.complete(Fsync { handle: client }).result, Err(system(Errno::INVAL)));
-    assert_eq!(ev.complete(Truncate { handle: client, len: 0 }).result, Err(system(Errno::INVAL)));
+    let cut = ev.complete(Truncate { handle: client, len: 0 });
+    // Hosts of WASI have each its own word for it.
+    assert!(cut.result.is_err_and(|error| error == system(Errno::INVAL) || cfg!(not(unix))), "{cut:?}");
     assert_eq!(ev.complete(Statx::of(client)).metadata.file_type, FileType::Socket);
     let within = OpenAt { directory: Some(client), path: "x".into(), options: OpenOptions::read() };
     assert_eq!(ev.complete(within).result.map(drop), Err(system(Errno::NOTDIR)));
@@ -333,6 +337,7 @@ pub(crate) fn a_file_is_no_socket<B: Backend>(fixture: &Fixture<B>) {
     let received = ev.complete(Recv { handle, buffer: Buffer::zeroed(8) });
     assert_eq!((received.result, received.buffer.len()), (Err(system(Errno::NOTSOCK)), 8));
     let listened = ev.context().listen_on(handle, 1);
-    assert_eq!(listened, Err(system(Errno::NOTSOCK)));
+    let can_listen = fixture.capabilities().ipv4;
+    assert_eq!(listened, Err(if can_listen { system(Errno::NOTSOCK) } else { Error::Unsupported }));
     assert_eq!(contents(&mut ev, handle, 8, 0), b"bytes");
 }

@@ -3,7 +3,9 @@
 use proactor_core::{Backend, Config, PoolConfig, UnixAddress};
 
 use crate::Fixture;
-use crate::random::{check_programs, datagrams, files, jobs, mailboxes, raced, settled, watched};
+#[cfg(unix)]
+use crate::random::watched;
+use crate::random::{check_programs, datagrams, files, jobs, mailboxes, raced, settled};
 use crate::steps::{IPV4, address};
 
 /// Each step takes effect before the next, and every outcome is the one that the model predicts.
@@ -85,6 +87,7 @@ pub(crate) fn programs_of_jobs_keep_the_contract_with_small_rings<B: Backend>(fi
 }
 
 /// Polls, child processes and signals: each outcome is the one that the model predicts.
+#[cfg(unix)]
 pub(crate) fn programs_of_what_waits_match_the_model<B: Backend>(_fixture: &Fixture<B>) {
     check_programs(&watched::program(), |program| {
         watched::run::<B>(program, &Config::default());
@@ -92,6 +95,7 @@ pub(crate) fn programs_of_what_waits_match_the_model<B: Backend>(_fixture: &Fixt
 }
 
 /// The same with the smallest rings.
+#[cfg(unix)]
 pub(crate) fn programs_of_what_waits_match_the_model_with_small_rings<B: Backend>(_fixture: &Fixture<B>) {
     check_programs(&watched::program(), |program| {
         watched::run::<B>(program, &Config::default().entries(1));
@@ -106,3 +110,10 @@ pub(crate) fn programs_of_a_mailbox_match_the_model<B: Backend>(_fixture: &Fixtu
 fn smallest() -> Config {
     Config::default().entries(1).own_pool(PoolConfig::default().threads(1).queue(1))
 }
+
+/// About what only Unix has.
+#[cfg(not(unix))]
+pub(crate) use super::{
+    not_here as programs_of_what_waits_match_the_model,
+    not_here as programs_of_what_waits_match_the_model_with_small_rings,
+};

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use crate::Fixture;
 use crate::peers::failures_on_the_gone;
+#[cfg(unix)]
 use crate::signals;
 use crate::steps::{IPV4, IPV6, Log, Steps, address, assert_bytes, pair_on, pattern, system};
 
@@ -166,11 +167,13 @@ pub(crate) fn the_same_fault_has_the_same_kind<B: Backend>(fixture: &Fixture<B>)
 }
 
 /// Sending to a peer that is gone is an error, never a signal, with the signal's default action restored.
+#[cfg(unix)]
 pub(crate) fn a_closed_peer_raises_no_signal<B: Backend>(fixture: &Fixture<B>) {
     assert_eq!(fixture.child("send_to_the_gone"), "100 sends failed\n");
 }
 
 /// The child of [`a_closed_peer_raises_no_signal`]: SIGPIPE would end it.
+#[cfg(unix)]
 pub(crate) fn send_to_the_gone<B: Backend>(fixture: &Fixture<B>) {
     let failed = failures_on_the_gone(&mut fixture.open(), 50, |ev, handle| {
         let all = ev.complete(SendAll { handle, buffer: vec![0; 1 << 20].into() });
@@ -189,6 +192,7 @@ struct Weather {
 }
 
 /// A thousand signals a second interrupt system calls: nothing is lost, and no outcome says "interrupted".
+#[cfg(unix)]
 pub(crate) fn a_signal_storm_loses_nothing<B: Backend>(fixture: &Fixture<B>) {
     const LEN: usize = 4 << 20;
     const TICKS: u32 = 100;
@@ -295,3 +299,9 @@ pub(crate) fn scope_and_flow_are_kept<B: Backend>(fixture: &Fixture<B>) {
     let (_, peer) = ev.complete(Accept { listener: listening.0 }).result.unwrap();
     assert_eq!(ev.context().local_address(client), Ok(peer));
 }
+
+/// About what only Unix has.
+#[cfg(not(unix))]
+pub(crate) use super::{
+    not_here as a_closed_peer_raises_no_signal, not_here as a_signal_storm_loses_nothing,
+};

@@ -177,11 +177,13 @@ pub(crate) fn failures_say_why<B: Backend>(fixture: &Fixture<B>) {
 }
 
 /// A peer that is gone is an error, and no signal, whatever becomes of that by default.
+#[cfg(unix)]
 pub(crate) fn a_peer_that_is_gone_raises_no_signal<B: Backend>(fixture: &Fixture<B>) {
     assert_eq!(fixture.child("send_file_to_the_gone"), "40 transfers failed\n");
 }
 
 /// The child of [`a_peer_that_is_gone_raises_no_signal`]: SIGPIPE would end it.
+#[cfg(unix)]
 pub(crate) fn send_file_to_the_gone<B: Backend>(fixture: &Fixture<B>) {
     let scratch = Scratch::new(fixture);
     let mut ev = fixture.open();
@@ -388,6 +390,7 @@ pub(crate) fn it_can_be_rearmed<B: Backend>(fixture: &Fixture<B>) {
 
 /// What is not in the system's cache is read by a thread of the pool: it waits for one, ends at once when it is cancelled
 /// before that, and goes on once there is one.
+#[cfg(unix)]
 pub(crate) fn what_is_on_disk_waits_for_a_thread<B: Backend>(fixture: &Fixture<B>) {
     const LEN: usize = 4 << 20;
     let scratch = Scratch::new(fixture);
@@ -553,3 +556,15 @@ pub(crate) fn without_a_pool_the_loop_reads<B: Backend>(fixture: &Fixture<B>) {
     ev.until_done();
     assert_bytes(&arrived.borrow(), &bytes);
 }
+
+/// Nothing does here.
+#[cfg(not(unix))]
+const fn leaves_the_cache(_path: &std::path::Path) -> bool {
+    false
+}
+
+/// About what only Unix has.
+#[cfg(not(unix))]
+pub(crate) use super::{
+    not_here as what_is_on_disk_waits_for_a_thread, not_here as a_peer_that_is_gone_raises_no_signal,
+};

@@ -88,7 +88,9 @@ impl Round {
         assert_eq!(done.result, Ok(()));
         (self.paths[1], self.paths[0]) = (done.from, done.to);
         let done = end!(driver, Symlink { directory, target: self.path(0), path: self.path(2) });
-        assert_eq!(done.result, Ok(()));
+        // Hosts of WASI let nothing lead out of the directories that they have opened.
+        let was_linked = done.result.is_ok();
+        assert!(was_linked || cfg!(not(unix)), "{done:?}");
         (self.paths[0], self.paths[2]) = (done.target, done.path);
         let done = end!(driver, MakeDir { directory, path: self.path(3), mode: 0o700 });
         assert_eq!(done.result, Ok(()));
@@ -97,7 +99,7 @@ impl Round {
         self.paths[3] = done.path;
         for which in 0..3 {
             let done = end!(driver, Unlink { directory, path: self.path(which) });
-            assert_eq!(done.result, Ok(()));
+            assert!(done.result.is_ok() || which == 2 && !was_linked, "{done:?}");
             self.paths[which] = done.path;
         }
     }

@@ -87,7 +87,7 @@ pub(crate) fn ping_pong<B: Backend>(fixture: &Fixture<B>) {
     let mut rally = Rally::default();
     let (client, server) = pair_on(&mut ev, &mut rally, IPV4);
     for handle in [client, server] {
-        ev.context().set(handle, SocketOption::NoDelay(true)).unwrap();
+        crate::steps::no_delay(&mut ev.context(), handle);
         play(&mut ev.context(), handle, Buffer::zeroed(64), STROKES);
     }
     let ball = SendAll { handle: client, buffer: vec![b'o'; 64].into() };

@@ -441,11 +441,13 @@ pub(crate) fn totals_beyond_one_call_are_clamped<B: Backend>(fixture: &Fixture<B
 }
 
 /// Writing to a socket whose peer is gone is an error, never a signal, with the signal's default action restored.
+#[cfg(unix)]
 pub(crate) fn a_closed_peer_raises_no_signal<B: Backend>(fixture: &Fixture<B>) {
     assert_eq!(fixture.child("write_vectored_to_the_gone"), "40 writes failed\n");
 }
 
 /// The child of [`a_closed_peer_raises_no_signal`]: SIGPIPE would end it.
+#[cfg(unix)]
 pub(crate) fn write_vectored_to_the_gone<B: Backend>(fixture: &Fixture<B>) {
     let failed = failures_on_the_gone(&mut fixture.open(), 20, |ev, handle| {
         let buffers = (0..16).map(|_| Buffer::zeroed(1 << 16)).collect();
@@ -457,6 +459,7 @@ pub(crate) fn write_vectored_to_the_gone<B: Backend>(fixture: &Fixture<B>) {
 }
 
 /// A pipe carries them too, more than it holds and more pieces than a call takes, to its end; and is broken without readers.
+#[cfg(unix)]
 pub(crate) fn pipes_carry_them<B: Backend>(fixture: &Fixture<B>) {
     const LEN: usize = 1 << 20;
     let mut ev: Loop<B, ()> = fixture.open();
@@ -511,3 +514,7 @@ fn echo<B: Backend>(cx: &mut Context<'_, B, Count>, handle: Handle, buffers: Vec
 pub(crate) fn an_echo_does_not_allocate<B: Backend>(fixture: &Fixture<B>) {
     echoes_over_tcp(fixture, |cx, handle| echo(cx, handle, zeroed(&[1, 31, 32])));
 }
+
+/// About what only Unix has.
+#[cfg(not(unix))]
+pub(crate) use super::{not_here as a_closed_peer_raises_no_signal, not_here as pipes_carry_them};

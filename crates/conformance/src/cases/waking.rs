@@ -8,7 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use proactor_core::{
-    Action, Backend, Cancel, Context, Error, Nop, Notifier, NotifierWait, RunMode, State, Timer,
+    Action, Backend, Cancel, Context, Error, Nop, Notifier, NotifierWait, Recv, RunMode, SendAll, State,
+    Timer,
 };
 
 use crate::Fixture;
@@ -325,6 +326,27 @@ pub(crate) fn a_wake_ends_a_run_and_runs_no_callback<B: Backend>(fixture: &Fixtu
     assert!(begin.elapsed() < Duration::from_secs(15));
     assert!(!timer.is_done());
     assert_eq!(ev.cancel(timer.key), Cancel::Requested);
+}
+
+/// What has arrived, and nobody waits for any more, stays where it is and wakes nobody.
+pub(crate) fn what_nobody_waits_for_wakes_nobody<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open();
+    let (client, server) = ev.pair();
+    let recv = || Recv { handle: server, buffer: vec![0; 64].into() };
+    let waited = ev.start(recv());
+    ev.no_wait();
+    assert_eq!(ev.complete(SendAll { handle: client, buffer: b"waited for".into() }).result, Ok(()));
+    assert_eq!(ev.finish(&waited).result, Ok(10));
+    let canceled = ev.start(recv());
+    ev.no_wait();
+    ev.cancel(canceled.key);
+    assert_eq!(ev.finish(&canceled).result, Err(Error::Canceled));
+    assert_eq!(ev.complete(SendAll { handle: client, buffer: b"left".into() }).result, Ok(()));
+    let before = ev.context().turns();
+    ev.run_for(&mut (), Duration::from_millis(50)).unwrap();
+    let turns = ev.context().turns() - before;
+    assert!(turns < 10, "{turns} turns in which nothing happened");
+    assert_eq!(ev.complete(recv()).result, Ok(4));
 }
 
 /// It does not end `UntilDone`, whose end is another one.

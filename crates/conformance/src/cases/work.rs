@@ -9,7 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use proactor_core::{
-    Action, Backend, Cancel, Config, Error, Loop, Nop, Pool, PoolConfig, RunMode, State, Time, Timer, Work,
+    Action, Backend, Cancel, Config, Error, Loop, Nop, Pool, PoolConfig, Resolve, RunMode, State, Time,
+    Timer, Work,
 };
 
 use crate::Fixture;
@@ -95,6 +96,27 @@ pub(crate) fn without_a_pool_the_loop_does_it<B: Backend>(fixture: &Fixture<B>) 
     let panicked: Result<(), Error> = panics.take().result;
     assert_eq!(panicked, Err(Error::Panicked));
     assert!(canceled.take().call.is_some());
+}
+
+/// Where there are no threads, a job that a pool was wanted for comes back uncalled, and a name is not looked up; what was
+/// to be done by the loop is.
+pub(crate) fn without_threads_it_comes_back<B: Backend>(fixture: &Fixture<B>) {
+    for config in [Config::default(), Config::default().pool(pool(1))] {
+        let mut ev: Loop<B, ()> = fixture.open_with(config);
+        let number = 7;
+        let worked = ev.complete(Work::new(move || number * 6));
+        assert_eq!(worked.result, Err(Error::Unsupported));
+        assert_eq!(worked.call.expect("it was not called")(), 42);
+        let resolved = ev.complete(Resolve { host: "localhost".to_owned(), port: 80 });
+        assert_eq!(resolved.result, Err(Error::Unsupported));
+        assert_eq!((resolved.host.as_str(), resolved.port), ("localhost", 80));
+        let canceled = ev.start(Work::new(|| ()));
+        assert_eq!(ev.cancel(canceled.key), Cancel::Requested);
+        assert_eq!(ev.finish(&canceled).result, Err(Error::Canceled));
+        assert_eq!(ev.complete(Nop).result, Ok(()));
+    }
+    let mut ev: Loop<B, ()> = fixture.open_with(Config::default().no_pool());
+    assert_eq!(ev.complete(Work::new(|| 42)).result, Ok(42));
 }
 
 /// A simulation does it on its own thread unless it is told otherwise, so that it can be repeated.

@@ -118,6 +118,8 @@ struct World<B: Backend> {
     /// What was opened, in that order.
     handles: Vec<Handle>,
     writes: u32,
+    /// Whether work for the pool is done.
+    has_threads: bool,
     trace: Trace,
 }
 
@@ -134,6 +136,7 @@ pub(crate) fn run<B: Backend>(program: &[Step], config: &Config, fixture: &Fixtu
         model: Model::default(),
         handles: Vec::new(),
         writes: 0,
+        has_threads: fixture.capabilities().threads,
         trace: Trace::default(),
     };
     for (number, step) in program.iter().enumerate() {
@@ -267,6 +270,7 @@ impl<B: Backend> World<B> {
                 let key = self.driver.submit(Close { handle: self.handles[file] });
                 (key, self.model.close(file).map(|()| Told::Done))
             }
+            What::Work { .. } | What::Resolve { .. } if !self.has_threads => return None,
             What::Work { number } => {
                 let work = Work::new(move || number.wrapping_mul(3));
                 (self.driver.submit(work), Ok(Told::Number(number.wrapping_mul(3))))

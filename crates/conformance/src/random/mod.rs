@@ -23,6 +23,7 @@ pub(crate) mod mailboxes;
 mod pieces;
 pub(crate) mod raced;
 pub(crate) mod settled;
+#[cfg(unix)]
 pub(crate) mod watched;
 
 /// How many programs of each kind are run; 64 unless set.
@@ -76,6 +77,7 @@ pub fn check_that_both_do_the_same<A: Backend, B: Backend>() {
     check_programs(&files::program(), |program| {
         assert_eq!(files::run(program, &config, &first), files::run(program, &config, &second));
     });
+    #[cfg(unix)]
     if [&first.capabilities(), &second.capabilities()].into_iter().all(|can| can.polling) {
         check_programs(&watched::program(), |program| {
             assert_eq!(watched::run::<A>(program, &config), watched::run::<B>(program, &config));

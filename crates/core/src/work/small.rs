@@ -10,7 +10,7 @@ use crate::Error;
 /// How many words need no box: four of a closure or of what it returns, and one that tells which of the two it is.
 const INLINE_WORDS: usize = 5;
 
-type Storage = MaybeUninit<[usize; INLINE_WORDS]>;
+type Storage = MaybeUninit<[u64; INLINE_WORDS]>;
 
 /// What is kept.
 pub(super) trait Task: Any + Send {

@@ -52,6 +52,14 @@ fn set_cookie(directory: BorrowedFd<'_>, cookie: u64) {
     });
 }
 
+/// A descriptor that is borrowed is open, so "bad" says that it is another one.
+const fn not_a_directory(errno: Errno) -> Errno {
+    match errno {
+        Errno::BADF => Errno::NOTDIR,
+        errno => errno,
+    }
+}
+
 /// Asks until there is an entry that is not left out, or there are none any more.
 pub(super) fn fill(
     directory: BorrowedFd<'_>,
@@ -62,7 +70,7 @@ pub(super) fn fill(
     scratch.resize(scratch.capacity(), 0);
     let mut next = cookie(directory);
     loop {
-        let len = call(|| read_directory(directory, scratch, next))?;
+        let len = call(|| read_directory(directory, scratch, next).map_err(not_a_directory))?;
         let begun = next;
         let mut rest = &scratch[..len];
         while let Some((entry, others)) = split(rest) {

@@ -10,9 +10,10 @@ use rustix::fs::{self, AtFlags, FallocateFlags, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::{Now, with};
-use crate::MAX_TRANSFER;
 use crate::call::call;
 use crate::vectored::Disk;
+use crate::wasi::one_by_one;
+use crate::{DescriptorKind, MAX_TRANSFER};
 
 /// There is no way past the cache of whoever runs the program.
 pub(super) const DIRECT: OFlags = OFlags::empty();
@@ -44,7 +45,13 @@ pub(crate) fn read_pieces(
     offset: u64,
     _disk: Disk,
 ) -> Result<usize, Errno> {
-    rustix::io::preadv(descriptor, pieces, offset)
+    let mut at = offset;
+    one_by_one(pieces.iter_mut().map(|piece| {
+        let read =
+            rustix::io::pread(descriptor, &mut **piece, at).map_err(|errno| refusal(descriptor, errno));
+        at += piece.len() as u64;
+        (piece.len(), read)
+    }))
 }
 
 /// Writes `pieces` at a position.
@@ -54,21 +61,77 @@ pub(crate) fn write_pieces(
     offset: u64,
     _disk: Disk,
 ) -> Result<usize, Errno> {
-    rustix::io::pwritev(descriptor, pieces, offset)
+    let mut at = offset;
+    one_by_one(pieces.iter().map(|piece| {
+        let written = rustix::io::pwrite(descriptor, piece, at).map_err(|errno| refusal(descriptor, errno));
+        at += piece.len() as u64;
+        (piece.len(), written)
+    }))
 }
 
+/// Some hosts of WASI can reserve nothing: then the file is only as long as it is to be.
 pub(super) fn allocate(file: BorrowedFd<'_>, offset: u64, len: u64) -> Result<(), Errno> {
-    fs::fallocate(file, FallocateFlags::empty(), offset, len)
+    match fs::fallocate(file, FallocateFlags::empty(), offset, len) {
+        Err(Errno::NOTSUP | Errno::NOSYS) if len > 0 => {
+            let end = offset.checked_add(len).ok_or(Errno::FBIG)?;
+            if fs::fcntl_getfl(file)? & OFlags::RWMODE == OFlags::RDONLY {
+                return Err(Errno::BADF);
+            }
+            if fs::fstat(file)?.st_size.cast_unsigned() < end { fs::ftruncate(file, end) } else { Ok(()) }
+        }
+        allocated => allocated,
+    }
+}
+
+/// A descriptor that is borrowed is open, so "bad" says of one that is no file why it has no positions.
+pub(super) fn refusal(descriptor: BorrowedFd<'_>, errno: Errno) -> Errno {
+    match crate::descriptor_kind(descriptor) {
+        Ok(DescriptorKind::Socket(_) | DescriptorKind::Character) if errno == Errno::BADF => Errno::SPIPE,
+        Ok(DescriptorKind::Directory) if errno == Errno::BADF => Errno::ISDIR,
+        _ => errno,
+    }
+}
+
+/// Stores what was written.
+pub(super) fn fsync(file: BorrowedFd<'_>) -> Result<(), Errno> {
+    can_be_stored(file)?;
+    fs::fsync(file)
+}
+
+/// The same without what is only known of it.
+pub(super) fn fdatasync(file: BorrowedFd<'_>) -> Result<(), Errno> {
+    can_be_stored(file)?;
+    fs::fdatasync(file)
+}
+
+/// Some hosts say of everything that it is stored.
+fn can_be_stored(file: BorrowedFd<'_>) -> Result<(), Errno> {
+    match crate::descriptor_kind(file) {
+        Ok(DescriptorKind::File | DescriptorKind::Directory) => Ok(()),
+        _ => Err(Errno::INVAL),
+    }
+}
+
+/// Cuts it off, or lengthens it. Some hosts let this be done to what was opened to be read.
+pub(super) fn ftruncate(file: BorrowedFd<'_>, len: u64) -> Result<(), Errno> {
+    if fs::fcntl_getfl(file)? & OFlags::RWMODE == OFlags::RDONLY {
+        return Err(Errno::INVAL);
+    }
+    fs::ftruncate(file, len)
 }
 
 pub(super) fn statx(done: &mut StatxDone, at: BorrowedFd<'_>) -> Result<(), Error> {
-    let known = if done.handle.is_some() && done.path.is_empty() {
-        call(|| fs::fstat(at))?
-    } else {
-        let mut flags = AtFlags::empty();
-        flags.set(AtFlags::SYMLINK_NOFOLLOW, done.links == Links::Stay);
-        with(&done.path, |path| fs::statat(at, path, flags))?
-    };
+    if done.handle.is_some() && done.path.is_empty() {
+        let known = call(|| fs::fstat(at))?;
+        fill_metadata(&known, &mut done.metadata);
+        if let DescriptorKind::Socket(_) = crate::descriptor_kind(at)? {
+            done.metadata.file_type = FileType::Socket;
+        }
+        return Ok(());
+    }
+    let mut flags = AtFlags::empty();
+    flags.set(AtFlags::SYMLINK_NOFOLLOW, done.links == Links::Stay);
+    let known = with(&done.path, |path| fs::statat(at, path, flags))?;
     fill_metadata(&known, &mut done.metadata);
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Bytes in a row, of descriptors of any kind.
 
+use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
 use std::task::Poll;
 
@@ -31,7 +32,13 @@ pub fn read(descriptor: BorrowedFd<'_>, bytes: &mut [u8]) -> Poll<Result<usize, 
     if would_wait(descriptor, Interest::READABLE)? {
         return Poll::Pending;
     }
-    super::receive(descriptor, bytes)
+    read_piece(descriptor, bytes)
+}
+
+fn read_piece(descriptor: BorrowedFd<'_>, bytes: &mut [u8]) -> Poll<Result<usize, Error>> {
+    let len = bytes.len().min(MAX_TRANSFER);
+    let bytes = &mut bytes[..len];
+    attempt(|| rustix::io::read(descriptor, &mut *bytes))
 }
 
 /// Writes what is taken of the first [`MAX_TRANSFER`] of `bytes`, at the descriptor's own position, without waiting.
@@ -42,7 +49,12 @@ pub fn write(descriptor: BorrowedFd<'_>, bytes: &[u8]) -> Poll<Result<usize, Err
     if would_wait(descriptor, Interest::WRITABLE)? {
         return Poll::Pending;
     }
-    super::send(descriptor, bytes)
+    write_piece(descriptor, bytes)
+}
+
+fn write_piece(descriptor: BorrowedFd<'_>, bytes: &[u8]) -> Poll<Result<usize, Error>> {
+    let bytes = &bytes[..bytes.len().min(MAX_TRANSFER)];
+    attempt(|| rustix::io::write(descriptor, bytes))
 }
 
 /// As [`read`], into several buffers, behind their first `from` bytes.
@@ -57,7 +69,9 @@ pub fn read_vectored(
     if would_wait(descriptor, Interest::READABLE)? {
         return Poll::Pending;
     }
-    receive_vectored(descriptor, buffers, from)
+    with_pieces_mut(buffers, Cut::behind(from), |pieces| {
+        until_one_waits(pieces.iter_mut().map(|piece| (piece.len(), read_piece(descriptor, piece))))
+    })?
 }
 
 /// As [`write`], from several buffers, behind their first `from` bytes.
@@ -72,7 +86,10 @@ pub fn write_vectored(
     if would_wait(descriptor, Interest::WRITABLE)? {
         return Poll::Pending;
     }
-    send_vectored(descriptor, buffers, from)
+    with_pieces(buffers, Cut::behind(from), |pieces| match pieces {
+        [first, ..] if first.len() >= GATHERED => write_piece(descriptor, first),
+        pieces => gathered(pieces, |bytes| write_piece(descriptor, bytes)),
+    })
 }
 
 /// As [`receive`](crate::receive), into several buffers.
@@ -84,7 +101,9 @@ pub fn receive_vectored(
     buffers: &mut [Buffer],
     from: usize,
 ) -> Poll<Result<usize, Error>> {
-    with_pieces_mut(buffers, Cut::behind(from), |pieces| attempt(|| rustix::io::readv(socket, &mut *pieces)))?
+    with_pieces_mut(buffers, Cut::behind(from), |pieces| {
+        until_one_waits(pieces.iter_mut().map(|piece| (piece.len(), super::receive(socket, piece))))
+    })?
 }
 
 /// As [`send`](crate::send), from several buffers.
@@ -92,7 +111,61 @@ pub fn receive_vectored(
 /// # Errors
 /// What the system said.
 pub fn send_vectored(socket: BorrowedFd<'_>, buffers: &[Buffer], from: usize) -> Poll<Result<usize, Error>> {
-    with_pieces(buffers, Cut::behind(from), |pieces| attempt(|| rustix::io::writev(socket, pieces)))
+    with_pieces(buffers, Cut::behind(from), |pieces| match pieces {
+        [first, ..] if first.len() >= GATHERED => super::send(socket, first),
+        pieces => gathered(pieces, |bytes| super::send(socket, bytes)),
+    })
+}
+
+/// So much of several pieces goes in one call.
+const GATHERED: usize = 16 << 10;
+
+/// Makes one call with the pieces in a row, as far as there is room: some hosts take no more than the first of several, and
+/// each on its own would wait for the network to confirm the one before.
+fn gathered<T>(pieces: &[IoSlice<'_>], call: impl FnOnce(&[u8]) -> T) -> T {
+    let mut bytes = [0; GATHERED];
+    let mut len = 0;
+    for piece in pieces {
+        let count = piece.len().min(GATHERED - len);
+        bytes[len..len + count].copy_from_slice(&piece[..count]);
+        len += count;
+        if count < piece.len() {
+            break;
+        }
+    }
+    call(&bytes[..len])
+}
+
+/// Adds up calls of one piece each, since some hosts take no more than the first of several: to the first that moves less
+/// than it could. What that one says is told only if nothing was moved before.
+pub(crate) fn one_by_one<E>(calls: impl Iterator<Item = (usize, Result<usize, E>)>) -> Result<usize, E> {
+    let mut moved = 0;
+    for (len, answer) in calls {
+        match answer {
+            Ok(count) => moved += count,
+            Err(_) if moved > 0 => break,
+            Err(error) => return Err(error),
+        }
+        if !matches!(answer, Ok(count) if count == len) {
+            break;
+        }
+    }
+    Ok(moved)
+}
+
+/// The same of calls that may have to wait.
+fn until_one_waits(
+    calls: impl Iterator<Item = (usize, Poll<Result<usize, Error>>)>,
+) -> Poll<Result<usize, Error>> {
+    let answers = calls.map(|(len, answer)| match answer {
+        Poll::Ready(result) => (len, result.map_err(Some)),
+        Poll::Pending => (len, Err(None)),
+    });
+    match one_by_one(answers) {
+        Ok(moved) => Poll::Ready(Ok(moved)),
+        Err(Some(error)) => Poll::Ready(Err(error)),
+        Err(None) => Poll::Pending,
+    }
 }
 
 const _: () = assert!(MAX_TRANSFER == Cut::MAX_LEN);

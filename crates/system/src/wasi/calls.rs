@@ -1,10 +1,11 @@
 //! The calls that neither std nor rustix has, with safe arguments.
 #![allow(unsafe_code)]
 
+use std::ffi::CString;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::io::Errno;
-use wasip1::{Fd, Fdflags, Fdstat, Sdflags};
+use wasip1::{Ciovec, Fd, Fdflags, Fdstat, Iovec, Sdflags};
 
 use super::{Happened, Subscription};
 
@@ -30,11 +31,42 @@ pub(super) fn status_of_number(raw: u32) -> Result<Fdstat, Errno> {
     unsafe { wasip1::fd_fdstat_get(raw) }.map_err(errno)
 }
 
+/// Makes the directory `raw`, which was opened for the program, known to the C library. It looks for them itself, but stops
+/// at the first descriptor that is none, and some hosts have sockets come first.
+pub(super) fn make_known(raw: u32) -> Option<()> {
+    // SAFETY: no memory of ours is named; any number is answered.
+    let found = unsafe { wasip1::fd_prestat_get(raw) }.ok()?;
+    if found.tag != wasip1::PREOPENTYPE_DIR.raw() {
+        return None;
+    }
+    // SAFETY: the tag says that it is this one.
+    let len = unsafe { found.u.dir.pr_name_len };
+    let mut name = vec![0; len];
+    // SAFETY: the host writes `len` bytes, which `name` has.
+    unsafe { wasip1::fd_prestat_dir_name(raw, name.as_mut_ptr(), len) }.ok()?;
+    let name = CString::new(name).ok()?;
+    // SAFETY: `name` ends with a NUL and is copied.
+    let result = unsafe { libc::__wasilibc_register_preopened_fd(raw.cast_signed(), name.as_ptr()) };
+    (result == 0).then_some(())
+}
+
 pub(super) fn accept(listener: BorrowedFd<'_>, flags: Fdflags) -> Result<OwnedFd, Errno> {
     // SAFETY: no memory of ours is named, and the listener is open.
     let accepted = unsafe { wasip1::sock_accept(number(listener), flags) }.map_err(errno)?;
     // SAFETY: the number is new, so nobody owns it yet.
     Ok(unsafe { OwnedFd::from_raw_fd(accepted.cast_signed()) })
+}
+
+pub(super) fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<usize, Errno> {
+    let pieces = [Iovec { buf: bytes.as_mut_ptr(), buf_len: bytes.len() }];
+    // SAFETY: the host writes to the piece alone, which is all of `bytes`.
+    unsafe { wasip1::sock_recv(number(socket), &pieces, 0) }.map(|(count, _)| count).map_err(errno)
+}
+
+pub(super) fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
+    let pieces = [Ciovec { buf: bytes.as_ptr(), buf_len: bytes.len() }];
+    // SAFETY: the host reads the piece alone, which is all of `bytes`.
+    unsafe { wasip1::sock_send(number(socket), &pieces, 0) }.map_err(errno)
 }
 
 pub(super) fn shutdown(socket: BorrowedFd<'_>, how: Sdflags) -> Result<(), Errno> {

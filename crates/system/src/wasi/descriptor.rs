@@ -1,11 +1,10 @@
 //! What a descriptor is.
 
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use proactor_core::Error;
-use wasip1::{
-    FILETYPE_DIRECTORY, FILETYPE_REGULAR_FILE, FILETYPE_SOCKET_DGRAM, FILETYPE_SOCKET_STREAM, Filetype,
-};
+use wasip1::{FILETYPE_DIRECTORY, FILETYPE_REGULAR_FILE, FILETYPE_SOCKET_DGRAM, FILETYPE_SOCKET_STREAM};
 
 use super::calls;
 use crate::call::call;
@@ -29,20 +28,31 @@ pub fn descriptor_kind(descriptor: BorrowedFd<'_>) -> Result<DescriptorKind, Err
     })
 }
 
-/// Whether a socket was passed in: there are no others.
-pub(super) fn has_sockets() -> bool {
-    has_any([FILETYPE_SOCKET_STREAM, FILETYPE_SOCKET_DGRAM])
+/// What a program was given, beside its standard streams.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Given {
+    pub(super) sockets: bool,
+    pub(super) directories: bool,
 }
 
-/// Whether a directory was opened for the program: there are no others to begin with.
-pub(super) fn has_directories() -> bool {
-    has_any([FILETYPE_DIRECTORY, FILETYPE_DIRECTORY])
-}
-
-/// Whether there is a descriptor of these types among those that a program has when it starts: standard streams, then
-/// directories, then sockets, without a gap.
-fn has_any(types: [Filetype; 2]) -> bool {
-    (0..)
-        .map_while(|number| calls::status_of_number(number).ok())
-        .any(|status| types.contains(&status.fs_filetype))
+/// Looks for what was given: standard streams, then directories and sockets, without a gap while the program has opened
+/// nothing itself. Directories behind a socket are [made known](calls::make_known), once.
+pub(super) fn given() -> Given {
+    static MADE_KNOWN: AtomicBool = AtomicBool::new(false);
+    let is_first = !MADE_KNOWN.swap(true, Ordering::Relaxed);
+    let mut given = Given::default();
+    for (number, status) in (0..).map_while(|number| Some((number, calls::status_of_number(number).ok()?))) {
+        match status.fs_filetype {
+            FILETYPE_SOCKET_STREAM | FILETYPE_SOCKET_DGRAM => given.sockets = true,
+            FILETYPE_DIRECTORY => {
+                given.directories = true;
+                if is_first && given.sockets {
+                    // Where the C library has no room, paths are not found there, as it says then.
+                    let _ = calls::make_known(number);
+                }
+            }
+            _ => {}
+        }
+    }
+    given
 }

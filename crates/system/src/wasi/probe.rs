@@ -2,12 +2,13 @@
 
 use proactor_core::Capabilities;
 
-use super::descriptor::{has_directories, has_sockets};
+use super::descriptor::given;
 
 /// Looks for it. What depends on the mechanism of a backend is left as it is.
 pub fn probe(capabilities: &mut Capabilities) {
-    capabilities.streams = has_sockets();
+    let given = given();
+    capabilities.streams = given.sockets;
     capabilities.descriptors = true;
-    capabilities.files = has_directories();
+    capabilities.files = given.directories;
     capabilities.unwinding = cfg!(panic = "unwind");
 }

@@ -4,6 +4,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::task::Poll;
 
 use proactor_core::{Address, Error, ShutdownHow, UnixAddress};
+use rustix::io::Errno;
 use wasip1::{SDFLAGS_RD, SDFLAGS_WR};
 
 use super::calls;
@@ -19,7 +20,7 @@ pub const SOCKETS_ARE: Option<Mode> = Some(Mode::Nonblocking);
 /// # Errors
 /// What the system said.
 pub fn accept(listener: BorrowedFd<'_>) -> Poll<Result<(OwnedFd, Address), Error>> {
-    let accepted = attempt(|| calls::accept(listener, 0));
+    let accepted = attempt(|| calls::accept(listener, 0).map_err(not_a_socket));
     accepted.map_ok(|socket| (socket, UnixAddress::unnamed().into()))
 }
 
@@ -31,7 +32,7 @@ pub fn accept(listener: BorrowedFd<'_>) -> Poll<Result<(OwnedFd, Address), Error
 pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Poll<Result<usize, Error>> {
     let len = bytes.len().min(MAX_TRANSFER);
     let bytes = &mut bytes[..len];
-    attempt(|| rustix::io::read(socket, &mut *bytes))
+    attempt(|| calls::receive(socket, bytes).map_err(not_a_socket))
 }
 
 /// Sends what is taken of the first [`MAX_TRANSFER`] of `bytes`, without waiting if the socket is
@@ -41,7 +42,15 @@ pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Poll<Result<usize, E
 /// What the system said.
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> Poll<Result<usize, Error>> {
     let bytes = &bytes[..bytes.len().min(MAX_TRANSFER)];
-    attempt(|| rustix::io::write(socket, bytes))
+    attempt(|| calls::send(socket, bytes).map_err(not_a_socket))
+}
+
+/// A descriptor that is borrowed is open, so "bad" says that it is another one.
+const fn not_a_socket(errno: Errno) -> Errno {
+    match errno {
+        Errno::BADF => Errno::NOTSOCK,
+        errno => errno,
+    }
 }
 
 /// Ends one or both directions of a connected socket.
@@ -54,5 +63,5 @@ pub fn shutdown(socket: BorrowedFd<'_>, how: ShutdownHow) -> Result<(), Error> {
         ShutdownHow::Write => SDFLAGS_WR,
         ShutdownHow::Both => SDFLAGS_RD | SDFLAGS_WR,
     };
-    call(|| calls::shutdown(socket, how))
+    call(|| calls::shutdown(socket, how).map_err(not_a_socket))
 }

@@ -1,0 +1,55 @@
+//! How the table finds the body of a case.
+
+/// The body of a case. What is about things that only Unix has is not there elsewhere: its cases are by theme, and those
+/// among others are named as such in their files.
+#[cfg(unix)]
+macro_rules! body {
+    ($theme:ident, $case:ident) => {
+        $theme::$case::<B>
+    };
+}
+#[cfg(not(unix))]
+macro_rules! body {
+    (children, $case:ident) => {
+        cases::not_here::<B>
+    };
+    (datagrams, $case:ident) => {
+        cases::not_here::<B>
+    };
+    (passing, $case:ident) => {
+        cases::not_here::<B>
+    };
+    (pipes, $case:ident) => {
+        cases::not_here::<B>
+    };
+    (polls, $case:ident) => {
+        cases::not_here::<B>
+    };
+    (signals, $case:ident) => {
+        cases::not_here::<B>
+    };
+    (unix, $case:ident) => {
+        cases::not_here::<B>
+    };
+    (unix_datagrams, $case:ident) => {
+        cases::not_here::<B>
+    };
+    (unix_paths, $case:ident) => {
+        cases::not_here::<B>
+    };
+    (messages, $case:ident) => {
+        cases::not_here::<B>
+    };
+    (pollers, $case:ident) => {
+        cases::not_here::<B>
+    };
+    (steady_unix, $case:ident) => {
+        cases::not_here::<B>
+    };
+    (detaching, $case:ident) => {
+        cases::not_here::<B>
+    };
+    ($theme:ident, $case:ident) => {
+        $theme::$case::<B>
+    };
+}

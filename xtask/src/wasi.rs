@@ -1,0 +1,237 @@
+//! The suite on WASI: its program is built for `wasm32-wasip1` and run by a host of such programs, each case in an instance
+//! of its own, since a panic there ends the program and nothing in it could watch the clock.
+//!
+//! The verdict comes out of the instance as elsewhere, in the file that it is told of. Where it leaves none, what it
+//! wrote to standard error is the reason.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::conformance::{self, CaseReport, Verdict};
+use crate::executables::{self, Executable, Programs};
+use crate::process::{End, Finished, Running};
+use crate::test_all::CONFORMANCE;
+use crate::workspace::Workspace;
+
+mod companion;
+mod tools;
+
+use companion::Companion;
+
+/// The crate of the backend.
+pub(crate) const FOLDER: &str = "crates/wasi";
+
+const PACKAGE: &str = "proactor-wasi";
+
+/// How long a case may take: three times as long as elsewhere, for an interpreter.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// As many instances run at once: most wait.
+const AT_ONCE: usize = 3;
+
+/// The folder that an instance may use, by the variable that tells it.
+const FOLDER_VARIABLE: &str = "PROACTOR_CONFORMANCE_FOLDER";
+
+/// Builds the suite's program, into `target`.
+///
+/// # Errors
+/// What is missing to do so, or why it does not compile.
+pub(crate) fn build(workspace: &Workspace, target: Option<&Path>) -> Result<Executable> {
+    let runner = tools::runner()?;
+    let mut command = tools::cargo(workspace)?;
+    command.args(["test", "--quiet", "--no-run", "--package", PACKAGE, "--test", CONFORMANCE]);
+    // For an interpreter a little is worth much; what debuggers would read is only to be skipped.
+    command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "1").env("CARGO_PROFILE_DEV_DEBUG", "0");
+    if let Some(target) = target {
+        command.env("CARGO_TARGET_DIR", target);
+    }
+    let programs = executables::build(workspace, &mut command, Programs::Tests)?;
+    let program = programs.into_iter().next().context("cargo built no conformance program")?;
+    Ok(program.run_by(runner))
+}
+
+/// Runs all cases, their lines shown, each allowed `patience` times its usual time. What cannot run here one instance says
+/// for all.
+pub(crate) fn run_all(
+    program: &Executable,
+    report: &Path,
+    patience: u32,
+) -> Result<(Finished, Vec<CaseReport>)> {
+    println!("\n     Running {} of {}", program.target, program.folder.display());
+    let session = Session::new(program, report, patience)?;
+    let mut cases = session.not_here()?;
+    let listed = conformance::list(program)?;
+    let missing: Vec<&str> = cases.iter().map(|case| case.case.as_str()).collect();
+    let chosen: Vec<(&String, &Vec<String>)> =
+        listed.iter().filter(|(name, _)| !missing.contains(&name.as_str())).collect();
+    let started = Instant::now();
+    let ran = session.run_each(&chosen);
+    let failed = ran.iter().filter(|case| case.verdict == Verdict::Fail).count();
+    let passed = ran.iter().filter(|case| case.verdict == Verdict::Pass).count();
+    let seconds = started.elapsed().as_secs_f64();
+    println!(
+        "\ntest result: {passed} passed; {failed} failed; {} not here; finished in {seconds:.2}s",
+        cases.len()
+    );
+    cases.extend(ran);
+    // As a program of all cases would end.
+    let end = End::Exited(exit_status(if failed == 0 { 0 } else { 1 }));
+    Ok((Finished { end, lines: Vec::new() }, cases))
+}
+
+/// Runs one case for its verdict alone.
+pub(crate) fn run_case(program: &Executable, case: &str, report: &Path) -> Result<CaseReport> {
+    let listed = conformance::list(program)?;
+    let rules = listed.get(case).with_context(|| format!("there is no case `{case}`"))?;
+    Session::new(program, report, 1)?.run_one(case, rules)
+}
+
+#[cfg(unix)]
+fn exit_status(code: i32) -> ExitStatus {
+    std::os::unix::process::ExitStatusExt::from_raw(code << 8)
+}
+
+/// One run of the suite, or of a part of it.
+struct Session<'a> {
+    program: &'a Executable,
+    /// Where instances have their folders.
+    folder: PathBuf,
+    limit: Duration,
+}
+
+impl<'a> Session<'a> {
+    fn new(program: &'a Executable, report: &Path, patience: u32) -> Result<Self> {
+        let folder = report.with_extension("instances");
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        Ok(Self { program, folder, limit: LIMIT * patience })
+    }
+
+    /// The cases that need what is missing, as judged by the program.
+    fn not_here(&self) -> Result<Vec<CaseReport>> {
+        let mut instance = Instance::start(self, "not-here", &["--not-here"])?;
+        let end = instance.end(self.limit)?;
+        instance.report().with_context(|| format!("it ended with {end}: {}", instance.complaint()))
+    }
+
+    fn run_each(&self, chosen: &[(&String, &Vec<String>)]) -> Vec<CaseReport> {
+        let next = AtomicUsize::new(0);
+        let done = Mutex::new(Vec::with_capacity(chosen.len()));
+        let work = || {
+            while let Some((name, rules)) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let report = self.run_one(name, rules).unwrap_or_else(|error| CaseReport {
+                    case: (*name).clone(),
+                    verdict: Verdict::Fail,
+                    rules: (*rules).clone(),
+                    detail: Some(format!("it could not be run: {error:#}")),
+                });
+                let verdict = match report.verdict {
+                    Verdict::Pass => "ok",
+                    Verdict::NotHere => "not here",
+                    Verdict::ExpectedFailure => "expected failure",
+                    Verdict::Fail => "FAILED",
+                };
+                println!("test {name} ... {verdict}");
+                if report.verdict == Verdict::Fail {
+                    println!("    {}", report.detail.as_deref().unwrap_or_default());
+                }
+                done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(report);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..AT_ONCE {
+                scope.spawn(work);
+            }
+        });
+        done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Runs one case in an instance of its own.
+    fn run_one(&self, name: &str, rules: &[String]) -> Result<CaseReport> {
+        let folder = name.replace(':', "-");
+        let mut instance = Instance::start(self, &folder, &["--exact", name])?;
+        let end = instance.end(self.limit)?;
+        let fail = |detail: String| CaseReport {
+            case: name.to_owned(),
+            verdict: Verdict::Fail,
+            rules: rules.to_vec(),
+            detail: Some(detail),
+        };
+        if end == End::TimedOut {
+            return Ok(fail(format!("did not end within {:?}", self.limit)));
+        }
+        match instance.report() {
+            Ok(cases) => cases
+                .into_iter()
+                .find(|each| each.case == name)
+                .with_context(|| format!("{name} did not run")),
+            Err(_) => Ok(fail(format!("{} ({end})", instance.complaint()))),
+        }
+    }
+}
+
+/// One run of the program, with a folder, a listener and a companion of its own.
+struct Instance {
+    running: Running,
+    folder: PathBuf,
+    companion: Companion,
+}
+
+impl Instance {
+    fn start(session: &Session<'_>, name: &str, arguments: &[&str]) -> Result<Self> {
+        let folder = session.folder.join(name);
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let companion = Companion::new()?;
+        let Some(runner) = session.program.runner() else { bail!("it is no program of WASI") };
+        let mut command = Command::new(runner);
+        command.arg("run").arg("--dir").arg(&folder);
+        command.args(["--tcplisten", &companion.address().to_string()]);
+        for (variable, value) in
+            [(FOLDER_VARIABLE, folder.clone()), (conformance::REPORT_VARIABLE, report_in(&folder))]
+        {
+            command.arg("--env").arg(format!("{variable}={}", value.display()));
+        }
+        command.arg(&session.program.path).arg("--").args(arguments);
+        command.stderr(File::create(folder.join("errors")).context("no file for what it complains of")?);
+        // A pipe as standard input: some hosts wait for nothing else.
+        let running = Running::start_with_input(&mut command)?;
+        Ok(Self { running, folder, companion })
+    }
+
+    /// Waits for the end, doing what it asks for meanwhile.
+    fn end(&mut self, limit: Duration) -> Result<End> {
+        let deadline = Instant::now() + limit;
+        while let Some(line) = self.running.line(deadline) {
+            if line == companion::ASK {
+                self.companion.connect()?;
+            }
+        }
+        self.running.end(deadline)
+    }
+
+    fn report(&self) -> Result<Vec<CaseReport>> {
+        conformance::read_report(&report_in(&self.folder)).map(|report| report.cases)
+    }
+
+    /// What it wrote to standard error: most often a panic and where.
+    fn complaint(&self) -> String {
+        let text = std::fs::read_to_string(self.folder.join("errors")).unwrap_or_default();
+        let lines: Vec<&str> = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with("note:") && !line.starts_with("Error:"))
+            .take(6)
+            .collect();
+        if lines.is_empty() { "it left no word".to_owned() } else { lines.join(" ") }
+    }
+}
+
+fn report_in(folder: &Path) -> PathBuf {
+    folder.join("report.json")
+}
