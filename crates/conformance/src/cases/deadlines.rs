@@ -149,9 +149,10 @@ pub(crate) fn an_exit_that_is_there_wins<B: Backend>(fixture: &Fixture<B>) {
 /// The same of what other threads have done: a job that has ended, a notification.
 pub(crate) fn what_threads_have_done_in_time_wins<B: Backend>(fixture: &Fixture<B>) {
     let mut ev = fixture.open();
-    let (go_on, told) = mpsc::channel::<()>();
+    let ((go_on, told), (says, ended)) = (mpsc::channel::<()>(), mpsc::channel());
     let notifier = ev.context().notifier();
-    let worked = ev.start(Work::new(move || told.recv().is_ok()).with_timeout(SHORT));
+    let worked =
+        ev.start(Work::new(move || told.recv().is_ok() && says.send(()).is_ok()).with_timeout(SHORT));
     let notified = ev.start(NotifierWait { notifier: notifier.clone() }.with_timeout(SHORT));
     let silent = ev.context().notifier();
     let nothing = ev.start(NotifierWait { notifier: silent }.with_timeout(SHORT));
@@ -159,6 +160,8 @@ pub(crate) fn what_threads_have_done_in_time_wins<B: Backend>(fixture: &Fixture<
     let begin = ev.context().update_now();
     go_on.send(()).unwrap();
     notifier.notify();
+    // However long it takes until there is a thread.
+    ended.recv().unwrap();
     keep_busy(&mut ev, begin);
     ev.until_done();
     assert!(matches!(worked.take().result, Ok(true)));
