@@ -48,7 +48,7 @@ impl<B: Backend> Fixture<B> {
         Loop::open(config).expect("a backend that opened when it was probed opens again")
     }
 
-    /// Runs the child `name` of [`table::children`](crate::table::children) in a process of its own, whose limits and
+    /// Runs the child `name` of [`apart::children`](crate::apart::children) in a process of its own, whose limits and
     /// signals are its own too, and returns what it printed.
     pub(crate) fn child(&self, name: &str) -> String {
         let program = std::env::current_exe().expect("the program's own path is known");

@@ -27,6 +27,7 @@
 mod body;
 
 mod allocator;
+mod apart;
 mod arguments;
 mod baseline;
 mod case;

@@ -16,7 +16,7 @@ use crate::expected::{self, Matrix};
 use crate::fixture::Fixture;
 use crate::patience::{Queued, wait_for};
 use crate::report::{CaseReport, Report};
-use crate::{allocator, table, warm_up};
+use crate::{allocator, apart, table, warm_up};
 
 /// Multiplies the time that a case may take, for slow ways of running it: sanitizers, emulators.
 const PATIENCE_VARIABLE: &str = "PROACTOR_CONFORMANCE_PATIENCE";
@@ -246,7 +246,7 @@ fn what_panics_said() -> String {
 
 /// Plays the child of a case; the exit status says how it went.
 fn play_child<B: Backend + 'static>(name: &str, longest: Duration) -> ExitCode {
-    let child = table::children::<B>().into_iter().find(|(child, _)| *child == name);
+    let child = apart::children::<B>().into_iter().find(|(child, _)| *child == name);
     let Some((name, body)) = child else {
         eprintln!("there is no child `{name}`");
         return ExitCode::FAILURE;

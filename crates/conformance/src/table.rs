@@ -2,6 +2,7 @@
 
 use proactor_core::Backend;
 
+use crate::Case;
 #[cfg(not(unix))]
 use crate::cases;
 use crate::cases::{
@@ -15,7 +16,6 @@ use crate::cases::{
     children, datagrams, detaching, messages, passing, pipes, pollers, polls, signals, steady_unix, unix,
     unix_datagrams, unix_paths,
 };
-use crate::{Case, Fixture};
 
 /// A row each: the case, the rules of the contract that it proves, the capabilities that it needs, and how many times the
 /// usual limit it may take, if it is not one.
@@ -29,29 +29,6 @@ macro_rules! cases {
             run: body!($theme, $case),
         }),*]
     };
-}
-
-/// A part of a case that plays in a process of its own: its name, and how it goes.
-pub(crate) type Child<B> = (&'static str, fn(&Fixture<B>));
-
-#[cfg(unix)]
-/// All of these.
-pub(crate) fn children<B: Backend + 'static>() -> Vec<Child<B>> {
-    vec![
-        ("send_to_the_gone", results::send_to_the_gone::<B>),
-        ("write_to_the_gone", bytes::write_to_the_gone::<B>),
-        ("send_file_to_the_gone", send_file::send_file_to_the_gone::<B>),
-        ("write_vectored_to_the_gone", vectored::write_vectored_to_the_gone::<B>),
-        ("run_out_of_descriptors", bad_input::run_out_of_descriptors::<B>),
-        ("rearm_a_failing_accept", bad_input::rearm_a_failing_accept::<B>),
-        ("receive_without_descriptors", passing::receive_without_descriptors::<B>),
-    ]
-}
-
-/// There are no other processes.
-#[cfg(not(unix))]
-pub(crate) const fn children<B: Backend + 'static>() -> Vec<Child<B>> {
-    Vec::new()
 }
 
 /// All cases.
