@@ -48,6 +48,8 @@
 //! done on files and names is done by a thread of the loop's pool.
 #![warn(missing_docs)]
 
+#[cfg(test)]
+mod own_tests;
 #[cfg(any(test, not(target_os = "linux")))]
 #[cfg_attr(target_os = "linux", allow(unreachable_pub, reason = "the aliases that show it are not there"))]
 mod poller;

@@ -349,6 +349,7 @@ mod tests {
         assert_eq!(control(socket, &Control::Listen(0)), Err(Error::InvalidInput));
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn what_has_no_name_in_core_is_unsupported() {
         let flags = rustix::net::SocketFlags::CLOEXEC;
