@@ -42,7 +42,11 @@ fn pipe_of<B: Backend>(ev: &mut Loop<B, ()>) -> (Handle, Handle) {
 
 /// The two sides of a terminal, raw: what programs call the parent's and the child's.
 fn terminal() -> (OwnedFd, OwnedFd) {
-    let parent = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+    // Where there is no such flag, a program that another case starts meanwhile may inherit it.
+    #[cfg(any(target_os = "linux", target_os = "freebsd"))]
+    let flags = flags | OpenptFlags::CLOEXEC;
+    let parent = openpt(flags).unwrap();
     grantpt(&parent).unwrap();
     unlockpt(&parent).unwrap();
     let path = ptsname(&parent, Vec::new()).unwrap();
