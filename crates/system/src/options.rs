@@ -14,8 +14,11 @@ use crate::descriptor::socket_family;
 pub(crate) fn set(socket: BorrowedFd<'_>, option: SocketOption) -> Result<()> {
     match option {
         SocketOption::KeepAlive(on) => sockopt::set_socket_keepalive(socket, on),
+        #[cfg(not(target_os = "openbsd"))]
         SocketOption::KeepAliveIdle(time) => sockopt::set_tcp_keepidle(socket, whole_seconds(time)),
+        #[cfg(not(target_os = "openbsd"))]
         SocketOption::KeepAliveInterval(time) => sockopt::set_tcp_keepintvl(socket, whole_seconds(time)),
+        #[cfg(not(target_os = "openbsd"))]
         SocketOption::KeepAliveCount(count) => sockopt::set_tcp_keepcnt(socket, count),
         SocketOption::Broadcast(on) => sockopt::set_socket_broadcast(socket, on),
         SocketOption::HopLimit(hops) if is_ipv6(socket)? => {
@@ -33,9 +36,7 @@ pub(crate) fn set(socket: BorrowedFd<'_>, option: SocketOption) -> Result<()> {
         SocketOption::MulticastInterface(interface) if is_ipv6(socket)? => {
             sockopt::set_ipv6_multicast_if(socket, interface)
         }
-        SocketOption::MulticastInterface(interface) => {
-            sockopt::set_ip_multicast_if_with_ifindex(socket, &UNSPECIFIED, &UNSPECIFIED, interface)
-        }
+        SocketOption::MulticastInterface(interface) => by_interface::send_on(socket, interface),
         SocketOption::JoinMulticast(membership) => join(socket, membership),
         SocketOption::LeaveMulticast(membership) => leave(socket, membership),
         _ => Err(Errno::NOPROTOOPT),
@@ -50,26 +51,78 @@ fn is_ipv6(socket: BorrowedFd<'_>) -> Result<bool> {
 
 fn join(socket: BorrowedFd<'_>, Membership { group, interface }: Membership) -> Result<()> {
     match group {
-        IpAddr::V4(group) => {
-            sockopt::set_ip_add_membership_with_ifindex(socket, &group, &UNSPECIFIED, interface)
-        }
+        IpAddr::V4(group) => by_interface::join(socket, &group, interface),
         IpAddr::V6(group) => sockopt::set_ipv6_add_membership(socket, &group, interface),
     }
 }
 
 fn leave(socket: BorrowedFd<'_>, Membership { group, interface }: Membership) -> Result<()> {
     match group {
-        IpAddr::V4(group) => {
-            sockopt::set_ip_drop_membership_with_ifindex(socket, &group, &UNSPECIFIED, interface)
-        }
+        IpAddr::V4(group) => by_interface::leave(socket, &group, interface),
         IpAddr::V6(group) => sockopt::set_ipv6_drop_membership(socket, &group, interface),
     }
 }
 
+#[cfg_attr(target_os = "openbsd", allow(dead_code, reason = "it has none of these options"))]
 /// Rounded up to seconds; as much as fits into the system's integers.
 fn whole_seconds(time: Duration) -> Duration {
     let seconds = time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0));
     Duration::from_secs(seconds.min(i32::MAX as u64))
+}
+
+/// Groups of IPv4, by the number of an interface.
+#[cfg(not(target_os = "netbsd"))]
+mod by_interface {
+    use std::net::Ipv4Addr;
+    use std::os::fd::BorrowedFd;
+
+    use rustix::io::Result;
+    use rustix::net::sockopt;
+
+    use super::UNSPECIFIED;
+
+    pub(super) fn send_on(socket: BorrowedFd<'_>, interface: u32) -> Result<()> {
+        sockopt::set_ip_multicast_if_with_ifindex(socket, &UNSPECIFIED, &UNSPECIFIED, interface)
+    }
+
+    pub(super) fn join(socket: BorrowedFd<'_>, group: &Ipv4Addr, interface: u32) -> Result<()> {
+        sockopt::set_ip_add_membership_with_ifindex(socket, group, &UNSPECIFIED, interface)
+    }
+
+    pub(super) fn leave(socket: BorrowedFd<'_>, group: &Ipv4Addr, interface: u32) -> Result<()> {
+        sockopt::set_ip_drop_membership_with_ifindex(socket, group, &UNSPECIFIED, interface)
+    }
+}
+
+/// NetBSD names interfaces by an address of theirs: of numbers, only that of the system's own choice means something.
+#[cfg(target_os = "netbsd")]
+mod by_interface {
+    use std::net::Ipv4Addr;
+    use std::os::fd::BorrowedFd;
+
+    use rustix::io::{Errno, Result};
+    use rustix::net::sockopt;
+
+    use super::UNSPECIFIED;
+
+    const fn chosen(interface: u32) -> Result<()> {
+        if interface == 0 { Ok(()) } else { Err(Errno::OPNOTSUPP) }
+    }
+
+    pub(super) fn send_on(socket: BorrowedFd<'_>, interface: u32) -> Result<()> {
+        chosen(interface)?;
+        sockopt::set_ip_multicast_if(socket, &UNSPECIFIED)
+    }
+
+    pub(super) fn join(socket: BorrowedFd<'_>, group: &Ipv4Addr, interface: u32) -> Result<()> {
+        chosen(interface)?;
+        sockopt::set_ip_add_membership(socket, group, &UNSPECIFIED)
+    }
+
+    pub(super) fn leave(socket: BorrowedFd<'_>, group: &Ipv4Addr, interface: u32) -> Result<()> {
+        chosen(interface)?;
+        sockopt::set_ip_drop_membership(socket, group, &UNSPECIFIED)
+    }
 }
 
 #[cfg(test)]
