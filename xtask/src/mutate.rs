@@ -3,12 +3,12 @@
 //! A suite proves little by passing. Here the code is broken on purpose, one place at a time, and the case that is said
 //! to prove the rule has to fail: by its own assertion, not by hanging, by crashing or by failing to compile.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::Deserialize;
 
 use crate::Colour;
@@ -98,23 +98,43 @@ pub(crate) fn load(workspace: &Workspace) -> Result<Vec<Mutation>> {
 /// Tries each and gives those that nobody noticed, or that could not be tried.
 fn run(workspace: &Workspace, mutations: &[Mutation]) -> Result<Vec<String>> {
     ensure!(!mutations.is_empty(), "there are no mutations");
-    let bench = Bench::new(workspace)?;
-    let mut failed = Vec::new();
-    failed.extend(bench.untouched(mutations)?);
-    for mutation in mutations {
-        let started = Instant::now();
-        let result = bench.attempt(mutation);
-        let seconds = started.elapsed().as_secs_f64();
-        match result {
-            Ok(detail) => println!("noticed: {mutation} ({seconds:.1} s): {detail}"),
-            Err(error) => {
-                println!("NOT NOTICED: {mutation} ({seconds:.1} s): {error:#}");
-                failed.push(format!("{mutation}: {error:#}"));
-            }
+    let shares = shares(mutations);
+    let results: Vec<Result<Vec<String>>> = std::thread::scope(|scope| {
+        let mut threads = Vec::new();
+        for (worker, share) in shares.iter().enumerate() {
+            threads.push(scope.spawn(move || Bench::new(workspace, worker)?.run(share)));
         }
+        let panicked = || Err(anyhow!("a worker panicked"));
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| panicked())).collect()
+    });
+    let mut failed = Vec::new();
+    for result in results {
+        failed.extend(result?);
     }
     println!("mutations: {} tried, {} problems", mutations.len(), failed.len());
     Ok(failed)
+}
+
+/// Splits them between two workers of about equal work. Compiling a change is mostly one crate after the other, which leaves
+/// a second processor idle. A backend stays whole, so that its programs are built by one worker alone, and within a share
+/// the changes of one file follow each other, so that little has to be built again.
+fn shares(mutations: &[Mutation]) -> Vec<Vec<&Mutation>> {
+    let mut by_backend: BTreeMap<&str, Vec<&Mutation>> = BTreeMap::new();
+    for mutation in mutations {
+        by_backend.entry(&mutation.backend).or_default().push(mutation);
+    }
+    let mut backends: Vec<_> = by_backend.into_values().collect();
+    backends.sort_by_key(|backend| std::cmp::Reverse(backend.len()));
+    let mut shares = vec![Vec::new(), Vec::new()];
+    for backend in backends {
+        let lightest = usize::from(shares[1].len() < shares[0].len());
+        shares[lightest].extend(backend);
+    }
+    shares.retain(|share| !share.is_empty());
+    for share in &mut shares {
+        share.sort_by_key(|mutation| (&mutation.backend, &mutation.file));
+    }
+    shares
 }
 
 /// A copy of the tree to break, and one folder for everything built from it, so that only what a change touches is built
@@ -125,14 +145,32 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(workspace: &Workspace) -> Result<Self> {
-        let tree = Workspace::at(workspace.target("mutate/tree"));
+    /// Each worker has its own.
+    fn new(workspace: &Workspace, worker: usize) -> Result<Self> {
+        let tree = Workspace::at(workspace.target(&format!("mutate/tree-{worker}")));
         synchronise(workspace, &tree)?;
-        Ok(Self { tree, target: workspace.target("mutate/build") })
+        Ok(Self { tree, target: workspace.target(&format!("mutate/build-{worker}")) })
+    }
+
+    fn run(&self, mutations: &[&Mutation]) -> Result<Vec<String>> {
+        let mut failed = self.untouched(mutations)?;
+        for mutation in mutations {
+            let started = Instant::now();
+            let result = self.attempt(mutation);
+            let seconds = started.elapsed().as_secs_f64();
+            match result {
+                Ok(detail) => println!("noticed: {mutation} ({seconds:.1} s): {detail}"),
+                Err(error) => {
+                    println!("NOT NOTICED: {mutation} ({seconds:.1} s): {error:#}");
+                    failed.push(format!("{mutation}: {error:#}"));
+                }
+            }
+        }
+        Ok(failed)
     }
 
     /// The cases must pass while nothing is broken; gives those that do not.
-    fn untouched(&self, mutations: &[Mutation]) -> Result<Vec<String>> {
+    fn untouched(&self, mutations: &[&Mutation]) -> Result<Vec<String>> {
         let backends: BTreeSet<&str> = mutations.iter().map(|mutation| mutation.backend.as_str()).collect();
         let mut failed = Vec::new();
         for backend in backends {
@@ -269,6 +307,31 @@ mod tests {
         assert!(noticed(&report(Verdict::Pass, None)).is_err());
         assert!(noticed(&report(Verdict::NotHere, Some("clock"))).is_err());
         assert!(noticed(&report(Verdict::ExpectedFailure, Some("left: 2"))).is_err());
+    }
+
+    #[test]
+    fn no_mutation_is_lost_between_the_workers_and_no_backend_split() {
+        let of = |backend: &str, file: &str| Mutation {
+            backend: backend.to_owned(),
+            file: file.into(),
+            ..mutation()
+        };
+        let one = [of("sim", "a")];
+        assert_eq!(shares(&one).len(), 1);
+        let all = [
+            of("sim", "b"),
+            of("uring", "b"),
+            of("sim", "a"),
+            of("epoll", "c"),
+            of("sim", "b"),
+            of("epoll", "b"),
+        ];
+        let shares = shares(&all);
+        let names = |share: &Vec<&Mutation>| {
+            share.iter().map(|each| format!("{} {}", each.backend, each.file.display())).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&shares[0]), ["sim a", "sim b", "sim b"]);
+        assert_eq!(names(&shares[1]), ["epoll b", "epoll c", "uring b"]);
     }
 
     #[test]
