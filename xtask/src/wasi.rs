@@ -14,13 +14,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::conformance::{self, CaseReport, Verdict};
+use crate::cross;
 use crate::executables::{self, Executable, Programs};
 use crate::process::{End, Finished, Running};
 use crate::test_all::CONFORMANCE;
 use crate::workspace::Workspace;
 
 mod companion;
-mod tools;
 
 use companion::Companion;
 
@@ -43,8 +43,8 @@ const FOLDER_VARIABLE: &str = "PROACTOR_CONFORMANCE_FOLDER";
 /// # Errors
 /// What is missing to do so, or why it does not compile.
 pub(crate) fn build(workspace: &Workspace, target: Option<&Path>) -> Result<Executable> {
-    let runner = tools::runner()?;
-    let mut command = tools::cargo(workspace)?;
+    let runner = cross::wasm_runner()?;
+    let mut command = cross::Toolchain::find()?.cargo(workspace, cross::WASI);
     command.args(["test", "--quiet", "--no-run", "--package", PACKAGE, "--test", CONFORMANCE]);
     // For an interpreter a little is worth much; what debuggers would read is only to be skipped.
     command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "1").env("CARGO_PROFILE_DEV_DEBUG", "0");

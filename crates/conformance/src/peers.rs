@@ -19,6 +19,7 @@ use proactor_core::{Address, Backend, Buffer, Error, Handle, Loop, Recv};
 #[cfg(unix)]
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
+#[cfg(unix)]
 use crate::signals;
 use crate::steps::Steps;
 

@@ -11,7 +11,9 @@ use rustix::io::Errno;
 use super::cancellation::MORE_THAN_FITS;
 use super::files::open;
 use crate::Fixture;
-use crate::peers::{failures_on_the_gone, receive_all};
+#[cfg(unix)]
+use crate::peers::failures_on_the_gone;
+use crate::peers::receive_all;
 use crate::scratch::Scratch;
 use crate::steps::{Captures, Steps, assert_bytes, pattern, system};
 

@@ -12,6 +12,7 @@ use proactor_core::{
 use rustix::io::Errno;
 
 use crate::Fixture;
+#[cfg(unix)]
 use crate::peers::failures_on_the_gone;
 #[cfg(unix)]
 use crate::signals;

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use super::files::{contents, file, open};
 use super::work::{Gate, on, pool};
 use crate::Fixture;
+#[cfg(unix)]
 use crate::peers::failures_on_the_gone;
 use crate::scratch::Scratch;
 use crate::steps::{Captures, Log, Steps, assert_bytes, pattern, system};

@@ -13,7 +13,9 @@ use rustix::io::Errno;
 use super::cancellation::MORE_THAN_FITS;
 use super::steady::{Count, echoes_over_tcp};
 use crate::Fixture;
-use crate::peers::{failures_on_the_gone, receive_all};
+#[cfg(unix)]
+use crate::peers::failures_on_the_gone;
+use crate::peers::receive_all;
 use crate::steps::{Captures, IPV4, Steps, address, assert_bytes, pattern, system};
 
 /// What one call of any system takes: 2 GiB less a page.
