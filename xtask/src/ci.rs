@@ -3,6 +3,7 @@
 mod calls;
 mod cross;
 mod examples;
+mod sanitizer;
 
 use std::ffi::OsString;
 use std::process::Command;
@@ -11,14 +12,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::Colour;
-use crate::conformance::{self, Backend};
-use crate::executables::{self, Executable, Programs};
 use crate::mutate;
 use crate::process::{self, Echo, TestCounts};
 use crate::setup;
-use crate::test_all::CONFORMANCE;
 use crate::tidy;
-use crate::wasi;
 use crate::workspace::Workspace;
 
 /// One step: it is green when it ends without an error.
@@ -28,7 +25,7 @@ struct Step {
     run: fn(&Workspace) -> Result<()>,
 }
 
-/// Quick ones first, so that a slip shows soon.
+/// Quick ones first, so that a slip shows soon; of the long ones those that a change most often turns red.
 const STEPS: [Step; 13] = [
     Step { name: "fmt", what: "the code is formatted", run: fmt },
     Step { name: "tidy", what: "the project's written rules hold", run: tidy::check },
@@ -47,17 +44,13 @@ const STEPS: [Step; 13] = [
         what: "the example programs do what they say, seen from outside",
         run: examples::run,
     },
-    Step { name: "loom", what: "notifier and wake-up under every interleaving", run: loom },
-    Step { name: "address-sanitizer", what: "core and every backend under it", run: address_sanitizer },
     Step { name: "counts", what: "instructions, system calls and allocations per operation", run: counts },
+    Step { name: "loom", what: "notifier and wake-up under every interleaving", run: loom },
+    Step { name: "address-sanitizer", what: "core and every backend under it", run: sanitizer::run },
     Step { name: "mutations", what: "every rule's case notices when its rule is broken", run: mutate::all },
 ];
 
 const LOOM_LIMIT: Duration = Duration::from_secs(1200);
-
-/// How many times slower a case may be under the sanitizer.
-const SANITIZER_PATIENCE: u32 = 5;
-const SANITIZER_TARGET: &str = "x86_64-unknown-linux-gnu";
 
 pub(crate) fn main(workspace: &Workspace, arguments: impl Iterator<Item = OsString>) -> Result<Colour> {
     let names: Vec<String> = arguments.map(|name| name.to_string_lossy().into_owned()).collect();
@@ -183,59 +176,6 @@ fn loom(workspace: &Workspace) -> Result<()> {
     }
     if counts.passed == 0 || counts.ignored > 0 {
         bail!("no model ran ({counts})");
-    }
-    Ok(())
-}
-
-/// The suites of core and of every backend, built with the sanitizer: it ends a program at the first wrong access, and
-/// at its end for what leaked.
-fn address_sanitizer(workspace: &Workspace) -> Result<()> {
-    setup::NIGHTLY_TOOLCHAIN.require()?;
-    let mut command = Command::new("rustup");
-    command.args(["run", setup::NIGHTLY, "cargo", "test", "--workspace", "--tests", "--no-run"]);
-    command.args(["--target", SANITIZER_TARGET]).current_dir(workspace.root());
-    command.env("RUSTFLAGS", "-Zsanitizer=address").env("CARGO_TARGET_DIR", workspace.target("sanitizer"));
-    // Set by the cargo that runs us, for its own toolchain.
-    for variable in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
-        command.env_remove(variable);
-    }
-    let programs = executables::build(workspace, &mut command, Programs::Tests)?;
-    // Frames on a stack of the sanitizer's own would look like depth to the cases that measure depth. And what no memory is
-    // there for is to be refused, as the system's allocator refuses it.
-    let options = "detect_stack_use_after_return=0:allocator_may_return_null=1";
-    let as_without = |program: Executable| program.with("ASAN_OPTIONS", options);
-    let programs: Vec<_> = programs.into_iter().map(as_without).collect();
-    let backends = conformance::expected(workspace.root());
-    let mut failed = Vec::new();
-    // The tasks have nothing unsafe, and the floors of the benchmarks leak what the kernel may write to, on purpose.
-    let is_of_wasi = |program: &Executable| program.folder == *wasi::FOLDER && program.target == CONFORMANCE;
-    let concerned = |program: &&Executable| {
-        !["xtask", "bench"].iter().any(|name| program.folder.ends_with(name)) && !is_of_wasi(program)
-    };
-    for program in programs.iter().filter(concerned) {
-        if let Err(error) = run_sanitized(workspace, program, &backends) {
-            failed.push(format!("{} of {}: {error:#}", program.target, program.folder.display()));
-        }
-    }
-    if !failed.is_empty() {
-        bail!("{}", failed.join("; "));
-    }
-    Ok(())
-}
-
-fn run_sanitized(workspace: &Workspace, program: &Executable, backends: &[Backend]) -> Result<()> {
-    let backend = backends.iter().find(|backend| program.folder == *backend.folder);
-    if let (Some(backend), CONFORMANCE) = (backend, program.target.as_str()) {
-        let report = workspace.target(&format!("sanitizer/conformance/{}.json", backend.name));
-        let (finished, cases) = conformance::run_all(program, &report, SANITIZER_PATIENCE)?;
-        if cases.is_empty() || !finished.end.success() {
-            bail!("{} cases, {}", cases.len(), finished.end);
-        }
-        return Ok(());
-    }
-    let finished = program.run(&mut program.command())?;
-    if !finished.end.success() {
-        bail!("{}", finished.end);
     }
     Ok(())
 }

@@ -28,6 +28,8 @@ pub(crate) struct Executable {
     environment: Vec<(&'static str, &'static str)>,
     /// What runs it, where the system does not.
     runner: Option<PathBuf>,
+    /// Whether others run at the same time, so that its output is shown in one piece when it has ended.
+    beside_others: bool,
 }
 
 impl Executable {
@@ -48,6 +50,11 @@ impl Executable {
         self.runner.as_deref()
     }
 
+    /// The same, to be run while others run too.
+    pub(crate) fn beside_others(self) -> Self {
+        Self { beside_others: true, ..self }
+    }
+
     /// A command that runs it as `cargo test` would.
     pub(crate) fn command(&self) -> Command {
         let mut command = match &self.runner {
@@ -65,8 +72,14 @@ impl Executable {
 
     /// Runs it with its output shown.
     pub(crate) fn run(&self, command: &mut Command) -> Result<Finished> {
-        println!("\n     Running {} of {}", self.target, self.folder.display());
-        process::collect(command, LIMIT, Echo::Shown)
+        let title = format!("\n     Running {} of {}", self.target, self.folder.display());
+        if !self.beside_others {
+            println!("{title}");
+            return process::collect(command, LIMIT, Echo::Shown);
+        }
+        let finished = process::collect(command, LIMIT, Echo::Quiet)?;
+        println!("{title}\n{}", finished.lines.join("\n"));
+        Ok(finished)
     }
 
     #[cfg(test)]
@@ -79,6 +92,7 @@ impl Executable {
             package_folder,
             environment: Vec::new(),
             runner: None,
+            beside_others: false,
         }
     }
 }
@@ -171,6 +185,7 @@ fn parse(root: &Path, output: &str, programs: Programs) -> Result<Vec<Executable
             package_folder,
             environment,
             runner: None,
+            beside_others: false,
         });
     }
     executables.sort_by(|a, b| (&a.folder, &a.target).cmp(&(&b.folder, &b.target)));

@@ -1,0 +1,114 @@
+//! The suites of core and of every backend, built with the address sanitizer: it ends a program at the first wrong access,
+//! and at its end for what leaked.
+
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Result, bail, ensure};
+
+use crate::conformance::{self, Backend};
+use crate::executables::{self, Executable, Programs};
+use crate::setup;
+use crate::test_all::CONFORMANCE;
+use crate::wasi;
+use crate::workspace::Workspace;
+
+/// How many times slower a case may be under the sanitizer.
+const PATIENCE: u32 = 5;
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// How many programs run at once: much of a suite is waiting for the clock.
+const AT_ONCE: usize = 2;
+
+/// What is not built: the tasks have nothing unsafe, and the floors of the benchmarks leak what the kernel may write to, on
+/// purpose.
+const UNCONCERNED: [&str; 2] = ["xtask", "proactor-bench"];
+
+pub(super) fn run(workspace: &Workspace) -> Result<()> {
+    let mut programs = build(workspace)?;
+    // Its suite is for other programs than those of this system.
+    programs.retain(|program| program.folder != *wasi::FOLDER || program.target != CONFORMANCE);
+    // The suites take longest, so what is short comes last and fills what is left.
+    programs.sort_by_key(|program| program.target != CONFORMANCE);
+    let backends = conformance::expected(workspace.root());
+    let failed = side_by_side(&programs, |program| run_one(workspace, program, &backends));
+    ensure!(failed.is_empty(), "{}", failed.join("; "));
+    Ok(())
+}
+
+fn build(workspace: &Workspace) -> Result<Vec<Executable>> {
+    setup::NIGHTLY_TOOLCHAIN.require()?;
+    let mut command = Command::new("rustup");
+    command.args(["run", setup::NIGHTLY, "cargo", "test", "--workspace", "--tests", "--no-run"]);
+    for package in UNCONCERNED {
+        command.args(["--exclude", package]);
+    }
+    command.args(["--target", TARGET]).current_dir(workspace.root());
+    command.env("RUSTFLAGS", "-Zsanitizer=address").env("CARGO_TARGET_DIR", workspace.target("sanitizer"));
+    // The gate builds it once, on a new machine: what a second build would be spared is not worth writing down.
+    command.env("CARGO_INCREMENTAL", "0");
+    // Set by the cargo that runs us, for its own toolchain.
+    for variable in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
+        command.env_remove(variable);
+    }
+    let programs = executables::build(workspace, &mut command, Programs::Tests)?;
+    // Frames on a stack of the sanitizer's own would look like depth to the cases that measure depth. And what no memory is
+    // there for is to be refused, as the system's allocator refuses it.
+    let options = "detect_stack_use_after_return=0:allocator_may_return_null=1";
+    Ok(programs.into_iter().map(|program| program.with("ASAN_OPTIONS", options).beside_others()).collect())
+}
+
+/// Runs each program, some at a time, in their order; gives those that failed, and why.
+fn side_by_side(programs: &[Executable], run: impl Fn(&Executable) -> Result<()> + Sync) -> Vec<String> {
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(Vec::new());
+    let work = || {
+        while let Some(program) = programs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(error) = run(program) {
+                let text = format!("{} of {}: {error:#}", program.target, program.folder.display());
+                failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(text);
+            }
+        }
+    };
+    // A worker that panics ends the step with its panic.
+    std::thread::scope(|scope| (0..AT_ONCE).for_each(|_| drop(scope.spawn(work))));
+    failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn run_one(workspace: &Workspace, program: &Executable, backends: &[Backend]) -> Result<()> {
+    let backend = backends.iter().find(|backend| program.folder == *backend.folder);
+    if let (Some(backend), CONFORMANCE) = (backend, program.target.as_str()) {
+        let report = workspace.target(&format!("sanitizer/conformance/{}.json", backend.name));
+        let (finished, cases) = conformance::run_all(program, &report, PATIENCE)?;
+        if cases.is_empty() || !finished.end.success() {
+            bail!("{} cases, {}", cases.len(), finished.end);
+        }
+        return Ok(());
+    }
+    let finished = program.run(&mut program.command())?;
+    ensure!(finished.end.success(), "{}", finished.end);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_program_runs_once_and_every_failure_is_told() {
+        let program = |name: &str| Executable::for_test("crates/x", name, format!("/nowhere/{name}").into());
+        let programs = ["one", "two", "three", "four", "five"].map(program);
+        let runs = Mutex::new(Vec::new());
+        let mut failed = side_by_side(&programs, |program| {
+            runs.lock().unwrap().push(program.target.clone());
+            ensure!(!program.target.starts_with('t'), "leaks");
+            Ok(())
+        });
+        let mut runs = runs.into_inner().unwrap();
+        runs.sort();
+        assert_eq!(runs, ["five", "four", "one", "three", "two"]);
+        failed.sort();
+        assert_eq!(failed, ["three of crates/x: leaks", "two of crates/x: leaks"]);
+    }
+}
