@@ -1,5 +1,7 @@
 //! kqueue(2) of the system: the call, its structure and its numbers, which differ in width and value.
 #![allow(unsafe_code)]
+// Of the widths of these numbers and fields no two systems agree: some of the conversions are none on some of them.
+#![allow(clippy::unnecessary_cast)]
 
 use std::fmt;
 use std::mem;
@@ -64,8 +66,6 @@ const FILTERS: [(Filter, i64); 6] = [
 #[repr(transparent)]
 pub(crate) struct Kevent(libc::kevent);
 
-// Of the widths of these fields no two systems agree: some of the conversions are none on some of them.
-#[allow(clippy::unnecessary_cast, trivial_numeric_casts)]
 impl Kevent {
     /// A change of the registration with this filter and identifier.
     pub(crate) fn new(filter: Filter, ident: usize, flags: u32) -> Self {
