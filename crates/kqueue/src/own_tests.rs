@@ -3,9 +3,8 @@
 use std::fs::File;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
-use std::thread;
 
-use proactor_core::{Config, Until, Wake};
+use proactor_core::{Config, Until};
 use proactor_readiness::{Poller, Registration, Watch};
 
 use crate::poller::KqueuePoller;
@@ -17,6 +16,8 @@ fn registration(slot: u32) -> Registration {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_pipe_wakes_it_where_there_are_no_user_events() {
+    use proactor_core::Wake;
+
     if !crate::sys::lack_user_events() {
         return;
     }
@@ -30,7 +31,7 @@ fn a_pipe_wakes_it_where_there_are_no_user_events() {
         assert_eq!(poller.event(0).registration, Registration::NOBODY);
         assert_eq!(poller.wait(Until::Now).unwrap().len, 0, "it was emptied");
         let other = waker.clone();
-        thread::spawn(move || other.wake()).join().unwrap();
+        std::thread::spawn(move || other.wake()).join().unwrap();
     }
     drop(poller);
     // Nobody reads any more, and no SIGPIPE comes of that.
