@@ -1,6 +1,7 @@
-//! Signals: a storm of them, and the disposition with which a process starts.
+//! Signals: a storm of them, and the disposition with which a process starts; and child processes that have ended.
 #![allow(unsafe_code)]
 
+use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -100,4 +101,36 @@ fn handle(signal: libc::c_int, handler: libc::sighandler_t) {
     // the old one is not asked for.
     let done = unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
     assert_eq!(done, 0, "signals other than KILL and STOP can be handled");
+}
+
+/// Waits until a child process has ended, and leaves its status where it is.
+#[cfg(not(target_os = "openbsd"))]
+pub(crate) fn let_end(child: &Child) {
+    use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    assert!(waitid(WaitId::Pid(Pid::from_child(child)), options).expect("it is ours").is_some());
+}
+
+/// The same, where rustix has no call for it.
+#[cfg(target_os = "openbsd")]
+pub(crate) fn let_end(child: &Child) {
+    let id = child.id().to_string();
+    loop {
+        let told = std::process::Command::new("ps").args(["-o", "stat=", "-p", &id]).output();
+        if told.expect("there is ps").stdout.starts_with(b"Z") {
+            return;
+        }
+    }
+}
+
+/// The processor time that this process has used in its own code and the system's.
+#[cfg(target_os = "netbsd")]
+pub(crate) fn processor_time() -> Duration {
+    // SAFETY: all zero is a valid `rusage`, whose fields are numbers.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the call writes one `rusage`, which `usage` is, and keeps nothing.
+    assert_eq!(unsafe { libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) }, 0);
+    let time = |time: libc::timeval| Duration::new(time.tv_sec as u64, 1000 * time.tv_usec as u32);
+    time(usage.ru_utime) + time(usage.ru_stime)
 }

@@ -83,13 +83,19 @@ impl Buffer {
         Self::from(vec![0; len])
     }
 
+    /// Whether `len` is over [`MAX_LEN`](Self::MAX_LEN), which on systems of 32 bits nothing is.
+    #[allow(clippy::absurd_extreme_comparisons, reason = "absurd on some systems only")]
+    pub(crate) const fn is_too_long(len: usize) -> bool {
+        len > Self::MAX_LEN
+    }
+
     /// `len` zeroed bytes whose address is a multiple of `align`, as O_DIRECT wants them.
     ///
     /// # Errors
     /// [`Error::InvalidInput`] unless `align` is a power of two up to 2 MiB, or if `len` is over
     /// [`MAX_LEN`](Self::MAX_LEN).
     pub fn aligned(len: usize, align: usize) -> Result<Self, Error> {
-        if !align.is_power_of_two() || len > Self::MAX_LEN {
+        if !align.is_power_of_two() || Self::is_too_long(len) {
             return Err(Error::InvalidInput);
         }
         let origin = ALIGNED.get(align.trailing_zeros() as usize).ok_or(Error::InvalidInput)?;
@@ -287,7 +293,7 @@ impl Default for Buffer {
 /// Takes the `Vec`'s memory; panics if its capacity is over [`Buffer::MAX_LEN`].
 impl From<Vec<u8>> for Buffer {
     fn from(bytes: Vec<u8>) -> Self {
-        assert!(bytes.capacity() <= Self::MAX_LEN, "a buffer holds at most Buffer::MAX_LEN bytes");
+        assert!(!Self::is_too_long(bytes.capacity()), "a buffer holds at most Buffer::MAX_LEN bytes");
         let mut bytes = std::mem::ManuallyDrop::new(bytes);
         let (len, capacity) = (bytes.len(), bytes.capacity());
         // SAFETY: a Vec's pointer is never null.
@@ -306,7 +312,7 @@ impl From<Box<[u8]>> for Buffer {
 /// Shares the bytes, to be sent only; panics if they are over [`Buffer::MAX_LEN`].
 impl From<Arc<[u8]>> for Buffer {
     fn from(bytes: Arc<[u8]>) -> Self {
-        assert!(bytes.len() <= Self::MAX_LEN, "a buffer holds at most Buffer::MAX_LEN bytes");
+        assert!(!Self::is_too_long(bytes.len()), "a buffer holds at most Buffer::MAX_LEN bytes");
         let len = bytes.len();
         let first = Arc::into_raw(bytes).cast::<u8>().cast_mut();
         // SAFETY: an Arc's pointer is never null.

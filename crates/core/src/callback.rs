@@ -151,7 +151,7 @@ impl Stored {
 
     /// Drops it.
     pub(crate) fn clear(&mut self) {
-        let table = mem::replace(&mut self.table, ptr::null());
+        let table = mem::take(&mut self.table);
         // SAFETY: null, or the address of a constant.
         if let Some(table) = unsafe { table.as_ref() } {
             // SAFETY: the storage holds what it was stored with, and the null table gives it up.

@@ -168,7 +168,7 @@ impl Datagram {
     /// [`Buffer::MAX_LEN`].
     #[must_use]
     pub const fn new(len: usize, is_truncated: bool) -> Self {
-        Self { len: if len > Buffer::MAX_LEN { u32::MAX } else { len as u32 }, is_truncated }
+        Self { len: if Buffer::is_too_long(len) { u32::MAX } else { len as u32 }, is_truncated }
     }
 
     /// How many bytes were written from the range's start on; zero if it was empty, or if the range is.

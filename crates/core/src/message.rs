@@ -218,7 +218,7 @@ impl Message {
     /// [`Buffer::MAX_LEN`].
     #[must_use]
     pub const fn new(len: usize) -> Self {
-        let len = if len > Buffer::MAX_LEN { u32::MAX } else { len as u32 };
+        let len = if Buffer::is_too_long(len) { u32::MAX } else { len as u32 };
         Self { len, is_truncated: false, is_control_truncated: false }
     }
 

@@ -1,13 +1,12 @@
 //! Files: what is done at once, and what a thread of the pool does.
 
 use std::fs::{self, File};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use proactor_core::{
     Backend, Buffer, Call, Close, Error, Fsync, Handle, Job, OpenAt, OpenOptions, Outcome, ReadAt,
-    ReadAtDone, Slot, Token, WriteAt,
+    ReadAtDone, Slot, Token,
 };
 
 use super::{Rig, error};
@@ -77,8 +76,14 @@ fn what_is_in_the_cache_is_read_at_once() {
     rig.close(handle);
 }
 
+// macOS and OpenBSD have no such flag.
+#[cfg(not(any(target_vendor = "apple", target_os = "openbsd")))]
 #[test]
 fn what_goes_past_the_cache_is_for_the_pool() {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    use proactor_core::WriteAt;
+
     let scratch = Scratch::new(8192);
     let direct = rustix::fs::OFlags::DIRECT.bits() as i32;
     let Ok(file) = File::options().read(true).write(true).custom_flags(direct).open(&scratch.0) else {

@@ -148,6 +148,8 @@ fn a_thread_of_the_pool_does_the_rest() {
     rig.close(handle);
 }
 
+// macOS and OpenBSD have no such flag.
+#[cfg(not(any(target_vendor = "apple", target_os = "openbsd")))]
 #[test]
 fn what_goes_past_the_cache_is_for_the_pool() {
     use std::os::unix::fs::OpenOptionsExt;

@@ -16,19 +16,24 @@ pub(super) fn run(workspace: &Workspace) -> Result<()> {
     let toolchain = Toolchain::find()?;
     let mut failed = Vec::new();
     for (backend, targets) in backends(workspace) {
-        // One after the other they would each wait for their own longest crate.
-        let mut command = toolchain.cargo(workspace, targets[0]);
-        command.args(["clippy", "--all-targets", "--keep-going"]);
-        for target in targets {
-            command.args(["--target", target]);
-        }
-        for package in SHARED.into_iter().chain([backend]) {
-            command.arg("--package").arg(format!("proactor-{package}"));
-        }
-        // Nothing of it is run, so nothing of it is debugged.
-        command.args(["--", "--deny", "warnings"]).env("CARGO_PROFILE_DEV_DEBUG", "0");
-        if let Err(error) = process::run(&mut command) {
-            failed.push(format!("{backend}: {error:#}"));
+        // The tests of what is shared are for systems with threads and processes.
+        let (shared, own) =
+            if targets == [WASI] { ("--lib", "--all-targets") } else { ("--all-targets", "--all-targets") };
+        for (what, packages) in [(shared, SHARED.as_slice()), (own, &[backend])] {
+            // One after the other the systems would each wait for their own longest crate.
+            let mut command = toolchain.cargo(workspace, targets[0]);
+            command.args(["clippy", what, "--keep-going"]);
+            for target in targets {
+                command.args(["--target", target]);
+            }
+            for package in packages {
+                command.arg("--package").arg(format!("proactor-{package}"));
+            }
+            // Nothing of it is run, so nothing of it is debugged.
+            command.args(["--", "--deny", "warnings"]).env("CARGO_PROFILE_DEV_DEBUG", "0");
+            if let Err(error) = process::run(&mut command) {
+                failed.push(format!("{backend}: {error:#}"));
+            }
         }
     }
     if !failed.is_empty() {

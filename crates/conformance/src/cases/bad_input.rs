@@ -10,7 +10,7 @@ use proactor_core::{
 };
 #[cfg(unix)]
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-#[cfg(unix)]
+#[cfg(all(unix, not(target_os = "netbsd")))]
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::Fixture;
@@ -222,10 +222,16 @@ pub(crate) fn rearm_a_failing_accept<B: Backend>(fixture: &Fixture<B>) {
 }
 
 /// The processor time that this thread has used.
-#[cfg(unix)]
+#[cfg(all(unix, not(target_os = "netbsd")))]
 fn thread_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::try_from(time).expect("processor time is not negative")
+}
+
+/// That of the process, in which it is alone but for one that sleeps: of a thread rustix knows none on NetBSD.
+#[cfg(target_os = "netbsd")]
+fn thread_time() -> Duration {
+    crate::signals::processor_time()
 }
 
 /// `rearm_after` is the way to put off what fails: later, but not sooner, and in the same completion.

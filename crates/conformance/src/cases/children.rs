@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use proactor_core::{Backend, Cancel, ChildProcess, Error, WaitChild};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitIdOptions, WaitOptions, kill_process, waitid, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::Fixture;
+use crate::signals::let_end;
 use crate::steps::{Log, Steps, system};
 
 fn wait(child: Child) -> WaitChild {
@@ -32,12 +33,6 @@ fn obedient(code: i32) -> (Child, ChildStdin) {
 
 fn pid(child: &Child) -> Pid {
     Pid::from_child(child)
-}
-
-/// Waits until a child has ended, and leaves its status where it is.
-fn let_end(child: &Child) {
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-    assert!(waitid(rustix::process::WaitId::Pid(pid(child)), options).unwrap().is_some());
 }
 
 /// Whether a process is still there, having ended or not.

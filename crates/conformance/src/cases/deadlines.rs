@@ -134,11 +134,13 @@ pub(crate) fn a_readiness_that_is_there_wins<B: Backend>(fixture: &Fixture<B>) {
 pub(crate) fn an_exit_that_is_there_wins<B: Backend>(fixture: &Fixture<B>) {
     let mut ev = fixture.open();
     let mut child = Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
-    let stdin = child.stdin.take();
+    let stdin = child.stdin.take().unwrap();
     let exited = ev.start(WaitChild { child: child.into() }.with_timeout(4 * SHORT));
     ev.no_wait();
     let begin = ev.context().update_now();
-    drop(stdin);
+    {
+        let _ends_here = stdin;
+    }
     for _ in 0..4 {
         keep_busy(&mut ev, begin);
     }

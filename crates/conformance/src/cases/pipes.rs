@@ -14,8 +14,8 @@ use proactor_core::{
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::pipe::pipe;
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+use rustix_openpty::{Pty, openpty};
 
 use super::cancellation::MORE_THAN_FITS;
 use crate::Fixture;
@@ -42,16 +42,7 @@ fn pipe_of<B: Backend>(ev: &mut Loop<B, ()>) -> (Handle, Handle) {
 
 /// The two sides of a terminal, raw: what programs call the parent's and the child's.
 fn terminal() -> (OwnedFd, OwnedFd) {
-    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
-    // Where there is no such flag, a program that another case starts meanwhile may inherit it.
-    #[cfg(any(target_os = "linux", target_os = "freebsd"))]
-    let flags = flags | OpenptFlags::CLOEXEC;
-    let parent = openpt(flags).unwrap();
-    grantpt(&parent).unwrap();
-    unlockpt(&parent).unwrap();
-    let path = ptsname(&parent, Vec::new()).unwrap();
-    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let child = rustix::fs::open(path, flags, rustix::fs::Mode::empty()).unwrap();
+    let Pty { controller: parent, user: child } = openpty(None, None).unwrap();
     let mut attributes = tcgetattr(&child).unwrap();
     attributes.make_raw();
     tcsetattr(&child, OptionalActions::Now, &attributes).unwrap();

@@ -35,7 +35,9 @@ pub(crate) fn a_wake_within_the_loop_is_kept<B: Backend>(fixture: &Fixture<B>) {
         ev.run_for(&mut (), LONG).unwrap();
         assert!(begin.elapsed() < LONG, "the wake was lost");
     }
-    for _ in 0..3 {
+    // Where time is virtual, the end of a wait does not wait for other threads.
+    let rounds = if fixture.capabilities().virtual_time { 0 } else { 3 };
+    for _ in 0..rounds {
         let waker = waker.clone();
         let other = thread::Builder::new().name("pollers: another".to_owned()).spawn(move || {
             // Most probably the wait has begun by then; if not, nothing is proved and nothing fails.

@@ -558,12 +558,6 @@ pub(crate) fn without_a_pool_the_loop_reads<B: Backend>(fixture: &Fixture<B>) {
     assert_bytes(&arrived.borrow(), &bytes);
 }
 
-/// Nothing does here.
-#[cfg(not(unix))]
-const fn leaves_the_cache(_path: &std::path::Path) -> bool {
-    false
-}
-
 /// About what only Unix has.
 #[cfg(not(unix))]
 pub(crate) use super::{

@@ -16,10 +16,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use rustix::io::Errno;
-use rustix::process::{Pid, WaitId, WaitIdOptions, kill_process, waitid};
+use rustix::process::{Pid, kill_process};
 
 use super::Trace;
-use crate::signals::send_to_this_thread;
+use crate::signals::{let_end, send_to_this_thread};
 use crate::steps::system;
 
 /// How long an outcome that must come may take, in waits of [`PATIENCE`].
@@ -173,9 +173,7 @@ struct Process {
 impl Process {
     /// Waits until it has ended, and leaves its status where it is.
     fn has_ended(&mut self, code: Option<i32>) {
-        let id = WaitId::Pid(Pid::from_child(&self.child));
-        let ended = waitid(id, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
-        assert!(ended.expect("it is ours").is_some());
+        let_end(&self.child);
         self.ended = Some(code);
     }
 }

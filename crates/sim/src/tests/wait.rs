@@ -90,7 +90,18 @@ fn a_wait_for_ever_takes_what_is_ready() {
 fn tells_what_it_can_do_and_refuses_bad_configurations() {
     let capabilities = Bed::new().sim.capabilities();
     let can: Vec<_> = capabilities.list().into_iter().filter_map(|(name, can)| can.then_some(name)).collect();
-    assert_eq!(can, ["ipv4", "ipv6", "unix_sockets", "threads", "files", "virtual_time"]);
+    let of_ours = [
+        "ipv4",
+        "ipv6",
+        "unix_sockets",
+        "streams",
+        "threads",
+        "files",
+        "devices",
+        "virtual_time",
+        "unwinding",
+    ];
+    assert_eq!(can, of_ours);
     let refused = Sim::open(&Config::default().entries(0)).unwrap_err();
     assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);
 }
