@@ -40,7 +40,10 @@ macro_rules! body {
     (messages, $case:ident) => {
         cases::not_here::<B>
     };
-    (pollers, $case:ident) => {
+    (pollers, disarmed_under_a_turn_that_does_not_wait) => {
+        cases::not_here::<B>
+    };
+    (pollers, two_wait_for_one_child) => {
         cases::not_here::<B>
     };
     (steady_unix, $case:ident) => {

@@ -36,7 +36,7 @@ pub use linux::{STATX_MASK, fill_metadata, is_direct, read_now, statx_flags, wri
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{read_pieces, write_pieces};
 #[cfg(target_os = "wasi")]
-use wasi::{DIRECT, allocate, fdatasync, fsync, ftruncate, refusal, statx};
+use wasi::{DIRECT, allocate, fdatasync, fsync, ftruncate, refusal, refusal_to_write, statx};
 #[cfg(target_os = "wasi")]
 pub use wasi::{is_direct, read_now, write_now};
 #[cfg(target_os = "wasi")]
@@ -48,6 +48,12 @@ use rustix::fs::ftruncate;
 /// What a transfer at a position was refused with, as it is.
 #[cfg(unix)]
 const fn refusal(_descriptor: BorrowedFd<'_>, errno: Errno) -> Errno {
+    errno
+}
+
+/// What writing at a position was refused with, as it is.
+#[cfg(unix)]
+const fn refusal_to_write(_descriptor: BorrowedFd<'_>, errno: Errno) -> Errno {
     errno
 }
 
@@ -224,7 +230,8 @@ fn read_at(done: &mut ReadAtDone, descriptor: BorrowedFd<'_>) -> Result<usize, E
 fn write_at(done: &WriteAtDone, descriptor: BorrowedFd<'_>) -> Result<usize, Error> {
     let len = done.buffer.len().min(MAX_TRANSFER);
     let bytes = &done.buffer[..len];
-    call(|| rustix::io::pwrite(descriptor, bytes, done.offset).map_err(|errno| refusal(descriptor, errno)))
+    let refusal = |errno| refusal_to_write(descriptor, errno);
+    call(|| rustix::io::pwrite(descriptor, bytes, done.offset).map_err(refusal))
 }
 
 #[cfg(test)]

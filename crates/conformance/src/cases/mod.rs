@@ -37,7 +37,6 @@ pub(crate) mod panics;
 pub(crate) mod passing;
 #[cfg(unix)]
 pub(crate) mod pipes;
-#[cfg(unix)]
 pub(crate) mod pollers;
 #[cfg(unix)]
 pub(crate) mod polls;

@@ -11,6 +11,7 @@ use proactor_core::{
 };
 use rustix::io::Errno;
 
+use super::cancellation::MORE_THAN_FITS;
 use crate::Fixture;
 #[cfg(unix)]
 use crate::peers::failures_on_the_gone;
@@ -46,7 +47,7 @@ pub(crate) fn an_empty_send_completes_in_its_place<B: Backend>(fixture: &Fixture
     let (client, server) = ev.pair();
     let log = Log::new();
     let seen = log.clone();
-    let first = SendAll { handle: client, buffer: vec![1; 8 << 20].into() };
+    let first = SendAll { handle: client, buffer: vec![1; MORE_THAN_FITS].into() };
     ev.context()
         .submit(first, move |(), _, sent| seen.push(("first", sent.result.map(|()| sent.transferred))));
     let seen = log.clone();
@@ -58,12 +59,12 @@ pub(crate) fn an_empty_send_completes_in_its_place<B: Backend>(fixture: &Fixture
         .submit(all, move |(), _, sent| seen.push(("empty all", sent.result.map(|()| sent.transferred))));
     ev.idle();
     assert_eq!(log.len(), 0, "the one before them waits");
-    let mut left = 8 << 20;
+    let mut left = MORE_THAN_FITS;
     while left > 0 {
         left -= ev.complete(recv(server, 1 << 20)).result.unwrap();
     }
     ev.until_done();
-    assert_eq!(log.take(), [("first", Ok(8 << 20)), ("empty", Ok(0)), ("empty all", Ok(0))]);
+    assert_eq!(log.take(), [("first", Ok(MORE_THAN_FITS)), ("empty", Ok(0)), ("empty all", Ok(0))]);
     assert_eq!(ev.complete(SendAll { handle: client, buffer: b"x".into() }).result, Ok(()));
     assert_eq!(ev.complete(recv(server, 8)).result, Ok(1), "empty sends sent nothing");
 }

@@ -63,7 +63,8 @@ pub(crate) fn write_pieces(
 ) -> Result<usize, Errno> {
     let mut at = offset;
     one_by_one(pieces.iter().map(|piece| {
-        let written = rustix::io::pwrite(descriptor, piece, at).map_err(|errno| refusal(descriptor, errno));
+        let written =
+            rustix::io::pwrite(descriptor, piece, at).map_err(|errno| refusal_to_write(descriptor, errno));
         at += piece.len() as u64;
         (piece.len(), written)
     }))
@@ -89,6 +90,14 @@ pub(super) fn refusal(descriptor: BorrowedFd<'_>, errno: Errno) -> Errno {
         Ok(DescriptorKind::Socket(_) | DescriptorKind::Character) if errno == Errno::BADF => Errno::SPIPE,
         Ok(DescriptorKind::Directory) if errno == Errno::BADF => Errno::ISDIR,
         _ => errno,
+    }
+}
+
+/// The same of writing, for which a directory is never open.
+pub(super) fn refusal_to_write(descriptor: BorrowedFd<'_>, errno: Errno) -> Errno {
+    match refusal(descriptor, errno) {
+        Errno::ISDIR => Errno::BADF,
+        errno => errno,
     }
 }
 
