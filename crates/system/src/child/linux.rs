@@ -14,7 +14,7 @@ pub fn has_process_descriptors() -> bool {
     pidfd_open(getpid(), PidfdFlags::empty()).is_ok()
 }
 
-/// A descriptor of a child that [was not waited for](try_wait) yet, so that its number is still its own.
+/// A descriptor of a child that [was not waited for](super::try_wait) yet, so that its number is still its own.
 ///
 /// # Errors
 /// What the system said.
