@@ -679,13 +679,13 @@ impl<B: Backend> Driver<B> {
     }
 
     /// The backend, for tests of it.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn backend(&self) -> &B {
         &self.backend
     }
 
     /// Whether the next turn takes something from the pool.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn has_calls(&self) -> bool {
         self.inbox.has_calls()
     }

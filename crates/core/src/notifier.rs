@@ -574,7 +574,7 @@ impl Inbox {
     }
 
     /// Whether [`take_calls`](Self::take_calls) would find something.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn has_calls(&self) -> bool {
         self.hub.root.bits.load(Ordering::Relaxed) & (WAKE | JOBS) != 0
     }
