@@ -22,6 +22,9 @@ use crate::allocator;
 use crate::scratch::Scratch;
 use crate::steps::{IPV4, address, pair_on};
 
+/// Longer than any case: a thread of a pool that has gone idle, and comes again, allocates.
+pub(crate) const LONG: Duration = Duration::from_secs(1000);
+
 // Under an interpreter, and with a companion that carries the bytes, fewer have to do.
 pub(crate) const FEW: u64 = if cfg!(unix) { 100_000 } else { 3_000 };
 pub(crate) const MANY: u64 = 2 * FEW;
@@ -435,7 +438,7 @@ pub(crate) fn reads_and_writes_of_a_file_do_not_allocate<B: Backend>(fixture: &F
     }
     let scratch = Scratch::new(fixture);
     // Where there is a pool: one whose threads are all there soon.
-    let pool = Pool::new(PoolConfig::default().threads(2)).unwrap();
+    let pool = Pool::new(PoolConfig::default().threads(2).idle(LONG)).unwrap();
     let mut ev: Loop<B, Count> = fixture.open_with(Config::default().pool(pool));
     let mut run = |operations, begin: fn(&mut Context<'_, B, Count>, OpenAt)| {
         let options = OpenOptions::read_write().create(Create::IfMissing);
@@ -476,7 +479,7 @@ pub(crate) fn reads_and_writes_of_a_file_do_not_allocate<B: Backend>(fixture: &F
 pub(crate) fn sending_files_does_not_allocate<B: Backend>(fixture: &Fixture<B>) {
     const LEN: u64 = 10_000;
     let scratch = Scratch::new(fixture);
-    let pool = Pool::new(PoolConfig::default().threads(1)).unwrap();
+    let pool = Pool::new(PoolConfig::default().threads(1).idle(LONG)).unwrap();
     let mut ev: Loop<B, Count> = fixture.open_with(Config::default().pool(pool));
     let (client, server) = pair_on(&mut ev, &mut Count::default(), IPV4);
     let options = OpenOptions::read_write().create(Create::IfMissing);
@@ -530,7 +533,7 @@ pub(crate) fn sending_files_does_not_allocate<B: Backend>(fixture: &Fixture<B>) 
 /// Batches of a directory, each into the memory of the one before; rewound at its end.
 pub(crate) fn reading_a_directory_does_not_allocate<B: Backend>(fixture: &Fixture<B>) {
     let scratch = Scratch::new(fixture);
-    let pool = Pool::new(PoolConfig::default().threads(1)).unwrap();
+    let pool = Pool::new(PoolConfig::default().threads(1).idle(LONG)).unwrap();
     let mut ev: Loop<B, Count> = fixture.open_with(Config::default().pool(pool));
     let mut count = Count::default();
     for number in 0..50 {
@@ -595,7 +598,7 @@ pub(crate) fn jobs_do_not_allocate<B: Backend>(fixture: &Fixture<B>) {
         });
     }
     type Next<B> = fn(&mut Context<'_, B, Count>, [u64; 4]);
-    let pool = Pool::new(PoolConfig::default().threads(2).queue(4)).unwrap();
+    let pool = Pool::new(PoolConfig::default().threads(2).idle(LONG).queue(4)).unwrap();
     for (next, each) in [(next as Next<B>, 0), (next_large as Next<B>, 1)] {
         let allocations = |operations| {
             let mut count = Count { left: operations };

@@ -7,6 +7,7 @@ use proactor_core::{
     Rename, SendAll, Shutdown, ShutdownHow, Statx, Symlink, Truncate, Unlink, WriteAt,
 };
 
+use super::steady::LONG;
 use crate::Fixture;
 use crate::allocator;
 use crate::scratch::Scratch;
@@ -108,7 +109,7 @@ impl Round {
 /// Paths, buffers and what is told of a file come back and are used again: nothing is allocated for any operation on files.
 pub(crate) fn operations_on_files_do_not_allocate<B: Backend>(fixture: &Fixture<B>) {
     let scratch = Scratch::new(fixture);
-    let pool = Pool::new(PoolConfig::default().threads(1)).unwrap();
+    let pool = Pool::new(PoolConfig::default().threads(1).idle(LONG)).unwrap();
     let mut driver = Driver::<B>::open(Config::default().pool(pool)).unwrap();
     let paths = ["first", "second", "third", "directory"].map(|name| scratch.path(name));
     let mut round = Round { paths, buffer: Buffer::zeroed(64), about: Some(Statx::path("")) };
