@@ -129,24 +129,25 @@ impl<B: Backend> Driver<B> {
     /// result in time wins however late the loop looks.
     #[cold]
     pub(super) fn expire_others(&mut self, index: u32, now: u64) -> Result<(), Error> {
+        let guard = Overdue { driver: self };
         let mut expired = Some(index);
         while let Some(index) = expired {
-            if self.done.records.get(index).place == Place::Timers {
-                self.end_timer(index, End::Expired);
-            } else if self.is_overdue(index) {
-                self.overdue.push(index);
+            if guard.driver.done.records.get(index).place == Place::Timers {
+                guard.driver.end_timer(index, End::Expired);
+            } else if guard.driver.is_overdue(index) {
+                guard.driver.overdue.push(index);
             }
-            expired = self.timers.pop_expired(now).map(|timer| timer.rotate_right(1));
+            expired = guard.driver.timers.pop_expired(now).map(|timer| timer.rotate_right(1));
         }
-        if self.overdue.is_empty() {
+        if guard.driver.overdue.is_empty() {
             return Ok(());
         }
         // In order from the back, and until it has taken effect, each can be put back.
-        self.overdue.reverse();
-        let guard = Overdue { driver: self };
+        guard.driver.overdue.reverse();
         let looked = guard.driver.look_once();
-        while let Some(index) = guard.driver.overdue.pop() {
+        while let Some(&index) = guard.driver.overdue.last() {
             guard.driver.time_out(index);
+            guard.driver.overdue.pop();
         }
         looked
     }
@@ -232,6 +233,7 @@ impl<B: Backend> Drop for Overdue<'_, B> {
     fn drop(&mut self) {
         while let Some(index) = self.driver.overdue.pop() {
             let deadline = *self.driver.done.records.deadline(index);
+            self.driver.done.records.get(index).bound = Bound::Armed;
             self.driver.arm_timer(index, deadline);
         }
     }

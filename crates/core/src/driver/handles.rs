@@ -312,8 +312,8 @@ impl<B: Backend> Driver<B> {
             Kind::Detach => self.hand_over(token, slot),
             _ if completion.is_on_pool() => {
                 // Its outcome comes as those of operations do.
-                completion.place = Place::ClosingOnPool;
                 self.backend.close_on_pool(token, slot, &mut self.done);
+                self.done.records.get(closer).place = Place::ClosingOnPool;
             }
             _ => {
                 let result = self.backend.close(slot);
