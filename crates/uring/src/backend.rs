@@ -61,6 +61,8 @@ impl Uring {
             Err(error) => return Err(open::explained(&error.into(), config.entries)),
         };
         requests.files.known = known;
+        // Kernels older than that operation look at no address, and answer the probe as if they did.
+        requests.sends_to &= known & 1 << opcode::SendMsgZc::CODE != 0;
         requests.polls.waits_for_children = known & 1 << opcode::WaitId::CODE != 0;
         capabilities.child_processes |= requests.polls.waits_for_children;
         Ok(Self {

@@ -248,7 +248,7 @@ pub(crate) struct Requests {
     /// Whether one receive can go on for ever.
     pub(crate) receives_many: bool,
     /// Whether bytes can be sent to an address without the header of a message.
-    sends_to: bool,
+    pub(crate) sends_to: bool,
     /// Completions that named no request.
     strays: u64,
     /// How many receives were to wait before they try.
