@@ -90,9 +90,8 @@ impl State {
         }
         match self.knotes.get_mut(&key) {
             Some(knote) => {
-                if change.flags() & ADD != 0 {
-                    knote.udata = change.udata();
-                }
+                // As on FreeBSD, where every change brings its own.
+                knote.udata = change.udata();
                 knote.source.change(change.fflags());
             }
             None if change.flags() & ADD != 0 => self.attach(epoll, key, change)?,

@@ -255,10 +255,7 @@ impl KqueueWaker {
         let change = Kevent::new(Filter::User, WAKE, ADD | CLEAR | RECEIPT).with_udata(nobody);
         apply(kqueue, &[change], receipts)?;
         if receipts.is_empty() {
-            return Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "this system's kqueue does not answer changes (EV_RECEIPT)",
-            ));
+            return Err(unanswered());
         }
         if receipts[0].error().is_none() {
             return Ok(Self(Way::User(Arc::clone(kqueue))));
@@ -271,9 +268,13 @@ impl KqueueWaker {
         let change =
             Kevent::new(Filter::Read, number(ends[0].as_fd()), ADD | CLEAR | RECEIPT).with_udata(nobody);
         apply(kqueue, &[change], receipts)?;
-        match receipts.first().and_then(Kevent::error) {
-            None => Ok(Self(Way::Pipe(Arc::new(ends)))),
-            Some(errno) => Err(errno.into()),
+        match receipts.first() {
+            // What was refused before is answered by systems without receipts, too.
+            None => Err(unanswered()),
+            Some(receipt) => match receipt.error() {
+                None => Ok(Self(Way::Pipe(Arc::new(ends)))),
+                Some(errno) => Err(errno.into()),
+            },
         }
     }
 
@@ -284,6 +285,10 @@ impl KqueueWaker {
             empty(&ends[0], events);
         }
     }
+}
+
+fn unanswered() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "this system's kqueue does not answer changes (EV_RECEIPT)")
 }
 
 #[cold]
@@ -298,7 +303,9 @@ impl Wake for KqueueWaker {
     fn wake(&self) {
         match &self.0 {
             Way::User(kqueue) => {
-                let trigger = Kevent::new(Filter::User, WAKE, 0).with_fflags(NOTE_TRIGGER);
+                // Some systems take the user data of every change.
+                let nobody = Registration::NOBODY.to_u64();
+                let trigger = Kevent::new(Filter::User, WAKE, 0).with_fflags(NOTE_TRIGGER).with_udata(nobody);
                 // With no room for events nothing is taken. An interrupted call has triggered it.
                 let triggered = kqueue.kevent(&[trigger], &mut Vec::new(), Some(Duration::ZERO));
                 debug_assert!(matches!(triggered, Ok(0) | Err(Errno::INTR)), "{triggered:?}");

@@ -26,8 +26,8 @@ const ERROR: u32 = libc::EV_ERROR as u32;
 /// The same number wherever there are user events.
 pub(crate) const NOTE_TRIGGER: u32 = 0x0100_0000;
 
-/// The same number wherever there is EVFILT_EXCEPT.
-pub(crate) const NOTE_OOB: u32 = 0x0000_0002;
+/// Where there is no EVFILT_EXCEPT, nobody uses it.
+pub(crate) const NOTE_OOB: u32 = if cfg!(target_os = "openbsd") { 4 } else { 2 };
 
 /// Whether there is EVFILT_EXCEPT, which tells of urgent data.
 pub(crate) const TELLS_URGENT_DATA: bool =

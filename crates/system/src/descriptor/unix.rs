@@ -26,7 +26,11 @@ pub fn descriptor_kind(descriptor: BorrowedFd<'_>) -> Result<DescriptorKind, Err
 }
 
 fn transport(socket: BorrowedFd<'_>) -> Result<Transport, Error> {
-    call(|| silence(socket))?;
+    match call(|| silence(socket)) {
+        // macOS: both directions are over, so that no option can be set; what has arrived can still be read.
+        Err(error) if error == rustix::io::Errno::INVAL.into() => {}
+        silenced => silenced?,
+    }
     let kind = call(|| sockopt::socket_type(socket))?;
     let is_stream = kind == SocketType::STREAM;
     let family = call(|| socket_family(socket))?;
