@@ -354,16 +354,18 @@ fn a_user_event_is_told_when_it_is_triggered_from_any_thread() {
     let mut rig = Rig::new();
     let user = |flags| Kevent::new(Filter::User, 7, flags);
     assert_eq!(rig.answer(user(0).with_fflags(NOTE_TRIGGER)), Some(Errno::NOENT));
-    rig.change(&[user(ADD | CLEAR).with_udata(5)]);
+    rig.change(&[user(ADD | CLEAR).with_udata(4)]);
     rig.assert_quiet();
+    let triggered = |fflags| user(0).with_fflags(NOTE_TRIGGER | fflags).with_udata(5);
     for _ in 0..2 {
-        rig.change(&[user(0).with_fflags(NOTE_TRIGGER | NOTE_FFOR | 1)]);
-        rig.change(&[user(0).with_fflags(NOTE_TRIGGER | NOTE_FFOR | 2)]);
+        rig.change(&[triggered(NOTE_FFOR | 1)]);
+        rig.change(&[triggered(NOTE_FFOR | 2)]);
         let event = rig.one();
+        // Each trigger brings its own, as each change does.
         assert_eq!((event.udata(), event.fflags()), (5, 3));
         rig.assert_quiet();
     }
-    rig.change(&[user(0).with_fflags(NOTE_TRIGGER | NOTE_FFCOPY | 8)]);
+    rig.change(&[triggered(NOTE_FFCOPY | 8)]);
     assert_eq!(rig.one().fflags(), 8);
 
     let kqueue = Arc::new(rig.kqueue);
@@ -373,8 +375,8 @@ fn a_user_event_is_told_when_it_is_triggered_from_any_thread() {
         let mut events = Vec::with_capacity(1);
         (other.kevent(&[], &mut events, SOON), events[0].udata())
     });
-    let trigger = Kevent::new(Filter::User, 7, 0).with_fflags(NOTE_TRIGGER);
-    assert_eq!(kqueue.kevent(&[trigger], &mut Vec::new(), None), Ok(0), "without room nothing is waited for");
+    let changed = kqueue.kevent(&[triggered(0)], &mut Vec::new(), None);
+    assert_eq!(changed, Ok(0), "without room nothing is waited for");
     assert_eq!(thread.join().unwrap(), (Ok(1), 5));
     assert!(begun.elapsed() < Duration::from_secs(10));
 }
