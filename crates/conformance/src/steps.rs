@@ -314,14 +314,17 @@ pub(crate) fn no_delay<B: Backend, S>(cx: &mut Context<'_, B, S>, handle: Handle
 
 /// `len` bytes that differ by place and by `seed`, so that what is lost, doubled or mixed shows.
 pub(crate) fn pattern(seed: u32, len: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9) | 1;
-    let mut next = || {
+    let mut state = u64::from(seed.wrapping_mul(0x9e37_79b9) | 1);
+    let mut bytes = Vec::with_capacity(len.next_multiple_of(8));
+    // Eight at a time: some of these are long, and some backends are interpreted.
+    while bytes.len() < len {
         state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        (state >> 24) as u8
-    };
-    (0..len).map(|_| next()).collect()
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
 }
 
 /// Whether two byte strings are equal; says where they part, not what all of them is.
