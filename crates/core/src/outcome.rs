@@ -453,8 +453,10 @@ impl Outcome {
         }
     }
 
-    /// Why it failed, if it did.
-    pub(crate) fn error(&self) -> Option<Error> {
+    /// Why it failed, if it did; of the last outcome of a multishot operation, why it ended.
+    /// [`Error::Backend`] where no result was filled in.
+    #[must_use]
+    pub fn error(&self) -> Option<Error> {
         match self {
             Self::Nop(outcome) => outcome.error(),
             Self::Timer(outcome) => outcome.error(),

@@ -9,7 +9,7 @@ use proactor_core::{
     ReadAtDone, Slot, Token,
 };
 
-use super::{Rig, error};
+use super::Rig;
 
 /// A file of a test's own.
 pub(super) struct Scratch(pub(super) PathBuf);
@@ -94,11 +94,11 @@ fn what_goes_past_the_cache_is_for_the_pool() {
     let handle = rig.attach(file);
     rig.read_at(handle, 4096, 0);
     let outcome = rig.take_returned(handle.slot());
-    assert_eq!(error(&outcome), None);
+    assert_eq!(outcome.error(), None);
     let buffer = Buffer::aligned(4096, 4096).unwrap();
     rig.start(handle, WriteAt { handle, buffer, offset: 0 });
     let outcome = rig.take_returned(handle.slot());
-    assert_eq!(error(&outcome), None);
+    assert_eq!(outcome.error(), None);
     rig.close(handle);
 }
 
@@ -112,7 +112,7 @@ fn a_descriptor_comes_back_from_those_who_shared_it() {
     let (token, job) = rig.done.take_returned().unwrap();
     rig.backend.returned(token, handle.slot(), job, &mut rig.done);
     let (_, outcome) = rig.done.pop().unwrap();
-    assert_eq!(error(&outcome), None);
+    assert_eq!(outcome.error(), None);
     let file = File::from(rig.backend.detach(handle.slot()).unwrap());
     assert_eq!(file.metadata().unwrap().len(), 100);
 }
@@ -140,7 +140,7 @@ fn what_comes_back_of_something_else_is_passed_on() {
     let token = rig.done.submit(Fsync { handle }.into());
     rig.done.offload(token, Job::new(nothing));
     let outcome = rig.take_returned(Slot(77));
-    assert_eq!(error(&outcome), Some(Error::Backend), "nobody has decided it");
+    assert_eq!(outcome.error(), Some(Error::Backend), "nobody has decided it");
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn a_slot_that_holds_nothing_is_stale() {
     assert_eq!((done.result, done.buffer.len()), (Err(Error::StaleHandle), 16));
     rig.start(empty, Fsync { handle: empty });
     let (_, outcome) = rig.done.pop().unwrap();
-    assert_eq!(error(&outcome), Some(Error::StaleHandle));
+    assert_eq!(outcome.error(), Some(Error::StaleHandle));
     assert!(rig.done.take_returned().is_none());
 }
 
@@ -175,5 +175,5 @@ fn what_is_to_go_to_the_pool_does() {
     let token = rig.done.submit(Close { handle }.into());
     rig.backend.close_on_pool(token, handle.slot(), &mut rig.done);
     let (_, outcome) = rig.done.pop().unwrap();
-    assert_eq!(error(&outcome), Some(Error::StaleHandle));
+    assert_eq!(outcome.error(), Some(Error::StaleHandle));
 }

@@ -14,7 +14,7 @@ use proactor_core::{
 };
 use proptest::prelude::*;
 
-use super::{Rig, error};
+use super::Rig;
 
 #[test]
 fn a_slot_that_was_never_attached_is_stale() {
@@ -30,7 +30,7 @@ fn a_slot_that_was_never_attached_is_stale() {
             let token = rig.done.submit(operation(number, handle));
             rig.backend.start(token, slot, &mut rig.done);
             let (_, outcome) = rig.done.pop().unwrap();
-            assert_eq!(error(&outcome), Some(Error::StaleHandle), "{outcome:?}");
+            assert_eq!(outcome.error(), Some(Error::StaleHandle), "{outcome:?}");
         }
     }
     assert!(rig.done.is_empty());
@@ -44,7 +44,7 @@ fn a_second_operation_in_one_direction_is_refused_and_the_first_goes_on() {
     rig.recv(handle);
     assert_eq!(rig.received(), Err(Error::Busy));
     rig.start(handle, Accept { listener: handle });
-    assert_eq!(error(&rig.next().1), Some(Error::Busy));
+    assert_eq!(rig.next().1.error(), Some(Error::Busy));
     let fill = rig.start(handle, SendAll { handle, buffer: Buffer::zeroed(32 << 20) });
     for operation in [
         Operation::from(Send { handle, buffer: Buffer::from(b"bytes") }),
@@ -52,14 +52,14 @@ fn a_second_operation_in_one_direction_is_refused_and_the_first_goes_on() {
         Connect { handle, address: "127.0.0.1:1".parse().unwrap() }.into(),
     ] {
         rig.start(handle, operation);
-        assert_eq!(error(&rig.next().1), Some(Error::Busy));
+        assert_eq!(rig.next().1.error(), Some(Error::Busy));
     }
     // Nor does the descriptor go while they wait.
     assert_eq!(rig.backend.close(handle.slot()), Err(Error::Busy));
     assert_eq!(rig.backend.detach(handle.slot()).map(drop), Err(Error::Busy));
     std::io::Write::write_all(&mut &far, b"bytes").unwrap();
     let (token, outcome) = rig.next();
-    assert_eq!((token, error(&outcome)), (first, None));
+    assert_eq!((token, outcome.error()), (first, None));
     // A cancel with the wrong slot, or the wrong arming, is not one.
     let other = rig.pair().0;
     assert!(!rig.cancel(fill, other));
@@ -72,11 +72,11 @@ fn what_is_not_the_backends_is_unsupported() {
     let mut rig = Rig::new();
     let (handle, _far) = rig.pair();
     rig.start(handle, Close { handle });
-    assert_eq!(error(&rig.next().1), Some(Error::Unsupported));
+    assert_eq!(rig.next().1.error(), Some(Error::Unsupported));
     rig.start(handle, Timer::after(std::time::Duration::ZERO));
-    assert_eq!(error(&rig.next().1), Some(Error::Unsupported));
+    assert_eq!(rig.next().1.error(), Some(Error::Unsupported));
     rig.start(handle, Nop);
-    assert_eq!(error(&rig.next().1), None);
+    assert_eq!(rig.next().1.error(), None);
 }
 
 /// How many operations [`operation`] knows; the last needs no slot.

@@ -184,44 +184,6 @@ fn tcp_pair() -> (TcpStream, TcpStream) {
     (client, listener.accept().unwrap().0)
 }
 
-/// Why an outcome failed, if it did.
-fn error(outcome: &Outcome) -> Option<Error> {
-    match outcome {
-        Outcome::Nop(done) => done.error(),
-        Outcome::Timer(expired) => expired.error(),
-        Outcome::NotifierWait(notified) => notified.error(),
-        Outcome::Accept(accepted) => accepted.error(),
-        Outcome::AcceptManyEnded(ended) => Some(ended.error),
-        Outcome::Connect(connected) => connected.error(),
-        Outcome::Recv(received) => received.error(),
-        Outcome::Send(sent) => sent.error(),
-        Outcome::SendAll(sent) => sent.error(),
-        Outcome::Shutdown(shut) => shut.error(),
-        Outcome::RecvFrom(received) => received.error(),
-        Outcome::SendTo(sent) => sent.error(),
-        Outcome::RecvMsg(received) => received.error(),
-        Outcome::SendMsg(sent) => sent.error(),
-        Outcome::Close(closed) => closed.error(),
-        Outcome::ReadAt(done) => done.error(),
-        Outcome::WriteAt(done) => done.error(),
-        Outcome::Fsync(done) => done.error(),
-        Outcome::OpenAt(opened) => opened.error(),
-        Outcome::Poll(polled) => polled.error(),
-        Outcome::PollManyEnded(ended) => Some(ended.error),
-        Outcome::WaitChild(exited) => exited.error(),
-        Outcome::SignalsEnded(ended) => Some(ended.error),
-        Outcome::ReadVectored(done) => done.error(),
-        Outcome::ReadVectoredExact(done) => done.error(),
-        Outcome::WriteVectored(done) => done.error(),
-        Outcome::WriteVectoredAll(done) => done.error(),
-        Outcome::ReadVectoredAt(done) => done.error(),
-        Outcome::ReadVectoredExactAt(done) => done.error(),
-        Outcome::WriteVectoredAt(done) => done.error(),
-        Outcome::WriteVectoredAllAt(done) => done.error(),
-        _ => None,
-    }
-}
-
 /// Runs the test `name` in a process of its own, for what would disturb the others. Returns whether this is it.
 fn is_child(name: &str) -> bool {
     const MARK: &str = "PROACTOR_POLLER_CHILD";

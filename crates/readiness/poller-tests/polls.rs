@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use proactor_core::{Backend, Error, Interest, Outcome, Poll, PollMany, Signal, Signals, Slot, WaitChild};
 
-use super::{COUNTS, Rig, error};
+use super::{COUNTS, Rig};
 
 const READABLE: Interest = Interest::READABLE;
 
@@ -55,9 +55,9 @@ fn children_and_signals_have_registrations_that_go_with_them() {
     assert_eq!((COUNTS.get().added - before.added, rig.done.is_empty()), (2, true));
     drop(input);
     let (token, outcome) = rig.next();
-    assert_eq!((token, error(&outcome)), (waiting, None));
+    assert_eq!((token, outcome.error()), (waiting, None));
     assert!(!rig.backend.cancel(waiting, NOWHERE, &mut rig.done), "it has ended");
     assert!(rig.backend.cancel(signals, NOWHERE, &mut rig.done));
-    assert_eq!(error(&rig.next().1), Some(Error::Canceled));
+    assert_eq!(rig.next().1.error(), Some(Error::Canceled));
     assert_eq!(COUNTS.get().removed - before.removed, 2);
 }

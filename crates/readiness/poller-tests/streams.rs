@@ -13,7 +13,7 @@ use proactor_core::{
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
-use super::{Rig, error};
+use super::Rig;
 
 #[test]
 fn bytes_come_at_once_or_later() {
@@ -88,9 +88,9 @@ fn a_send_tells_the_error_that_its_one_call_met() {
         drop(far);
         rig.start(handle, how(handle));
         // A second call would find the error taken, and a closed pipe.
-        assert_eq!(error(&rig.next().1), Some(Errno::CONNRESET.into()));
+        assert_eq!(rig.next().1.error(), Some(Errno::CONNRESET.into()));
         rig.start(handle, how(handle));
-        assert_eq!(error(&rig.next().1), Some(Errno::PIPE.into()));
+        assert_eq!(rig.next().1.error(), Some(Errno::PIPE.into()));
     }
 }
 

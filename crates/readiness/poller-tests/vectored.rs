@@ -8,8 +8,8 @@ use proactor_core::{
     ReadVectoredExactAt, WriteVectored, WriteVectoredAll, WriteVectoredAllAt, WriteVectoredAt,
 };
 
+use super::Rig;
 use super::files::Scratch;
-use super::{Rig, error};
 
 /// How many calls the loop's thread makes for one operation before others have their turn.
 const CALLS: usize = 16;
@@ -25,7 +25,7 @@ fn texts(texts: &[&'static [u8]]) -> Vec<Buffer> {
 /// Of an outcome on several buffers: whether it failed and why, how much was moved as far as that is told beside, and the
 /// bytes of the buffers.
 fn parts(mut outcome: Outcome) -> (Option<Error>, usize, Vec<u8>) {
-    let error = error(&outcome);
+    let error = outcome.error();
     let vectored = outcome.vectored().expect("an outcome on several buffers");
     let bytes = vectored.buffers.iter().map(Buffer::as_slice).collect::<Vec<_>>().concat();
     (error, vectored.transferred(), bytes)

@@ -12,7 +12,7 @@ use proactor_core::{
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::{ACCEPT, Rig, SETUPS, error, in_a_child, is_child};
+use super::{ACCEPT, Rig, SETUPS, in_a_child, is_child};
 
 impl Rig {
     fn listener(&mut self, address: &str) -> (Handle, SocketAddr) {
@@ -195,7 +195,7 @@ fn what_does_not_listen_is_an_error() {
     let mut rig = Rig::new();
     let (stream, _far) = rig.pair();
     rig.start(stream, Accept { listener: stream });
-    assert_eq!(error(&rig.next().1), Some(Errno::INVAL.into()));
+    assert_eq!(rig.next().1.error(), Some(Errno::INVAL.into()));
     rig.accept_many(stream);
     assert_eq!(rig.ended(), Errno::INVAL.into());
 }
@@ -235,7 +235,7 @@ fn a_nonblocking_listener_waits_all_the_same() {
     rig.look();
     assert!(rig.done.is_empty());
     let _client = TcpStream::connect(address).unwrap();
-    assert_eq!(error(&rig.next().1), None);
+    assert_eq!(rig.next().1.error(), None);
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn without_descriptors_an_accept_fails_for_a_while_and_nothing_is_lost() {
     let limits = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: Some(0), ..limits }).unwrap();
     rig.start(listener, Accept { listener });
-    let failure = error(&rig.next().1).unwrap();
+    let failure = rig.next().1.error().unwrap();
     assert_eq!(failure, Errno::MFILE.into());
     assert!(failure.is_transient());
     rig.accept_many(listener);

@@ -7,7 +7,7 @@ use proactor_core::{
     Buffer, Config, Handle, Operation, Read, ReadExact, Recv, Send, SendAll, Write, WriteAll,
 };
 
-use super::{POLL, RECV, Rig, SEND, SETUPS, error};
+use super::{POLL, RECV, Rig, SEND, SETUPS};
 
 const READ: u8 = opcode::Read::CODE;
 const WRITE: u8 = opcode::Write::CODE;
@@ -43,7 +43,7 @@ fn each_goes_to_the_ring_once_and_nowhere_else() {
             let token = rig.start(handle, operation);
             assert!(rig.done.is_empty(), "{text} is the kernel's");
             let (answered, outcome) = rig.next();
-            assert_eq!((answered, error(&outcome)), (token, None), "{text}");
+            assert_eq!((answered, outcome.error()), (token, None), "{text}");
             assert_eq!((rig.pushed(code), all(&rig)), (before + 1, in_all + 1), "{text}");
         }
         let (mut sent, mut written) = ([0; 12], [0; 6]);

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use proactor_core::{Accept, Buffer, Config, Error, Outcome, Token};
 
-use super::{CANCEL, POLL, RECV, Rig, SETUPS, error};
+use super::{CANCEL, POLL, RECV, Rig, SETUPS};
 
 #[test]
 fn a_receive_that_waits_ends_with_its_buffer() {
@@ -38,7 +38,7 @@ fn a_cancel_does_not_overtake_what_is_still_queued() {
             }
             rig.wait_for(tokens.len());
             while let Some((_, outcome)) = rig.done.pop() {
-                assert_eq!(error(&outcome), Some(Error::Canceled));
+                assert_eq!(outcome.error(), Some(Error::Canceled));
             }
             assert_eq!((rig.pushed(RECV), rig.pushed(CANCEL)), (8, 8));
         }
@@ -96,10 +96,10 @@ fn an_accept_that_waits_ends_and_the_next_connection_is_the_next_accepts() {
     rig.look();
     assert!(rig.cancel(token, listener));
     let (ended, outcome) = rig.next();
-    assert_eq!((ended, error(&outcome)), (token, Some(Error::Canceled)));
+    assert_eq!((ended, outcome.error()), (token, Some(Error::Canceled)));
     let _client = std::net::TcpStream::connect(address).unwrap();
     rig.start(listener, Accept { listener });
-    assert_eq!(error(&rig.next().1), None);
+    assert_eq!(rig.next().1.error(), None);
 }
 
 #[test]
@@ -136,5 +136,5 @@ fn a_send_that_waits_ends_with_its_buffer() {
     let token = rig.start(handle, proactor_core::Send { handle, buffer: Buffer::zeroed(16) });
     rig.look();
     assert!(rig.done.is_empty() && rig.cancel(token, handle));
-    assert_eq!(error(&rig.next().1), Some(Error::Canceled));
+    assert_eq!(rig.next().1.error(), Some(Error::Canceled));
 }

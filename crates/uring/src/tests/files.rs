@@ -14,7 +14,7 @@ use proactor_core::{
 };
 use rustix::fs::{CWD, FileType, Mode};
 
-use super::{CANCEL, Rig, SETUPS, error};
+use super::{CANCEL, Rig, SETUPS};
 
 /// A directory of a test's own.
 struct Directory(PathBuf);
@@ -99,7 +99,7 @@ fn each_goes_to_the_ring_once() {
             let token = rig.start_at(slot, operation);
             assert!(rig.done.is_empty(), "{text} is the kernel's");
             let (answered, outcome) = rig.next();
-            assert_eq!((answered, error(&outcome)), (token, None), "{text}");
+            assert_eq!((answered, outcome.error()), (token, None), "{text}");
             assert_eq!(rig.pushed(code), before + 1, "{text}");
         }
     }
@@ -115,7 +115,7 @@ fn places_and_blocks_are_used_again() {
         rig.start(handle, Statx::of(handle));
         rig.wait_for(2);
         while let Some((_, outcome)) = rig.done.pop() {
-            assert_eq!(error(&outcome), None);
+            assert_eq!(outcome.error(), None);
         }
     }
     assert_eq!(rig.backend.requests.files.places(), (2, 1));
@@ -140,7 +140,7 @@ fn a_descriptor_in_use_cannot_be_taken_away() {
     assert!(rig.cancel(token, within) && rig.cancel(token, within));
     assert_eq!(rig.pushed(CANCEL), 1, "it is asked once");
     let (_, outcome) = rig.next();
-    assert_eq!(error(&outcome), Some(Error::Canceled));
+    assert_eq!(outcome.error(), Some(Error::Canceled));
     let Outcome::OpenAt(opened) = outcome else { panic!("{outcome:?}") };
     assert_eq!((opened.path, opened.directory), ("pipe".into(), Some(within)));
     assert!(!rig.cancel(token, within));
@@ -155,7 +155,7 @@ fn a_token_started_twice_ends_once() {
     let token = rig.start(handle, Fsync { handle });
     rig.backend.start(token, handle.slot(), &mut rig.done);
     let (answered, outcome) = rig.next();
-    assert_eq!((answered, error(&outcome)), (token, None));
+    assert_eq!((answered, outcome.error()), (token, None));
     let deadline = Instant::now() + Duration::from_secs(10);
     while rig.backend.requests.files.uses(handle.slot()) {
         assert!(Instant::now() < deadline);
@@ -172,7 +172,7 @@ fn slots_that_hold_nothing() {
     for slot in [empty.slot(), Slot(u32::MAX)] {
         let token = rig.start_at(slot, ReadAt { handle: empty, buffer: Buffer::zeroed(8), offset: 0 });
         let (answered, outcome) = rig.next();
-        assert_eq!((answered, error(&outcome)), (token, Some(Error::StaleHandle)));
+        assert_eq!((answered, outcome.error()), (token, Some(Error::StaleHandle)));
         let Outcome::ReadAt(done) = outcome else { panic!("{outcome:?}") };
         assert_eq!(done.buffer.len(), 8);
     }
@@ -248,7 +248,7 @@ fn what_a_kernel_lacks_is_done_on_the_pool() {
     assert_eq!(lacked.map(|code| rig.pushed(code)), [0, 0]);
     assert_eq!(rig.pushed(opcode::Fsync::CODE), 1);
     let (answered, outcome) = rig.next();
-    assert_eq!((answered, error(&outcome)), (synced, None), "the jobs are not back yet");
+    assert_eq!((answered, outcome.error()), (synced, None), "the jobs are not back yet");
     while let Some((token, job)) = rig.done.take_returned() {
         rig.backend.returned(token, NOWHERE, job, &mut rig.done);
     }
@@ -291,7 +291,7 @@ fn what_is_to_go_to_the_pool_does() {
         let (returned, job) = rig.done.take_returned().unwrap();
         rig.backend.returned(returned, handle.slot(), job, &mut rig.done);
         let (answered, outcome) = rig.next();
-        assert_eq!((answered, error(&outcome)), (token, None), "{text}");
+        assert_eq!((answered, outcome.error()), (token, None), "{text}");
     }
     // What is refused, or is nothing, needs no thread.
     let nothing = ReadAt { handle, buffer: Buffer::zeroed(0), offset: 0 };

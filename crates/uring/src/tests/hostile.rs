@@ -15,7 +15,7 @@ use proactor_core::{
 };
 use proptest::prelude::*;
 
-use super::{Rig, error, tcp_pair};
+use super::{Rig, tcp_pair};
 
 #[test]
 fn a_slot_that_was_never_attached_is_stale() {
@@ -29,7 +29,7 @@ fn a_slot_that_was_never_attached_is_stale() {
         for number in 0..OPERATIONS - 1 {
             let token = rig.start_at(slot, operation(number, handle));
             let (ended, outcome) = rig.done.pop().unwrap();
-            assert_eq!((ended, error(&outcome)), (token, Some(Error::StaleHandle)), "{outcome:?}");
+            assert_eq!((ended, outcome.error()), (token, Some(Error::StaleHandle)), "{outcome:?}");
         }
         let token = rig.recv(handle);
         assert!(!rig.backend.cancel(token, slot, &mut rig.done));
@@ -47,9 +47,9 @@ fn a_second_operation_in_one_direction_is_refused_and_the_first_goes_on() {
     rig.recv(handle);
     assert_eq!(rig.received(), Err(Error::Busy));
     rig.start(handle, Accept { listener: handle });
-    assert_eq!(error(&rig.next().1), Some(Error::Busy));
+    assert_eq!(rig.next().1.error(), Some(Error::Busy));
     rig.accept_many(handle);
-    assert_eq!(error(&rig.next().1), Some(Error::Busy));
+    assert_eq!(rig.next().1.error(), Some(Error::Busy));
     let fill = rig.send_all(handle, vec![0; 64 << 20]);
     for operation in [
         Operation::from(Send { handle, buffer: Buffer::from(b"bytes") }),
@@ -58,14 +58,14 @@ fn a_second_operation_in_one_direction_is_refused_and_the_first_goes_on() {
         Connect { handle, address: "127.0.0.1:1".parse().unwrap() }.into(),
     ] {
         rig.start(handle, operation);
-        assert_eq!(error(&rig.next().1), Some(Error::Busy));
+        assert_eq!(rig.next().1.error(), Some(Error::Busy));
     }
     // Nor does the descriptor go while they wait.
     assert_eq!(rig.backend.close(handle.slot()), Err(Error::Busy));
     assert_eq!(rig.backend.detach(handle.slot()).map(drop), Err(Error::Busy));
     far.write_all(b"bytes").unwrap();
     let (token, outcome) = rig.next();
-    assert_eq!((token, error(&outcome)), (first, None));
+    assert_eq!((token, outcome.error()), (first, None));
     // A cancel with the wrong slot, or the wrong arming, is not one.
     let other = rig.pair().0;
     assert!(!rig.cancel(fill, other));
@@ -105,7 +105,7 @@ fn an_accept_into_a_slot_that_is_taken_closes_the_connection() {
         rig.look();
         let mut client = TcpStream::connect(address).unwrap();
         let expected = if many { Error::Unsupported } else { Error::Busy };
-        assert_eq!(error(&rig.next().1), Some(expected));
+        assert_eq!(rig.next().1.error(), Some(expected));
         assert_eq!(std::io::Read::read(&mut client, &mut [0; 1]).unwrap(), 0);
         // The name that was to be the connection's is free again.
         assert_eq!(rig.done.new_handle().slot(), Slot(0));
@@ -117,11 +117,11 @@ fn what_is_not_the_backends_is_unsupported() {
     let mut rig = Rig::new();
     let (handle, _far) = rig.pair();
     rig.start(handle, Close { handle });
-    assert_eq!(error(&rig.next().1), Some(Error::Unsupported));
+    assert_eq!(rig.next().1.error(), Some(Error::Unsupported));
     rig.start(handle, Timer::after(std::time::Duration::ZERO));
-    assert_eq!(error(&rig.next().1), Some(Error::Unsupported));
+    assert_eq!(rig.next().1.error(), Some(Error::Unsupported));
     rig.start(handle, Nop);
-    assert_eq!(error(&rig.next().1), None);
+    assert_eq!(rig.next().1.error(), None);
 }
 
 #[test]

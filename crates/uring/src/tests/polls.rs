@@ -9,7 +9,7 @@ use proactor_core::{
     WaitChild,
 };
 
-use super::{CANCEL, POLL, Rig, WAIT, error};
+use super::{CANCEL, POLL, Rig, WAIT};
 
 const READABLE: Interest = Interest::READABLE;
 
@@ -49,7 +49,7 @@ fn one_entry_tells_again_and_again() {
     }
     assert_eq!((rig.pushed(POLL) - before, rig.pushed(CANCEL)), (1, 0));
     assert!(rig.cancel(many, near));
-    assert_eq!(error(&rig.next().1), Some(Error::Canceled));
+    assert_eq!(rig.next().1.error(), Some(Error::Canceled));
     assert!(!rig.cancel(many, near));
     rig.close(near);
 }
@@ -77,7 +77,7 @@ fn what_is_polled_does_not_go_and_others_cancel_nothing() {
     assert!(!rig.cancel(Token { arming: waiting.arming + 1, ..waiting }, near));
     rig.close(other);
     assert!(rig.cancel(waiting, near));
-    assert_eq!(error(&rig.next().1), Some(Error::Canceled));
+    assert_eq!(rig.next().1.error(), Some(Error::Canceled));
     rig.close(near);
 }
 
@@ -96,7 +96,7 @@ fn signals_wait_in_the_ring() {
     rig.look();
     assert_eq!((rig.pushed(POLL) - before, rig.done.len()), (1, 0));
     assert!(rig.backend.cancel(signals, NOWHERE, &mut rig.done));
-    assert_eq!(error(&rig.next().1), Some(Error::Canceled));
+    assert_eq!(rig.next().1.error(), Some(Error::Canceled));
 }
 
 /// As the newest kernels do it, without a descriptor, and as older ones do.
@@ -119,17 +119,17 @@ fn children_wait_in_the_ring() {
         assert_eq!((rig.pushed(WAIT), rig.pushed(POLL) - before), expected);
         drop(input);
         let (token, outcome) = rig.next();
-        assert_eq!((token, error(&outcome)), (waiting[0].0, None));
+        assert_eq!((token, outcome.error()), (waiting[0].0, None));
         // What is given up is still to be waited for, once it has ended.
         assert!(rig.backend.cancel(waiting[1].0, NOWHERE, &mut rig.done));
         let (token, outcome) = rig.next();
-        assert_eq!((token, error(&outcome)), (waiting[1].0, Some(Error::Canceled)));
+        assert_eq!((token, outcome.error()), (waiting[1].0, Some(Error::Canceled)));
         let Outcome::WaitChild(exited) = outcome else { panic!("a wait ends as one") };
         waiting[1].0 = rig.start_at(NOWHERE, WaitChild { child: exited.child });
         rig.look();
         drop(second_input);
         let (token, outcome) = rig.next();
-        assert_eq!((token, error(&outcome)), (waiting[1].0, None));
+        assert_eq!((token, outcome.error()), (waiting[1].0, None));
         let Outcome::WaitChild(exited) = outcome else { panic!("a wait ends as one") };
         assert_eq!((exited.child.id(), exited.result.unwrap().code()), (waiting[1].1, Some(0)));
         assert_eq!(rig.pushed(CANCEL), 1);
@@ -146,7 +146,7 @@ fn a_status_that_somebody_else_has_taken_is_an_error() {
     drop(input);
     child.wait().unwrap();
     let (_, outcome) = rig.next();
-    assert_eq!(error(&outcome).and_then(Error::raw_os_error), Some(libc::ECHILD));
+    assert_eq!(outcome.error().and_then(Error::raw_os_error), Some(libc::ECHILD));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proactor_core::{Backend, Config, Error, Outcome, Until};
 use rustix::io::Errno;
 
-use super::{RECV, Rig, SETUPS, error};
+use super::{RECV, Rig, SETUPS};
 
 /// Starts one receive on each of `count` connections, has all of them complete at once, and expects every one.
 fn receive_on(rig: &mut Rig, count: usize) {
@@ -129,7 +129,7 @@ fn what_the_kernel_refuses_for_a_while_waits_in_order() {
         for _ in 0..10 {
             let (token, outcome) = rig.done.pop().unwrap();
             let is_canceled = tokens[..5].contains(&token);
-            assert_eq!(error(&outcome), is_canceled.then_some(Error::Canceled));
+            assert_eq!(outcome.error(), is_canceled.then_some(Error::Canceled));
         }
     }
 }

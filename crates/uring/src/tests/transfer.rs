@@ -8,7 +8,7 @@ use proactor_core::{Backend, Control, SocketOption};
 use proactor_core::{Buffer, Config, Error, Outcome, Recv, Send, SendAll, Shutdown, ShutdownHow};
 use rustix::io::Errno;
 
-use super::{POLL, RECV, Rig, SEND, SETUPS, error, tcp_pair};
+use super::{POLL, RECV, Rig, SEND, SETUPS, tcp_pair};
 use crate::requests::Place;
 
 #[test]
@@ -83,7 +83,7 @@ fn empty_buffers_of_streams_need_no_system() {
     rig.start(handle, Recv { handle, buffer: Buffer::from(Vec::new()) });
     assert_eq!(rig.received().unwrap(), b"");
     rig.start(handle, Send { handle, buffer: Buffer::default() });
-    assert_eq!(error(&rig.next().1), None);
+    assert_eq!(rig.next().1.error(), None);
     rig.start(handle, SendAll { handle, buffer: Buffer::default() });
     assert_eq!(rig.sent_all().result, Ok(()));
     assert_eq!((rig.pushed(RECV), rig.pushed(SEND)), (0, 0));
@@ -98,7 +98,7 @@ fn empty_datagrams_are_data() {
     far.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
     let handle = rig.attach(near);
     rig.start(handle, Send { handle, buffer: Buffer::default() });
-    assert_eq!(error(&rig.next().1), None);
+    assert_eq!(rig.next().1.error(), None);
     assert_eq!(far.recv(&mut [0; 4]).unwrap(), 0);
     rig.recv(handle);
     far.send(b"").unwrap();
@@ -218,7 +218,7 @@ fn a_peer_that_has_reset_is_an_error() {
     rig.close(far);
     assert_eq!(rig.received(), Err(Errno::CONNRESET.into()));
     rig.start(near, Send { handle: near, buffer: Buffer::from(b"late") });
-    assert_eq!(error(&rig.next().1), Some(Errno::PIPE.into()));
+    assert_eq!(rig.next().1.error(), Some(Errno::PIPE.into()));
 }
 
 #[test]
@@ -226,13 +226,13 @@ fn a_shutdown_is_the_end_of_the_stream() {
     let mut rig = Rig::new();
     let (handle, mut far) = rig.pair();
     rig.start(handle, Shutdown { handle, how: ShutdownHow::Write });
-    assert_eq!(error(&rig.done.pop().unwrap().1), None);
+    assert_eq!(rig.done.pop().unwrap().1.error(), None);
     assert_eq!(far.read(&mut [0; 1]).unwrap(), 0);
     far.write_all(b"still").unwrap();
     rig.recv(handle);
     assert_eq!(rig.received().unwrap(), b"still");
     rig.start(handle, Send { handle, buffer: Buffer::from(b"late") });
-    assert_eq!(error(&rig.next().1), Some(Errno::PIPE.into()));
+    assert_eq!(rig.next().1.error(), Some(Errno::PIPE.into()));
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn what_is_no_socket_is_the_systems_error() {
     rig.recv(handle);
     assert_eq!(rig.received(), Err(Errno::NOTSOCK.into()));
     rig.start(handle, Shutdown { handle, how: ShutdownHow::Both });
-    assert_eq!(error(&rig.next().1), Some(Errno::NOTSOCK.into()));
+    assert_eq!(rig.next().1.error(), Some(Errno::NOTSOCK.into()));
 }
 
 #[test]
@@ -341,5 +341,5 @@ fn both_directions_go_on_at_once() {
     assert!(rig.done.is_empty());
     far.write_all(b"bytes").unwrap();
     let (token, outcome) = rig.next();
-    assert_eq!((token, error(&outcome)), (receive, None));
+    assert_eq!((token, outcome.error()), (receive, None));
 }

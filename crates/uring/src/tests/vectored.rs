@@ -13,7 +13,7 @@ use proactor_core::{
 };
 use rustix::io::Errno;
 
-use super::{CANCEL, POLL, RECV, Rig, SEND, SETUPS, error, in_a_child_with, is_child};
+use super::{CANCEL, POLL, RECV, Rig, SEND, SETUPS, in_a_child_with, is_child};
 use crate::requests::Place;
 
 const READV: u8 = opcode::Readv::CODE;
@@ -32,7 +32,7 @@ fn shares(shared: &Arc<[u8]>, count: usize) -> Vec<Buffer> {
 /// Of an outcome on several buffers: whether it failed and why, how much was moved as far as that is told beside, and the
 /// bytes of the buffers.
 fn parts(mut outcome: Outcome) -> (Option<Error>, usize, Vec<u8>) {
-    let error = error(&outcome);
+    let error = outcome.error();
     let vectored = outcome.vectored().expect("an outcome on several buffers");
     let bytes = vectored.buffers.iter().map(Buffer::as_slice).collect::<Vec<_>>().concat();
     (error, vectored.transferred(), bytes)
@@ -91,7 +91,7 @@ fn they_go_to_the_ring_once_and_nowhere_else() {
             let token = rig.start(handle, operation);
             assert!(rig.done.is_empty(), "{text} is the kernel's");
             let (answered, outcome) = rig.next();
-            assert_eq!((answered, error(&outcome)), (token, None), "{text}");
+            assert_eq!((answered, outcome.error()), (token, None), "{text}");
             assert_eq!(rig.pushed(code), before + 1, "{text}");
         }
         let others = [RECV, SEND, opcode::Read::CODE, opcode::Write::CODE, POLL];
