@@ -12,7 +12,7 @@ use crate::table::{Entry, Table, Waiter};
 
 impl Table {
     /// Receives a datagram, or waits to; whether it is decided.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn recv_from(&mut self, token: Token, slot: Slot, received: &mut ReceivedFrom) -> bool {
         let attempt = match self.reader(slot) {
             Ok(entry) => {
@@ -28,7 +28,7 @@ impl Table {
     }
 
     /// Sends a datagram, or waits to; whether it is decided.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn send_to(&mut self, token: Token, slot: Slot, sent: &mut SentTo) -> bool {
         let attempt = match self.writer(slot) {
             Ok(entry) => {
@@ -69,13 +69,28 @@ impl Source {
         }
     }
 
+    #[inline(always)]
+    fn is_udp(&self) -> bool {
+        self.kind() == DescriptorKind::Socket(Transport::Udp)
+    }
+
     /// Receives a datagram, and where it came from.
+    #[inline]
     fn receive_from(&mut self, buffer: &mut Buffer, peer: &mut Peer) -> Poll<Result<Datagram, Error>> {
-        if self.kind() == DescriptorKind::Socket(Transport::Udp) {
-            let received = system::receive_udp(self.descriptor()?, buffer.as_mut_slice()?, peer);
-            self.read_drained = received.is_pending();
-            return received;
+        if !self.is_udp() {
+            return self.receive_from_another(buffer, peer);
         }
+        let received = system::receive_udp(self.descriptor()?, buffer.as_mut_slice()?, peer);
+        self.read_drained = received.is_pending();
+        received
+    }
+
+    #[inline(never)]
+    fn receive_from_another(
+        &mut self,
+        buffer: &mut Buffer,
+        peer: &mut Peer,
+    ) -> Poll<Result<Datagram, Error>> {
         let received = system::receive_from(self.descriptor()?, buffer.as_mut_slice()?);
         self.read_drained = received.is_pending();
         received.map_ok(|message| {
@@ -85,11 +100,14 @@ impl Source {
     }
 
     /// Receives a datagram, if an answer can be expected.
+    #[inline(always)]
     fn receive_from_first(&mut self, buffer: &mut Buffer, peer: &mut Peer) -> Poll<Result<Datagram, Error>> {
         if !buffer.is_writable() {
             return Poll::Ready(Err(Error::ReadOnlyBuffer));
         }
-        self.check_carries_messages()?;
+        if !self.is_udp() {
+            self.check_carries_messages()?;
+        }
         if self.read_drained {
             return Poll::Pending;
         }
@@ -97,8 +115,11 @@ impl Source {
     }
 
     /// Sends a datagram, if an answer can be expected.
+    #[inline]
     pub(crate) fn send_to_first(&mut self, bytes: &[u8], peer: &Peer) -> Poll<Result<(), Error>> {
-        self.check_carries_messages()?;
+        if !self.is_udp() {
+            self.check_carries_messages()?;
+        }
         if self.write_drained {
             return Poll::Pending;
         }

@@ -4,7 +4,9 @@ use std::io::IoSliceMut;
 use std::os::fd::BorrowedFd;
 use std::task::Poll;
 
-use proactor_core::{Address, Datagram, Error, Peer};
+#[cfg(not(target_os = "linux"))]
+use proactor_core::Peer;
+use proactor_core::{Address, Datagram, Error};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{RecvAncillaryBuffer, RecvFlags, ReturnFlags};
 
@@ -42,31 +44,7 @@ pub fn receive_from(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Poll<Result<Mes
     })
 }
 
-/// As [`receive_from`], of a UDP socket, whose datagrams bring nothing but bytes: the sender goes to `peer`, unless it fails.
-/// Of other sockets it may not tell what was cut.
-///
-/// # Errors
-/// What the system said.
-#[cfg(target_os = "linux")]
-#[inline]
-pub fn receive_udp(
-    socket: BorrowedFd<'_>,
-    bytes: &mut [u8],
-    peer: &mut Peer,
-) -> Poll<Result<Datagram, Error>> {
-    let len = bytes.len().min(MAX_TRANSFER);
-    let bytes = &mut bytes[..len];
-    // With this flag Linux answers with the length that the datagram had. The header of a message, which tells that too, is
-    // one more thing for the system to read and to write.
-    let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
-    let received = attempt(|| rustix::net::recvfrom(socket, &mut *bytes, flags));
-    received.map_ok(|(_, whole, address)| {
-        peer.set(address.and_then(|address| address_from_system(address).ok()));
-        Datagram::new(whole.min(len), whole > len)
-    })
-}
-
-/// As [`receive_from`], where the sender goes to `peer`, unless it fails: other systems than Linux tell what was cut in the header
+/// As [`receive_from`], of a UDP socket, where the sender goes to `peer`, unless it fails: other systems than Linux tell what was cut in the header
 /// of a message only.
 ///
 /// # Errors
@@ -99,9 +77,20 @@ pub fn has_room(socket: BorrowedFd<'_>) -> Result<bool, Error> {
 ///
 /// # Errors
 /// [`Error::Unsupported`] for an address that this crate does not know; otherwise what the system said.
+#[inline]
 pub fn send_to(socket: BorrowedFd<'_>, bytes: &[u8], address: Option<&Address>) -> Poll<Result<(), Error>> {
+    let Some(Address::Inet(address)) = address else { return send_to_another(socket, bytes, address) };
+    attempt(|| rustix::net::sendto(socket, bytes, SEND_FLAGS, address)).map_ok(drop)
+}
+
+/// The same where it is not an address of the internet.
+#[inline(never)]
+fn send_to_another(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    address: Option<&Address>,
+) -> Poll<Result<(), Error>> {
     let sent = match address {
-        Some(Address::Inet(address)) => attempt(|| rustix::net::sendto(socket, bytes, SEND_FLAGS, address)),
         Some(address) => {
             let address = address_to_system(address)?;
             attempt(|| rustix::net::sendto(socket, bytes, SEND_FLAGS, &address))
@@ -117,11 +106,11 @@ mod tests {
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixDatagram;
 
-    use proactor_core::{Control, Family, Reply, SocketKind};
+    use proactor_core::{Control, Family, Peer, Reply, SocketKind};
     use rustix::io::Errno;
 
     use super::*;
-    use crate::{Mode, Transport, control, open_socket};
+    use crate::{Mode, Transport, control, open_socket, receive_udp};
 
     fn bound() -> (UdpSocket, Address) {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();

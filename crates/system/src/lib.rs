@@ -36,6 +36,8 @@ mod signals;
 mod sigpipe;
 #[cfg(unix)]
 mod socket;
+#[cfg(target_os = "linux")]
+mod udp;
 #[cfg(unix)]
 mod unix;
 mod vectored;
@@ -53,8 +55,10 @@ pub use child::{has_process_descriptors, process_descriptor};
 #[cfg(unix)]
 pub use clock::now;
 pub use close::{close, close_job};
+#[cfg(all(unix, not(target_os = "linux")))]
+pub use datagram::receive_udp;
 #[cfg(unix)]
-pub use datagram::{Message, has_room, receive_from, receive_udp, send_to};
+pub use datagram::{Message, has_room, receive_from, send_to};
 #[cfg(unix)]
 pub use descriptor::descriptor_kind;
 pub use descriptor::{DescriptorKind, Mode, Transport, set_mode};
@@ -82,6 +86,8 @@ pub use socket::{
     SOCKETS_ARE, accept, address_from_system, address_to_system, connect, connect_result, control,
     has_family, open_socket, open_stream, peer_address, receive, send, shutdown,
 };
+#[cfg(target_os = "linux")]
+pub use udp::receive_udp;
 pub use vectored::transfer_vectored_now;
 #[cfg(unix)]
 pub use vectored::{read_vectored, receive_vectored, send_vectored, write_vectored};
