@@ -606,6 +606,9 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         steady_rest::connections_that_come_and_go_do_not_allocate: ["B1"] needs ["descriptors", "ipv4"];
         steady_unix::an_echo_does_not_allocate: ["B1"] needs ["unix_sockets"] patience 4;
         steady_unix::an_echo_of_datagrams_does_not_allocate: ["B1"] needs ["unix_sockets"] patience 4;
+        steady_unix::an_echo_between_long_paths_does_not_allocate: ["B1", "R4"] needs ["unix_sockets", "files"] patience 4;
+        steady_unix::an_echo_of_messages_between_long_names_does_not_allocate: ["B1", "R4"] needs ["unix_sockets"] patience 4;
+        steady_unix::accepting_from_long_names_does_not_allocate: ["B1", "R4"] needs ["unix_sockets", "descriptors"];
 
         random::settled_programs_match_the_model: ["C1", "C2", "H1", "H3", "X1"] needs ["ipv4"];
         random::settled_programs_match_the_model_with_small_rings: ["C1", "H3", "L5"] needs ["ipv4"];

@@ -9,6 +9,10 @@ use std::path::Path;
 use crate::Error;
 use crate::os_str::OsStrExt;
 
+mod long;
+
+use long::LongName;
+
 /// The address of a Unix socket: a path, a name in Linux's abstract namespace, or none (contract R4).
 ///
 /// A socket bound to a *path* makes a file of that name, which stays when the socket is closed, and is in the way of the
@@ -16,7 +20,8 @@ use crate::os_str::OsStrExt;
 /// connects without having been bound; bound to [`unnamed`](Self::unnamed), a socket gets an abstract name that the system
 /// chooses.
 ///
-/// Up to 22 bytes are in it, as the names that the system chooses are; more are in a box (contract B1).
+/// Up to 22 bytes are in it, as the names that the system chooses are. Longer ones are in a box, and a thread keeps some of
+/// the boxes that it drops for its next ones, so that addresses which come and go allocate nothing (contract B1).
 ///
 /// ```
 /// use std::path::Path;
@@ -46,7 +51,7 @@ const SHORT: usize = 22;
 #[derive(Clone)]
 enum Name {
     Short { len: u8, bytes: [u8; SHORT] },
-    Long(Box<[u8]>),
+    Long(LongName),
 }
 
 impl Name {
@@ -54,7 +59,7 @@ impl Name {
     fn of(first: &[u8], rest: &[u8]) -> Self {
         let len = first.len() + rest.len();
         if len > SHORT {
-            return Self::Long([first, rest].concat().into());
+            return Self::Long(LongName::of(first, rest));
         }
         let mut bytes = [0; SHORT];
         bytes[..first.len()].copy_from_slice(first);
@@ -65,7 +70,7 @@ impl Name {
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Short { len, bytes } => &bytes[..usize::from(*len)],
-            Self::Long(bytes) => bytes,
+            Self::Long(name) => name.bytes(),
         }
     }
 }
@@ -220,6 +225,19 @@ mod tests {
             assert!(UnixAddress::unnamed() < there && there < again);
             assert!(!there.is_unnamed());
         }
+    }
+
+    /// Whatever the box held before that it is in.
+    #[test]
+    fn a_box_is_used_again() {
+        let long = UnixAddress::path("a".repeat(108)).unwrap();
+        let place = std::ptr::from_ref(long.as_path().unwrap()).cast::<u8>();
+        drop(long);
+        let shorter = UnixAddress::path("b".repeat(40)).unwrap();
+        assert_eq!(shorter.as_path(), Some(Path::new(&"b".repeat(40))));
+        assert_eq!(std::ptr::from_ref(shorter.as_path().unwrap()).cast::<u8>(), place);
+        let copy = shorter.clone();
+        assert_eq!((copy.as_path(), &copy), (shorter.as_path(), &shorter));
     }
 
     #[test]

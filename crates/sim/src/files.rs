@@ -2,6 +2,7 @@
 //!
 //! Faults have the numbers that Linux gives for them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::time::{Duration, SystemTime};
@@ -57,9 +58,10 @@ pub(crate) struct Open {
 }
 
 /// A place for a name, and what has it.
-struct Place {
+struct Place<'p> {
     directory: Id,
-    name: Vec<u8>,
+    /// Its own only where a link leads there.
+    name: Cow<'p, [u8]>,
     node: Option<Id>,
 }
 
@@ -450,7 +452,7 @@ impl Files {
         }
     }
 
-    fn make(&mut self, place: &Place, content: Content, (mode, now): (u32, Time)) -> Result<Id, Errno> {
+    fn make(&mut self, place: &Place<'_>, content: Content, (mode, now): (u32, Time)) -> Result<Id, Errno> {
         self.check_alive(place.directory)?;
         let mut content = content;
         if let Content::Directory(directory) = &mut content {
@@ -468,9 +470,9 @@ impl Files {
         }
     }
 
-    fn unname(&mut self, place: &Place) {
+    fn unname(&mut self, place: &Place<'_>) {
         if let Content::Directory(directory) = &mut self.nodes[place.directory].content
-            && let Some(node) = directory.entries.remove(&place.name)
+            && let Some(node) = directory.entries.remove(&*place.name)
         {
             self.nodes[node].links -= 1;
             self.forget_if_unused(node);
@@ -485,52 +487,61 @@ impl Files {
     }
 
     /// Where a path leads.
-    fn find(&self, start: Id, path: &[u8], links: Links) -> Result<Place, Errno> {
+    fn find<'p>(&self, start: Id, path: &'p [u8], links: Links) -> Result<Place<'p>, Errno> {
         if path.is_empty() {
             return Err(Errno::NOENT);
         }
-        let mut at = if path[0] == b'/' { self.root } else { start };
-        let mut left = components(path);
-        let mut place = Place { directory: at, name: b".".to_vec(), node: Some(at) };
-        let mut followed = 0;
-        while let Some(name) = left.pop() {
+        let place = self.walk(start, path, links, &mut 0)?;
+        if path.ends_with(b"/") && place.node.is_some_and(|node| !self.is_directory(node)) {
+            return Err(Errno::NOTDIR);
+        }
+        Ok(place)
+    }
+
+    /// The same, of what a link leads to as well, as the last of those that were `followed` so far.
+    fn walk<'p>(
+        &self,
+        start: Id,
+        path: &'p [u8],
+        links: Links,
+        followed: &mut u32,
+    ) -> Result<Place<'p>, Errno> {
+        let mut at = if path.first() == Some(&b'/') { self.root } else { start };
+        let mut place = Place { directory: at, name: Cow::Borrowed(b"."), node: Some(at) };
+        let mut names = path.split(|&byte| byte == b'/').filter(|name| !name.is_empty()).peekable();
+        while let Some(name) = names.next() {
+            let is_last = names.peek().is_none();
             let Content::Directory(directory) = &self.nodes[at].content else { return Err(Errno::NOTDIR) };
-            let found = match &*name {
+            let node = match name {
                 b"." => Some(at),
                 b".." => Some(directory.parent),
                 name => directory.entries.get(name).copied(),
             };
-            let Some(node) = found else {
-                let is_last = left.is_empty();
-                return if is_last {
-                    Ok(Place { directory: at, name, node: None })
-                } else {
-                    Err(Errno::NOENT)
-                };
-            };
-            if let Content::Symlink(target) = &self.nodes[node].content
-                && (links == Links::Follow || !left.is_empty())
-            {
-                followed += 1;
-                if followed > Self::MOST_LINKS {
-                    return Err(Errno::LOOP);
+            place = match node.map(|node| &self.nodes[node].content) {
+                Some(Content::Symlink(target)) if links == Links::Follow || !is_last => {
+                    *followed += 1;
+                    if *followed > Self::MOST_LINKS {
+                        return Err(Errno::LOOP);
+                    }
+                    self.walk(at, target, Links::Follow, followed)?.into_owned()
                 }
-                left.append(&mut components(target));
-                at = if target.first() == Some(&b'/') { self.root } else { at };
-                place = Place { directory: at, name: b".".to_vec(), node: Some(at) };
-                continue;
+                _ => Place { directory: at, name: Cow::Borrowed(name), node },
+            };
+            match place.node {
+                Some(node) => at = node,
+                None if is_last => {}
+                None => return Err(Errno::NOENT),
             }
-            place = Place { directory: at, name, node: Some(node) };
-            at = node;
-        }
-        if path.ends_with(b"/") && !self.is_directory(at) {
-            return Err(Errno::NOTDIR);
         }
         Ok(place)
     }
 }
 
-impl Place {
+impl Place<'_> {
+    fn into_owned(self) -> Place<'static> {
+        Place { name: Cow::Owned(self.name.into_owned()), ..self }
+    }
+
     /// Whether its name is one that cannot be given or taken.
     fn is_special(&self) -> bool {
         matches!(&*self.name, b"." | b"..")
@@ -557,11 +568,6 @@ impl Node {
     fn new(content: Content, mode: u32, now: Time) -> Self {
         Self { links: 0, open: 0, content, mode, created: now, accessed: now, modified: now, changed: now }
     }
-}
-
-/// The names of a path, the first one last.
-fn components(path: &[u8]) -> Vec<Vec<u8>> {
-    path.split(|&byte| byte == b'/').filter(|name| !name.is_empty()).map(<[u8]>::to_vec).rev().collect()
 }
 
 /// The simulation begins with Unix time.

@@ -1,15 +1,16 @@
 //! Addresses of Unix sockets in the system's form, and back.
+#![allow(unsafe_code)]
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::slice;
 
 use proactor_core::{Address, Error, UnixAddress};
-use rustix::net::addr::SocketAddrLen;
 use rustix::net::{SocketAddrAny, SocketAddrUnix};
 
-/// The length of an address that is a family and nothing else.
-const UNNAMED_LEN: SocketAddrLen = 2;
+/// Where the name stands: behind the family, which takes two bytes, its length included where there is one.
+const NAME_OFFSET: usize = 2;
 
 /// The address as system calls take it.
 ///
@@ -28,20 +29,25 @@ pub(crate) fn to_system(address: &UnixAddress) -> Result<SocketAddrAny, Error> {
 /// The address that a system call gave, which is a Unix socket's.
 ///
 /// # Errors
-/// [`Error::Unsupported`] if it is another one after all.
+/// [`Error::InvalidInput`] for one that is longer than any can be.
 pub(crate) fn from_system(address: &SocketAddrAny) -> Result<Address, Error> {
-    if address.addr_len() <= UNNAMED_LEN {
-        // rustix would make the empty abstract name of it.
-        return Ok(UnixAddress::unnamed().into());
-    }
-    let address = SocketAddrUnix::try_from(address.clone()).map_err(|_| Error::Unsupported)?;
-    let made = match (address.path(), abstract_name(&address)) {
-        // Of a path that fills all of its room, rustix has one NUL too many.
-        (Some(path), _) => UnixAddress::path(path_of(path.to_bytes()))?,
-        (_, Some(name)) => UnixAddress::abstract_name(name)?,
-        _ => UnixAddress::unnamed(),
+    let made = match name(address) {
+        // Elsewhere than on Linux, a name of NULs is none.
+        [0, name @ ..] if cfg!(target_os = "linux") => UnixAddress::abstract_name(name)?,
+        [] | [0, ..] => UnixAddress::unnamed(),
+        // What is behind a NUL is not the path's, and one that fills all of its room has none.
+        path => UnixAddress::path(path_of(path))?,
     };
     Ok(made.into())
+}
+
+/// What stands behind the family. rustix panics over the longest path that there is, whose NUL the system counts though there
+/// is no room for it.
+fn name(address: &SocketAddrAny) -> &[u8] {
+    let len = address.addr_len() as usize;
+    // SAFETY: so many bytes of an address are initialised, which is upheld by whoever made it; they live as long as it does.
+    let bytes = unsafe { slice::from_raw_parts(address.as_ptr().cast::<u8>(), len) };
+    bytes.get(NAME_OFFSET..).unwrap_or_default()
 }
 
 fn path_of(bytes: &[u8]) -> &Path {
@@ -64,19 +70,9 @@ fn unnamed() -> Result<SocketAddrUnix, Error> {
     Err(Error::Unsupported)
 }
 
-#[cfg(target_os = "linux")]
-fn abstract_name(address: &SocketAddrUnix) -> Option<&[u8]> {
-    address.abstract_name()
-}
-
 #[cfg(not(target_os = "linux"))]
 fn from_abstract_name(_name: &[u8]) -> Result<SocketAddrUnix, Error> {
     Err(Error::Unsupported)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn abstract_name(_address: &SocketAddrUnix) -> Option<&[u8]> {
-    None
 }
 
 #[cfg(test)]
@@ -94,9 +90,34 @@ mod tests {
                 addresses.push(UnixAddress::abstract_name(name).unwrap());
             }
         }
+        if cfg!(target_os = "linux") {
+            addresses.push(UnixAddress::path("d".repeat(108)).unwrap());
+        }
         for address in addresses {
             let there = to_system(&address).unwrap();
             assert_eq!(from_system(&there), Ok(address.into()));
+        }
+    }
+
+    /// Sockets of others have such names too, and what comes from them must not be the end of us.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_longest_path_is_told_as_it_is() {
+        use std::os::fd::AsFd;
+        for len in [106, 107, 108] {
+            let beginning = format!("/tmp/proactor-system-{}-", std::process::id());
+            let path = format!("{beginning}{}", "x".repeat(len - beginning.len()));
+            let address = UnixAddress::path(&path).unwrap();
+            let (socket, _) = crate::open_socket(
+                proactor_core::Family::Unix,
+                proactor_core::SocketKind::Datagram,
+                crate::Mode::Blocking,
+            )
+            .unwrap();
+            rustix::net::bind(&socket, &to_system(&address).unwrap()).unwrap();
+            std::fs::remove_file(&path).unwrap();
+            let told = rustix::net::getsockname(socket.as_fd()).unwrap();
+            assert_eq!(from_system(&told), Ok(address.into()));
         }
     }
 }

@@ -28,7 +28,7 @@ macro_rules! end {
 
 /// Compares what few rounds allocate and what many do. How far a table grows at first may depend on how the clock falls; what
 /// allocates for an operation makes every pair differ.
-fn allocates_the_same(mut run: impl FnMut(u32)) {
+pub(super) fn allocates_the_same(mut run: impl FnMut(u32)) {
     let mut allocations = |rounds| {
         let before = allocator::allocations();
         run(rounds);
@@ -124,17 +124,17 @@ pub(crate) fn operations_on_files_do_not_allocate<B: Backend>(fixture: &Fixture<
     });
 }
 
-/// A connection that is made, carries a few bytes, is half-closed and closed; the address goes round.
-fn connection<B: Backend>(
+/// A connection that is made, carries a few bytes, is half-closed and closed; the address and the buffer go round, and where
+/// it was accepted from is told.
+pub(super) fn connection<B: Backend>(
     driver: &mut Driver<B>,
-    listener: Handle,
+    (listener, handle): (Handle, Handle),
     to: Address,
     buffer: Buffer,
-) -> (Address, Buffer) {
-    let handle = driver.socket(to.family()).unwrap();
+) -> (Address, Buffer, Address) {
     let connected = end!(driver, Connect { handle, address: to });
     assert_eq!(connected.result, Ok(()));
-    let (server, _) = end!(driver, Accept { listener }).result.unwrap();
+    let (server, from) = end!(driver, Accept { listener }).result.unwrap();
     let sent = end!(driver, SendAll { handle, buffer });
     assert_eq!(sent.result, Ok(()));
     let received = end!(driver, Recv { handle: server, buffer: sent.buffer });
@@ -145,7 +145,7 @@ fn connection<B: Backend>(
     for handle in [server, handle] {
         assert_eq!(end!(driver, Close { handle }).result, Ok(()));
     }
-    (connected.address, received.buffer)
+    (connected.address, received.buffer, from)
 }
 
 pub(crate) fn connections_that_come_and_go_do_not_allocate<B: Backend>(_fixture: &Fixture<B>) {
@@ -155,7 +155,9 @@ pub(crate) fn connections_that_come_and_go_do_not_allocate<B: Backend>(_fixture:
     allocates_the_same(|connections| {
         for _ in 0..connections {
             let (address, buffer) = goes_round.take().expect("it comes back");
-            goes_round = Some(connection(&mut driver, listener, address, buffer));
+            let client = driver.socket(address.family()).unwrap();
+            let (address, buffer, _) = connection(&mut driver, (listener, client), address, buffer);
+            goes_round = Some((address, buffer));
         }
     });
 }

@@ -1,8 +1,14 @@
 //! At steady state nothing allocates over Unix sockets either, of streams and of datagrams (contract B1).
 
-use proactor_core::{Backend, Buffer, Family, ListenOptions, Peer, SendAll, SendTo, UnixAddress};
+use std::path::PathBuf;
 
-use super::steady::{allocates_the_same, echo, echo_datagrams};
+use proactor_core::{
+    Address, Backend, Buffer, Config, Context, Driver, Envelope, Family, Handle, ListenOptions, Loop, Peer,
+    RecvMsg, SendAll, SendMsg, SendTo, UnixAddress,
+};
+
+use super::steady::{Count, allocates_the_same, echo, echo_datagrams};
+use super::steady_rest::{self, connection};
 use crate::Fixture;
 use crate::steps::join_at;
 
@@ -23,17 +29,107 @@ pub(crate) fn an_echo_does_not_allocate<B: Backend>(fixture: &Fixture<B>) {
 }
 
 /// An echo of datagrams between two names; the addresses go round like the buffers.
+fn echo_between<B: Backend>(ev: &mut Loop<B, Count>, names: [UnixAddress; 2]) {
+    let mut cx = ev.context();
+    let ends = names.map(|name| {
+        let handle = cx.datagram_socket(Family::Unix).unwrap();
+        cx.bind(handle, name.into()).unwrap();
+        echo_datagrams(&mut cx, handle, Buffer::zeroed(64), Peer::default());
+        handle
+    });
+    let peer = cx.local_address(ends[1]).unwrap().into();
+    let first = SendTo { handle: ends[0], buffer: vec![0; 64].into(), peer };
+    cx.submit(first, |_, _, sent| assert_eq!(sent.result, Ok(())));
+}
+
 pub(crate) fn an_echo_of_datagrams_does_not_allocate<B: Backend>(fixture: &Fixture<B>) {
+    allocates_the_same(fixture, |ev, _| echo_between(ev, [(); 2].map(|()| UnixAddress::unnamed())));
+}
+
+/// A path of `len` bytes in the directory for temporary files, real or not.
+fn path_of<B: Backend>(fixture: &Fixture<B>, len: usize) -> PathBuf {
+    let is_real = fixture.capabilities().descriptors;
+    let directory = if is_real { std::env::temp_dir() } else { "/tmp".into() };
+    let beginning = directory.join(format!("proactor-{}-{}-", B::NAME, std::process::id()));
+    let fill = len.checked_sub(beginning.as_os_str().len()).expect("that directory's name is short");
+    let mut path = beginning.into_os_string();
+    path.push("x".repeat(fill));
+    PathBuf::from(path)
+}
+
+/// The same between paths: a long one, and the longest that the system takes and tells as it is.
+pub(crate) fn an_echo_between_long_paths_does_not_allocate<B: Backend>(fixture: &Fixture<B>) {
+    let longest = if cfg!(target_os = "linux") { UnixAddress::MAX_LEN } else { 103 };
+    let paths = [100, longest].map(|len| path_of(fixture, len));
+    let unlink = || paths.each_ref().map(|path| drop(std::fs::remove_file(path)));
+    allocates_the_same(fixture, |ev, _| {
+        unlink();
+        echo_between(ev, paths.each_ref().map(|path| UnixAddress::path(path).unwrap()));
+    });
+    unlink();
+}
+
+/// Receives a message and sends it back, as often as there is left. The envelope goes round like the buffer.
+fn echo_messages<B: Backend>(cx: &mut Context<'_, B, Count>, handle: Handle, (buffer, envelope): Message) {
+    cx.submit(RecvMsg { handle, buffer, envelope }, move |count: &mut Count, cx, received| {
+        let len = received.result.unwrap().len();
+        if count.left == 0 || len == 0 {
+            return cx.close(handle);
+        }
+        count.left -= 1;
+        assert!(received.envelope.address().is_some_and(|name| name.as_unix().is_some()));
+        // The last one tells the other end.
+        let buffer = received.buffer.slice(..if count.left == 0 { 0 } else { len });
+        let answer = SendMsg { handle, buffer, envelope: received.envelope };
+        cx.submit(answer, move |count: &mut Count, cx, sent| {
+            assert!(sent.result.is_ok());
+            if count.left == 0 {
+                return cx.close(handle);
+            }
+            echo_messages(cx, handle, (sent.buffer.unslice(), sent.envelope));
+        });
+    });
+}
+
+type Message = (Buffer, Envelope);
+
+/// The same of messages, between the longest abstract names.
+pub(crate) fn an_echo_of_messages_between_long_names_does_not_allocate<B: Backend>(fixture: &Fixture<B>) {
     allocates_the_same(fixture, |ev, _| {
         let mut cx = ev.context();
-        let ends = [(); 2].map(|()| {
+        let ends = [b'1', b'2'].map(|which| {
             let handle = cx.datagram_socket(Family::Unix).unwrap();
-            cx.bind(handle, UnixAddress::unnamed().into()).unwrap();
-            echo_datagrams(&mut cx, handle, Buffer::zeroed(64), Peer::default());
+            cx.bind(handle, long_name(B::NAME, which).into()).unwrap();
+            echo_messages(&mut cx, handle, (Buffer::zeroed(64), Envelope::default()));
             handle
         });
-        let peer = cx.local_address(ends[1]).unwrap().into();
-        let first = SendTo { handle: ends[0], buffer: vec![0; 64].into(), peer };
-        cx.submit(first, |_, _, sent| assert_eq!(sent.result, Ok(())));
+        let envelope = Address::from(long_name(B::NAME, b'2')).into();
+        let first = SendMsg { handle: ends[0], buffer: vec![0; 64].into(), envelope };
+        cx.submit(first, |_, _, sent| assert!(sent.result.is_ok()));
+    });
+}
+
+/// A name of its own, as long as one can be.
+pub(super) fn long_name(backend: &str, which: u8) -> UnixAddress {
+    let mut name = format!("proactor-{backend}-{}-", std::process::id()).into_bytes();
+    name.resize(UnixAddress::MAX_LEN - 1, which);
+    UnixAddress::abstract_name(&name).unwrap()
+}
+
+/// Nobody hands a name in where a connection is accepted, so it has to come from elsewhere.
+pub(crate) fn accepting_from_long_names_does_not_allocate<B: Backend>(_fixture: &Fixture<B>) {
+    let mut driver = Driver::<B>::open(Config::default()).unwrap();
+    let listener = driver.listen(UnixAddress::unnamed().into(), ListenOptions::default()).unwrap();
+    let mut goes_round = Some((driver.local_address(listener).unwrap(), Buffer::zeroed(64)));
+    let own = Address::from(long_name(B::NAME, b'3'));
+    steady_rest::allocates_the_same(|connections| {
+        for _ in 0..connections {
+            let (address, buffer) = goes_round.take().expect("it comes back");
+            let client = driver.socket(Family::Unix).unwrap();
+            driver.bind(client, own.clone()).unwrap();
+            let (address, buffer, from) = connection(&mut driver, (listener, client), address, buffer);
+            assert_eq!(from, own);
+            goes_round = Some((address, buffer));
+        }
     });
 }
