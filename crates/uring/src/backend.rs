@@ -44,8 +44,9 @@ pub struct Uring {
 }
 
 impl Uring {
-    /// Opens it with the newest set-up that the kernel takes, `newest` at most.
-    pub(crate) fn open_with(config: &Config, newest: Setup) -> io::Result<Self> {
+    /// Opens it with the newest set-up that the kernel takes, `newest` at most, and with such of its operations only as
+    /// `usable` has a bit for.
+    pub(crate) fn open_with(config: &Config, newest: Setup, usable: u64) -> io::Result<Self> {
         config.check()?;
         let mut capabilities = Capabilities::default();
         // Of files, what the kernel lacks, the pool does.
@@ -53,7 +54,7 @@ impl Uring {
         capabilities.kernel_completions = true;
         capabilities.child_processes = system::has_process_descriptors();
         let (ring, setup) = open::open(config.entries, newest)?;
-        let known = open::known(&ring);
+        let known = open::known(&ring) & usable;
         let waker = EventWaker::new()?;
         let mut requests = match Requests::new(Ring::new(ring), setup, waker.as_fd()) {
             Ok(requests) => requests,
@@ -343,7 +344,7 @@ impl Backend for Uring {
     type Waker = EventWaker;
 
     fn open(config: &Config) -> io::Result<Self> {
-        Self::open_with(config, Setup::NoIndexArray)
+        Self::open_with(config, Setup::NoIndexArray, u64::MAX)
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -48,7 +48,13 @@ impl Rig {
     }
 
     fn with(config: &Config, newest: Setup) -> Self {
-        let backend = Uring::open_with(config, newest).unwrap();
+        let backend = Uring::open_with(config, newest, u64::MAX).unwrap();
+        Self { backend, done: Done::new() }
+    }
+
+    /// As on a kernel that does not know the operation of this code.
+    fn without(operation: u8) -> Self {
+        let backend = Uring::open_with(&Config::default(), Setup::NoIndexArray, !(1 << operation)).unwrap();
         Self { backend, done: Done::new() }
     }
 

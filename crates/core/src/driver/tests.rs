@@ -43,6 +43,8 @@ struct Manual {
     arrived: Vec<Slot>,
     /// Whether the next wait panics, or fails.
     trouble: Option<bool>,
+    /// Whether the next cancel panics.
+    cancel_panics: bool,
 }
 
 impl Manual {
@@ -113,6 +115,7 @@ impl Backend for Manual {
     }
 
     fn cancel(&mut self, token: Token, _: Slot, done: &mut Done) -> bool {
+        assert!(!std::mem::take(&mut self.cancel_panics), "it was told to");
         if !self.answers_late {
             return self.end(token, done, |operation| operation.fail(Error::Canceled));
         }

@@ -59,6 +59,28 @@ fn they_go_to_the_ring_and_nowhere_else() {
     }
 }
 
+/// Kernels that do not know how to send messages without copying look at no address of a plain send, though they answer the
+/// probe as others do: they get the header of a message. Once the place has its memory, newer ones get none.
+#[test]
+fn only_kernels_that_look_at_addresses_are_told_them_without_a_header() {
+    for (mut rig, is_trusted) in
+        [(Rig::new(), true), (Rig::without(io_uring::opcode::SendMsgZc::CODE), false)]
+    {
+        let (handle, far, [_, far_address]) = rig.datagrams();
+        let understood = rig.backend.requests.sends_to;
+        assert!(is_trusted || !understood);
+        for text in [b"first", b"other"] {
+            rig.start(handle, SendTo { handle, buffer: text.into(), peer: far_address.clone().into() });
+            let (_, outcome) = rig.next();
+            assert!(matches!(outcome, Outcome::SendTo(sent) if sent.result == Ok(())));
+            let mut bytes = [0; 16];
+            assert_eq!((far.recv(&mut bytes).unwrap(), &bytes[..5]), (5, &text[..]));
+        }
+        let without_header = usize::from(understood);
+        assert_eq!((rig.pushed(SEND), rig.pushed(SEND_MSG)), (without_header, 2 - without_header));
+    }
+}
+
 #[test]
 fn the_memory_of_messages_is_used_again() {
     let mut rig = Rig::new();

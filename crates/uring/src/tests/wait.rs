@@ -137,5 +137,8 @@ fn configurations_out_of_range_are_refused() {
         let refused = Uring::open(&Config::default().entries(entries)).unwrap_err();
         assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);
     }
-    assert!(Uring::open_with(&Config::default().entries(Config::MAX_ENTRIES), Setup::NoIndexArray).is_ok());
+    assert!(
+        Uring::open_with(&Config::default().entries(Config::MAX_ENTRIES), Setup::NoIndexArray, u64::MAX)
+            .is_ok()
+    );
 }

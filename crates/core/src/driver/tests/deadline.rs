@@ -136,6 +136,64 @@ fn a_failing_look_loses_no_deadline() {
     }
 }
 
+/// A turn in which the backend panics.
+fn turn_with_a_panic(driver: &mut Driver<Manual>, clock: u64) {
+    driver.backend.clock = clock;
+    let turned = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| driver.turn(Until::Now)));
+    assert!(turned.is_err(), "it was told to");
+}
+
+/// A backend that panics when the first of them is to end: none is lost, that one's neither.
+#[test]
+fn a_failing_cancel_loses_no_deadline() {
+    let (mut driver, handle) = opened();
+    let keys = [(); 3].map(|()| driver.submit(recv(handle).with_timeout(ns(100))));
+    turn_at(&mut driver, 10);
+    driver.backend.cancel_panics = true;
+    turn_with_a_panic(&mut driver, 200);
+    turn_at(&mut driver, 201);
+    let ended: Vec<_> = std::iter::from_fn(|| driver.pop()).map(|(key, end)| (key, end.error())).collect();
+    assert_eq!(ended, keys.map(|key| (key, Some(Error::TimedOut))));
+    assert!(is_clean(&driver));
+}
+
+/// One that panics over a close whose delay is over, while a deadline that has passed before it has yet to take effect. It does,
+/// and not on whatever is in the place of its operation by then.
+#[test]
+fn a_failing_close_loses_no_deadline_and_gives_it_to_nobody_else() {
+    for ends_meanwhile in [false, true] {
+        let (mut driver, handle) = opened();
+        let [first, second] = [(); 2].map(|()| driver.socket(Family::Ipv4).unwrap());
+        driver.submit(Close { handle: first });
+        turn_at(&mut driver, 1);
+        let Next::Last { index, .. } = driver.next() else { panic!("it has closed") };
+        drop(driver.done.records.take_back(index));
+        let bounded = driver.submit(recv(handle).with_timeout(ns(100)));
+        let closed = driver.submit(recv(second));
+        turn_at(&mut driver, 10);
+        assert!(driver.rearm_at(index, Close { handle: second }, Time::from_nanos(150)));
+        driver.backend.cancel_panics = true;
+        turn_with_a_panic(&mut driver, 200);
+        if ends_meanwhile {
+            receive_a_byte(&mut driver);
+            assert_eq!(error(&mut driver), (bounded, None));
+            // It has the place of the first.
+            driver.submit(recv(handle).with_timeout(ns(1000)));
+        }
+        let later = driver.submit(Timer::after(ns(5)).with_timeout(ns(3)));
+        for clock in [201, 300] {
+            turn_at(&mut driver, clock);
+        }
+        let ended: Vec<_> =
+            std::iter::from_fn(|| driver.pop()).map(|(key, end)| (key, end.error())).collect();
+        let of = |wanted| ended.iter().find(|(key, _)| *key == wanted).map(|(_, error)| *error);
+        assert_eq!(of(later), Some(Some(Error::TimedOut)), "{ended:?}");
+        assert_eq!(of(bounded), (!ends_meanwhile).then_some(Some(Error::TimedOut)), "{ended:?}");
+        let others = ended.iter().filter(|(key, _)| ![later, bounded, closed].contains(key));
+        assert!(others.clone().all(|(_, error)| *error != Some(Error::TimedOut)), "{ended:?}");
+    }
+}
+
 #[test]
 fn a_result_wins_against_the_request_to_end() {
     let (mut driver, handle) = opened();

@@ -140,6 +140,22 @@ fn a_panic_in_close_loses_no_outcome() {
     }
 }
 
+/// The same of a close on the pool, whose outcome would come from there.
+#[test]
+fn a_panic_in_a_close_on_the_pool_loses_no_outcome() {
+    let mut driver = Driver::with_backend(Manual::default());
+    let handle = driver.socket(Family::Ipv4).unwrap();
+    driver.backend.open.clear();
+    let closed = driver.submit(Close { handle }.on_pool());
+    assert!(catch_unwind(AssertUnwindSafe(|| driver.turn(Until::Now))).is_err());
+    driver.turn(Until::Now).unwrap();
+    let (key, outcome) = driver.pop().expect("it ends all the same");
+    assert_eq!((key, outcome.error()), (closed, Some(Error::Backend)));
+    assert_eq!(driver.active(), 0);
+    let next = driver.socket(Family::Ipv4).unwrap();
+    assert_ne!(next.slot(), handle.slot(), "nobody knows what is there");
+}
+
 /// The same in a loop, whose callback is called by the next run.
 #[test]
 fn a_panic_in_close_loses_no_callback() {
