@@ -182,6 +182,8 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         detaching::deleted_it_is_closed: ["C5", "H5"] needs ["ipv4", "descriptors"];
         detaching::dropped_with_the_loop_it_is_closed: ["X5", "H5"] needs ["ipv4", "descriptors"];
         detaching::it_can_be_rearmed: ["C1", "H5"] needs ["ipv4", "descriptors"];
+        detaching::nothing_is_busy_once_its_job_is_back: ["H5", "H1"] needs ["descriptors", "files", "threads", "ipv4"];
+        detaching::taken_back_from_the_pool_a_socket_is_as_it_was: ["H5", "X1", "C5"] needs ["descriptors", "files", "threads"];
 
         files::open_write_read_close_statx: ["C1", "C3", "H3"] needs ["files"];
         files::reads_end_where_the_file_does: ["R1", "H3"] needs ["files"];

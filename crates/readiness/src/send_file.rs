@@ -1,7 +1,7 @@
 //! From a file to a socket: at once what is in the system's cache, by a thread of the pool what is not.
 
 use proactor_core::{Done, Error, Outcome, Returned, Slot, Token};
-use proactor_system::{self as system, FileSent};
+use proactor_system::{self as system, FileSent, Mode};
 
 use crate::Readiness;
 use crate::poller::Poller;
@@ -57,7 +57,9 @@ impl<P: Poller> Readiness<P> {
         let mut share = |slot| self.table.get(slot)?.source.share();
         let shares = file.ok_or(Error::Backend).and_then(|file| Ok((share(slot)?, share(file)?)));
         match shares {
-            Ok((socket, file)) => done.offload(token, system::send_file_job().on(socket).on(file)),
+            Ok((socket, file)) => {
+                done.offload(token, system::send_file_job(Mode::Nonblocking).on(socket).on(file));
+            }
             Err(error) => fail(token, error, done),
         }
     }

@@ -6,6 +6,7 @@ use proactor_core::{Call, Error, FilePart, Job, Outcome};
 use rustix::io::Errno;
 
 use crate::vectored::Disk;
+use crate::{Mode, set_mode};
 
 #[cfg(not(any(target_os = "linux", target_os = "wasi")))]
 mod bsd;
@@ -49,14 +50,31 @@ pub fn send_file(outcome: &mut Outcome, socket: BorrowedFd<'_>, file: BorrowedFd
 
 /// The job of such a transfer, on the socket first, then on the file: it reads what has to be read, and sends what the
 /// socket takes. What is not [decided](is_decided) when it comes back is gone on with by [`send_file`].
+///
+/// A socket that may be blocking is made nonblocking for the time of the call alone.
 #[must_use]
-pub const fn send_file_job() -> Job {
-    Job::new(|call: &mut Call<'_>| {
-        let [Some(socket), Some(file)] = call.descriptors else { return };
-        if send(call.outcome, socket.as_fd(), file.as_fd(), Disk::MayWait) != FileSent::Decided {
-            call.outcome.set_error(UNFINISHED);
-        }
+pub const fn send_file_job(socket: Mode) -> Job {
+    Job::new(match socket {
+        Mode::Blocking => |call: &mut Call<'_>| {
+            let [Some(socket), _] = call.descriptors else { return };
+            match set_mode(socket.as_fd(), Mode::Nonblocking) {
+                Ok(before) => {
+                    send_on_a_thread(call);
+                    // As it went one way, it goes the other.
+                    let _ = set_mode(socket.as_fd(), before);
+                }
+                Err(error) => call.outcome.set_error(error),
+            }
+        },
+        Mode::Nonblocking => send_on_a_thread,
     })
+}
+
+fn send_on_a_thread(call: &mut Call<'_>) {
+    let [Some(socket), Some(file)] = call.descriptors else { return };
+    if send(call.outcome, socket.as_fd(), file.as_fd(), Disk::MayWait) != FileSent::Decided {
+        call.outcome.set_error(UNFINISHED);
+    }
 }
 
 /// No call ever ends with it, so a job says with it that it has not come to the end.
@@ -116,7 +134,6 @@ mod tests {
     use proactor_core::{Done, Operation, SendFileAll};
 
     use super::*;
-    use crate::{Mode, set_mode};
 
     /// What there is to send from, with its bytes.
     fn program() -> (OwnedFd, Vec<u8>) {

@@ -5,11 +5,15 @@
 //! of its own for as long as it is sent, and a peer that takes its time keeps one of the kernel's threads. So the ring only
 //! tells when the socket takes more, and what is in the cache is sent by sendfile(2) on the loop's thread; what is not, by
 //! one of the pool's.
+//!
+//! No flag of that call keeps it from waiting for the peer, only the socket's own. Whoever calls it sets that and takes it
+//! back: the loop for as long as it has the operation, a thread for its part. While the operation is queued for the pool, the
+//! socket is as it came, whatever becomes of the operation there.
 
 use std::os::fd::AsFd;
 
 use proactor_core::{Done, Error, Outcome, Returned, Slot, Token};
-use proactor_system::{self as system, DescriptorKind, FileSent};
+use proactor_system::{self as system, DescriptorKind, FileSent, Mode};
 use rustix::io::Errno;
 
 use crate::Uring;
@@ -19,13 +23,13 @@ impl Uring {
     /// Starts to send from a file.
     #[cold]
     pub(crate) fn send_file(&mut self, token: Token, slot: Slot, done: &mut Done) {
-        match self.prepare_to_send_file(slot) {
-            Ok(()) => self.resume_send_file(token, slot, done),
+        match self.can_send_file(slot) {
+            Ok(()) => self.begin_send_file(token, slot, done),
             Err(error) => fail(token, error, done),
         }
     }
 
-    fn prepare_to_send_file(&self, slot: Slot) -> Result<(), Error> {
+    fn can_send_file(&self, slot: Slot) -> Result<(), Error> {
         let socket = self.descriptors.get(slot)?;
         if !matches!(socket.kind, DescriptorKind::Socket(_)) {
             return Err(Errno::NOTSOCK.into());
@@ -36,19 +40,30 @@ impl Uring {
         if !self.requests.is_idle(Place::writing(slot)) {
             return Err(Error::Busy);
         }
-        // No flag keeps such a call from waiting.
-        socket.make_nonblocking()
+        Ok(())
     }
 
-    fn resume_send_file(&mut self, token: Token, slot: Slot, done: &mut Done) {
+    /// Starts, or goes on after a thread had it.
+    fn begin_send_file(&mut self, token: Token, slot: Slot, done: &mut Done) {
         if done.is_for_pool(token) && is_something(token, done) {
             return self.offload_send_file(token, slot, done);
         }
+        match self.descriptors.get(slot).and_then(|socket| socket.make_nonblocking()) {
+            Ok(()) => self.resume_send_file(token, slot, done),
+            Err(error) => fail(token, error, done),
+        }
+    }
+
+    /// Goes on, or starts, with a socket that does not block.
+    fn resume_send_file(&mut self, token: Token, slot: Slot, done: &mut Done) {
         let Some(outcome) = done.undecided(token) else { return };
         match self.send_file_part(slot, outcome) {
             // Room for the rest is there already where others have their turn only.
             Ok(FileSent::Full | FileSent::Unfinished) => self.wait_for_the_peer(token, slot, done),
-            Ok(FileSent::OnDisk) => self.offload_send_file(token, slot, done),
+            Ok(FileSent::OnDisk) => {
+                self.send_file_ended(slot);
+                self.offload_send_file(token, slot, done);
+            }
             Ok(FileSent::Decided) => {
                 done.decided(token);
                 self.send_file_ended(slot);
@@ -81,11 +96,10 @@ impl Uring {
         let mut share = |slot| self.descriptors.share(slot);
         let shares = file.ok_or(Error::Backend).and_then(|file| Ok((share(slot)?, share(file)?)));
         match shares {
-            Ok((socket, file)) => done.offload(token, system::send_file_job().on(socket).on(file)),
-            Err(error) => {
-                fail(token, error, done);
-                self.send_file_ended(slot);
+            Ok((socket, file)) => {
+                done.offload(token, system::send_file_job(Mode::Blocking).on(socket).on(file));
             }
+            Err(error) => fail(token, error, done),
         }
     }
 
@@ -94,19 +108,17 @@ impl Uring {
     pub(crate) fn send_file_returned(&mut self, token: Token, slot: Slot, job: Returned, done: &mut Done) {
         let Returned { outcome, is_canceled, .. } = job;
         if system::is_decided(&outcome) {
-            done.push(token, outcome);
-            return self.send_file_ended(slot);
+            return done.push(token, outcome);
         }
         done.put_back(token, outcome);
         if is_canceled {
-            fail(token, Error::Canceled, done);
-            return self.send_file_ended(slot);
+            return fail(token, Error::Canceled, done);
         }
         if done.is_for_pool(token) {
             // A thread has filled the socket, or others have their turn.
             return self.wait_for_the_peer(token, slot, done);
         }
-        self.resume_send_file(token, slot, done);
+        self.begin_send_file(token, slot, done);
     }
 
     /// The socket that is waited for at `place` may take more, unless that was cancelled.
@@ -116,6 +128,9 @@ impl Uring {
         if is_canceled {
             fail(token, Error::Canceled, done);
             return self.send_file_ended(place.slot());
+        }
+        if done.is_for_pool(token) {
+            return self.begin_send_file(token, place.slot(), done);
         }
         self.resume_send_file(token, place.slot(), done);
     }

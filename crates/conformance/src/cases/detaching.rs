@@ -4,14 +4,17 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use proactor_core::{
-    Action, Backend, Buffer, Cancel, Detach, Error, Handle, Interest, Poll, Read, ReadAt, Recv, RunMode,
-    Send, SendAll, SendFileAll, Shutdown, ShutdownHow, State,
+    Action, Backend, Buffer, Cancel, Close, Detach, Error, Handle, Interest, Poll, Read, ReadAt, Recv,
+    RunMode, Send, SendAll, SendFileAll, Shutdown, ShutdownHow, State, Work,
 };
 
 use super::files::file;
+use super::send_file::leaves_the_cache;
+use super::work::{Gate, on, pool};
 use crate::Fixture;
 use crate::peers::{read_exactly, status_flags, std_pair, with_std};
 use crate::scratch::Scratch;
@@ -317,4 +320,68 @@ pub(crate) fn it_can_be_rearmed<B: Backend>(fixture: &Fixture<B>) {
         assert_eq!(read_exactly(&back, 4), b"here");
         assert!(status_flags(back.as_fd()) == status_flags(&peer));
     }
+}
+
+/// A thread has let go of a descriptor before what it did with it is back: nothing is busy then, however soon it is asked.
+pub(crate) fn nothing_is_busy_once_its_job_is_back<B: Backend>(fixture: &Fixture<B>) {
+    let scratch = Scratch::new(fixture);
+    let mut ev = on(fixture, &pool(1));
+    for round in 0..300 {
+        let handle = file(&mut ev, &scratch, &format!("file {round}"), b"bytes");
+        let (client, _server) = ev.pair();
+        let send = SendFileAll { handle: client, file: handle, offset: 0, len: 5 };
+        assert_eq!(ev.complete(send.on_pool()).result, Ok(()));
+        let read = ReadAt { handle, buffer: Buffer::zeroed(8), offset: 0 };
+        assert_eq!(ev.complete(read.on_pool()).result, Ok(5));
+        for used in [handle, client] {
+            match round % 3 {
+                0 => assert!(ev.context().detach(used).is_ok()),
+                1 => assert!(ev.complete(Detach { handle: used }).result.is_ok()),
+                _ => assert_eq!(ev.complete(Close { handle: used }).result, Ok(())),
+            }
+        }
+    }
+}
+
+/// What was to send from a file and is taken back while it waits for a thread leaves the socket as it came; at once, where a
+/// loop's sockets may block.
+pub(crate) fn taken_back_from_the_pool_a_socket_is_as_it_was<B: Backend>(fixture: &Fixture<B>) {
+    const LEN: u64 = 4 << 20;
+    let scratch = Scratch::new(fixture);
+    let mut ev = on(fixture, &pool(1));
+    let handle = file(&mut ev, &scratch, "file", &pattern(8, LEN as usize));
+    let (gate, pass) = Gate::new();
+    let running = ev.start(Work::new(pass));
+    ev.no_wait();
+    gate.wait_until_begun();
+    let is_on_disk = leaves_the_cache(&scratch.real("file"));
+    for (deleted, wanted) in [(false, true), (true, true), (false, false), (true, false)] {
+        if !wanted && !is_on_disk {
+            // It would not go to the pool.
+            continue;
+        }
+        let (near, _far) = UnixStream::pair().unwrap();
+        let shared = near.try_clone().unwrap();
+        let before = status_flags(&shared);
+        let socket = ev.context().attach(near).unwrap();
+        let send = SendFileAll { handle: socket, file: handle, offset: 0, len: LEN };
+        let sent = if wanted { ev.start(send.on_pool()) } else { ev.start(send) };
+        ev.idle();
+        assert!(!sent.is_done(), "there is no thread for it");
+        if deleted {
+            assert_eq!(ev.context().delete(sent.key), Ok(()));
+        } else {
+            assert_eq!(ev.cancel(sent.key), Cancel::Requested);
+            assert_eq!(ev.finish(&sent).result, Err(Error::Canceled));
+        }
+        if fixture.capabilities().kernel_completions {
+            // Elsewhere what is in a loop does not block.
+            assert_eq!(status_flags(&shared), before, "deleted: {deleted}, by choice: {wanted}");
+        }
+        ev.no_wait();
+        drop(ev.context().detach(socket).unwrap());
+        assert_eq!(status_flags(&shared), before);
+    }
+    gate.open();
+    ev.finish(&running).result.unwrap();
 }

@@ -487,7 +487,7 @@ pub(crate) fn on_the_pool_it_waits_for_a_thread<B: Backend>(fixture: &Fixture<B>
 
 /// Whether a file can be had out of the system's cache.
 #[cfg(target_os = "linux")]
-fn leaves_the_cache(path: &std::path::Path) -> bool {
+pub(super) fn leaves_the_cache(path: &std::path::Path) -> bool {
     let file = std::fs::File::open(path).unwrap();
     file.sync_all().unwrap();
     rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
@@ -499,7 +499,7 @@ fn leaves_the_cache(path: &std::path::Path) -> bool {
 
 /// Elsewhere nothing tells.
 #[cfg(not(target_os = "linux"))]
-const fn leaves_the_cache(_path: &std::path::Path) -> bool {
+pub(super) const fn leaves_the_cache(_path: &std::path::Path) -> bool {
     false
 }
 
