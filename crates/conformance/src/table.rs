@@ -148,6 +148,8 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         handles::a_rearm_after_a_close_is_stale: ["X6", "H1"] needs ["streams"];
         handles::closing_ends_a_rearming_operation: ["X6", "H1"] needs ["streams"];
         handles::a_listener_closes_while_it_accepts: ["H1", "R2"] needs ["ipv4"];
+        handles::closes_end_in_their_order: ["H1", "C3", "C4"] needs ["ipv4"];
+        handles::closing_needs_no_place: ["H1", "L5"] needs ["ipv4"];
 
         descriptors::detach_restores_the_status_flags: ["H5"] needs ["descriptors", "streams"];
         descriptors::detach_restores_what_is_shared_with_others: ["H5"] needs ["descriptors", "devices"];

@@ -3,8 +3,9 @@
 use std::io::ErrorKind;
 
 use proactor_core::{
-    Accept, AcceptMany, Action, Address, Backend, Close, Connect, Context, Error, Event, Family, Flow,
-    Handle, Loop, Nop, Recv, RunMode, Send, SendAll, Shutdown, ShutdownHow, SocketOption, State,
+    Accept, AcceptMany, Action, Address, Backend, Close, Config, Connect, Context, Error, Event, Family,
+    Flow, Handle, Loop, Nop, Recv, RunMode, Send, SendAll, Shutdown, ShutdownHow, SocketOption, State, Time,
+    Timer,
 };
 
 use super::cancellation::MORE_THAN_FITS;
@@ -416,4 +417,56 @@ fn connect_some<B: Backend>(ev: &mut Loop<B, ()>, address: &Address, count: usiz
     }
     ev.start(Nop);
     ev.context().socket(address.family()).unwrap()
+}
+
+/// What closes ends in the order in which it was asked for, none of it inside the callback that asks, and each after what was
+/// pending on its handle.
+pub(crate) fn closes_end_in_their_order<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open();
+    let idle: Vec<_> = (0..6).map(|_| ev.context().socket(Family::Ipv4).unwrap()).collect();
+    let (client, server) = ev.pair();
+    let log = Log::new();
+    let seen = log.clone();
+    ev.context().submit(recv(server), move |(), _, received| {
+        assert_eq!(received.result, Err(Error::Canceled));
+        seen.push("pending");
+    });
+    ev.no_wait();
+    let seen = log.clone();
+    ev.context().submit(Nop, move |(), cx, _| {
+        let names = ["0", "1", "2", "3", "4", "5"];
+        for (handle, name) in idle.iter().copied().zip(names).chain([(server, "server")]) {
+            let closed = seen.clone();
+            cx.submit(Close { handle }, move |(), _, done| {
+                assert_eq!((done.result, done.handle), (Ok(()), handle));
+                closed.push(name);
+            });
+        }
+        seen.push("asked");
+    });
+    ev.until_done();
+    let mut ended = log.take();
+    let place = |name| ended.iter().position(|ended| *ended == name).expect("it has ended");
+    assert!(place("pending") < place("server"), "{ended:?}");
+    ended.retain(|name| !["pending", "server"].contains(name));
+    assert_eq!(ended, ["asked", "0", "1", "2", "3", "4", "5"]);
+    assert_eq!(ev.complete(recv(client)).result, Ok(0));
+}
+
+/// Where there is no place for another operation, a handle closes all the same; the operation that would tell of it is refused,
+/// and the handle stays as it is.
+pub(crate) fn closing_needs_no_place<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open_with::<()>(Config::default().max_operations(2));
+    let (client, server) = ev.pair();
+    let received = ev.start(recv(server));
+    let timer = ev.start(Timer::at(Time::NEVER));
+    ev.no_wait();
+    let refused = ev.start(Close { handle: server });
+    assert_eq!(ev.finish(&refused).result, Err(Error::Full));
+    assert!(!received.is_done() && ev.context().local_address(server).is_ok(), "it is open");
+    ev.context().close(server);
+    assert_eq!(ev.finish(&received).result, Err(Error::Canceled));
+    assert_eq!(ev.context().local_address(server), Err(Error::StaleHandle));
+    assert_eq!(ev.complete(recv(client)).result, Ok(0), "it is closed");
+    assert!(!timer.is_done());
 }
