@@ -17,21 +17,18 @@
 #![allow(unsafe_code)]
 
 use std::mem;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::ptr;
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
-use io_uring::types::Fd;
-use io_uring::{cqueue, opcode, squeue};
-use proactor_core::{Address, Buffer, Done, Envelope, Error, Kind, Outcome, Slot, Token, Until};
-use proactor_system::{DescriptorKind, MAX_TRANSFER, now};
+use io_uring::{cqueue, opcode};
+use proactor_core::{Address, Buffer, Done, Envelope, Error, Kind, Outcome, Slot, Token};
+use proactor_system::DescriptorKind;
 use rustix::io::Errno;
 
 use crate::address::Blocks;
 use crate::bytes;
 use crate::file_requests::{FileReply, FileRequests};
 use crate::message::Messages;
-use crate::open::Setup;
 use crate::poll_requests::{PollReply, PollRequests};
 use crate::pools::Pools;
 use crate::ring::Ring;
@@ -46,8 +43,10 @@ mod datagrams;
 mod end;
 mod files;
 mod messages;
+mod opening;
 mod recv_many;
 mod send_file;
+mod submitting;
 mod table;
 mod vectored_buffers;
 
@@ -257,82 +256,6 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    /// # Errors
-    /// The system's, from the first calls on the ring; [`Error::Unsupported`] if this kernel cannot watch a descriptor
-    /// for as long as the ring lives.
-    pub(crate) fn new(ring: Ring, setup: Setup, watched: BorrowedFd<'_>) -> Result<Self, Error> {
-        let manner = Manner::with(setup);
-        let mut requests = Self {
-            ring,
-            table: Table::default(),
-            blocks: Blocks::default(),
-            pools: Pools::default(),
-            messages: Messages::default(),
-            vectors: Vectors::default(),
-            files: FileRequests::default(),
-            polls: PollRequests::default(),
-            impatient: manner.impatient(),
-            manner,
-            accepts_many: false,
-            receives_many: false,
-            sends_to: false,
-            strays: 0,
-            #[cfg(test)]
-            waited_first: 0,
-        };
-        requests.probe(watched)?;
-        Ok(requests)
-    }
-
-    /// Begins to watch a descriptor, and asks whether accepts and receives can go on for ever.
-    fn probe(&mut self, watched: BorrowedFd<'_>) -> Result<(), Error> {
-        self.watch(watched);
-        let fd = Fd(watched.as_raw_fd());
-        self.accepts_many = self.is_understood(opcode::AcceptMulti::new(fd).build())?;
-        // No buffers are behind the number, and none is needed to say no.
-        self.receives_many = self.is_understood(opcode::RecvMulti::new(fd, 0).build())?;
-        let nowhere = libc::sockaddr_in {
-            sin_family: libc::AF_INET as libc::sa_family_t,
-            sin_port: 0,
-            sin_addr: libc::in_addr { s_addr: 0 },
-            sin_zero: [0; 8],
-        };
-        let address = opcode::Send::new(fd, ptr::null(), 0).dest_addr((&raw const nowhere).cast());
-        let len = size_of::<libc::sockaddr_in>() as libc::socklen_t;
-        self.sends_to = self.is_understood(address.dest_addr_len(len).build())?;
-        #[cfg(test)]
-        {
-            // Tests count receives and sends of operations.
-            self.ring.pushed.remove(&u32::from(opcode::Recv::CODE));
-            self.ring.pushed.remove(&u32::from(opcode::Send::CODE));
-        }
-        Ok(())
-    }
-
-    /// Asks something of a descriptor that is no socket, of which only a kernel speaks that has understood the question.
-    fn is_understood(&mut self, entry: squeue::Entry) -> Result<bool, Error> {
-        // SAFETY: the entry points to nothing, or to an address of the caller's, which the kernel reads before it answers.
-        unsafe { self.ring.push(&entry.user_data(PROBED)) };
-        let deadline = now() + PATIENCE;
-        while now() < deadline {
-            self.ring.enter(Until::Deadline(deadline))?;
-            if let Some(entry) = self.ring.completions().next() {
-                if entry.user_data() != PROBED {
-                    return Err(Error::Unsupported);
-                }
-                return Ok(entry.result() == -libc::ENOTSOCK);
-            }
-        }
-        Err(Error::Unsupported)
-    }
-
-    /// Watches a descriptor: each write to it is answered with [`Answer::Watched`], until that says otherwise.
-    pub(crate) fn watch(&mut self, watched: BorrowedFd<'_>) {
-        let entry = opcode::PollAdd::new(Fd(watched.as_raw_fd()), libc::POLLIN as u32).multi(true).build();
-        // SAFETY: the entry points to nothing.
-        unsafe { self.ring.push(&entry.user_data(WATCHED)) };
-    }
-
     /// Makes places for this many slots.
     pub(crate) fn grow(&mut self, slots: usize) {
         self.table.grow(slots);
@@ -396,139 +319,6 @@ impl Requests {
         // the task (see above). A buffer that is received into has its bytes to itself, as was checked.
         unsafe { ring.push(&entry.user_data(user_data)) };
         true
-    }
-
-    /// Hands a read or a write of `kind`, or a send to be told apart, to the kernel, taking its buffer away.
-    ///
-    /// # Errors
-    /// [`Error::Busy`] if something is on its way at `place` already, [`Error::ReadOnlyBuffer`] if the buffer is to be
-    /// read into and cannot.
-    pub(crate) fn begin_bytes(
-        &mut self,
-        place: Place,
-        descriptor: BorrowedFd<'_>,
-        (token, kind): (Token, Kind),
-        buffer: &mut Buffer,
-        on: DescriptorKind,
-    ) -> Result<(), Error> {
-        let request = self.idle(place).ok_or(Error::Busy)?;
-        if bytes::fills_buffer(kind) && !buffer.is_writable() {
-            return Err(Error::ReadOnlyBuffer);
-        }
-        request.buffer = Some(mem::take(buffer));
-        request.task = Some(Task::new(token, kind, 0).on(on));
-        self.submit(place, descriptor);
-        Ok(())
-    }
-
-    /// Hands an accept of `kind` to the kernel.
-    ///
-    /// # Errors
-    /// [`Error::Busy`] if something is on its way at `place` already.
-    pub(crate) fn begin_accept(
-        &mut self,
-        place: Place,
-        descriptor: BorrowedFd<'_>,
-        (token, kind): (Token, Kind),
-    ) -> Result<(), Error> {
-        self.idle(place).ok_or(Error::Busy)?;
-        let extra = if has_block(kind) { self.blocks.take() } else { 0 };
-        self.table[place].task = Some(Task::new(token, kind, extra));
-        self.submit(place, descriptor);
-        Ok(())
-    }
-
-    /// Hands a connect to the kernel.
-    ///
-    /// # Errors
-    /// [`Error::Busy`] if something is on its way at `place` already, [`Error::Unsupported`] for an address that has no
-    /// form in the kernel.
-    pub(crate) fn begin_connect(
-        &mut self,
-        place: Place,
-        descriptor: BorrowedFd<'_>,
-        token: Token,
-        address: &Address,
-    ) -> Result<(), Error> {
-        self.idle(place).ok_or(Error::Busy)?;
-        let block = self.blocks.take_with(address)?;
-        self.table[place].task = Some(Task::new(token, Kind::Connect, block));
-        self.submit(place, descriptor);
-        Ok(())
-    }
-
-    /// Hands what is held at `place` to the kernel, to be done on `descriptor`. Does nothing if nothing is.
-    pub(crate) fn submit(&mut self, place: Place, descriptor: BorrowedFd<'_>) {
-        let Some(request) = self.table.get_mut(place) else { return };
-        if request.is_in_kernel() {
-            return;
-        }
-        let Some(task) = &mut request.task else { return };
-        task.is_poll = false;
-        let fd = Fd(descriptor.as_raw_fd());
-        let manner = if task.is_impatient { &self.impatient } else { &self.manner };
-        let entry = match task.kind {
-            Kind::Accept => {
-                let (address, len) = self.blocks.for_writing(task.extra);
-                opcode::Accept::new(fd, address, len).flags(libc::SOCK_CLOEXEC).build()
-            }
-            Kind::AcceptMany if self.accepts_many => {
-                opcode::AcceptMulti::new(fd).flags(libc::SOCK_CLOEXEC).build()
-            }
-            Kind::AcceptMany => {
-                let accept = opcode::Accept::new(fd, ptr::null_mut(), ptr::null_mut());
-                accept.flags(libc::SOCK_CLOEXEC).build()
-            }
-            Kind::Connect => {
-                let (address, len) = self.blocks.for_reading(task.extra);
-                opcode::Connect::new(fd, address, len).build()
-            }
-            Kind::RecvMany if self.pools.is_provided(task.extra) => {
-                opcode::RecvMulti::new(fd, task.extra as u16).build()
-            }
-            Kind::RecvMany => {
-                request.buffer = self.pools.take(task.extra);
-                let Some(buffer) = &mut request.buffer else { return self.pools.wait(task.extra, place) };
-                // It is not to wait with a buffer.
-                let len = buffer.len().min(MAX_TRANSFER) as u32;
-                opcode::Recv::new(fd, buffer.as_mut_ptr(), len).flags(libc::MSG_DONTWAIT).build()
-            }
-            kind if vectored::is_vectored(kind) => task.vectored_entry(&mut self.vectors, descriptor, manner),
-            kind => match &mut request.buffer {
-                Some(buffer) if kind == Kind::RecvMsg => {
-                    let flags = manner.recv | libc::MSG_CMSG_CLOEXEC;
-                    self.messages.receive(task.extra, descriptor, buffer, flags)
-                }
-                Some(buffer) if kind == Kind::RecvFrom => {
-                    self.messages.receive(task.extra, descriptor, buffer, manner.recv)
-                }
-                Some(buffer) if matches!(kind, Kind::SendTo | Kind::SendMsg) => {
-                    self.messages.send(task.extra, descriptor, buffer, manner.send)
-                }
-                Some(buffer) => {
-                    let rest = Rest { kind, transferred: task.extra, options: 0, is_socket: task.is_socket };
-                    transfer(buffer, descriptor, manner, rest)
-                }
-                None => return,
-            },
-        };
-        let user_data = request.submitted(place);
-        // SAFETY: the entry points to nothing, to the buffer or the block of this task, which stay in the table while the
-        // kernel has the task (see above), or names a group of buffers, which `pools` keeps while it has users.
-        unsafe { self.ring.push(&entry.user_data(user_data)) };
-    }
-
-    /// Waits until `descriptor` may be ready for what is held at `place`, which is answered by a reply that
-    /// [`is_poll`](Reply::is_poll).
-    pub(crate) fn poll(&mut self, place: Place, descriptor: BorrowedFd<'_>) {
-        let Some(request) = self.table.get_mut(place) else { return };
-        let Some(task) = request.held() else { return };
-        task.is_poll = true;
-        let user_data = request.submitted(place);
-        let events = if place.is_reading() { libc::POLLIN } else { libc::POLLOUT };
-        let entry = opcode::PollAdd::new(Fd(descriptor.as_raw_fd()), events as u32).build();
-        // SAFETY: the entry points to nothing.
-        unsafe { self.ring.push(&entry.user_data(user_data)) };
     }
 
     /// Asks the kernel to end what it does at `place`. The entry is behind the request's in the queue, so it never comes
