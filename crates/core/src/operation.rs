@@ -645,16 +645,16 @@ macro_rules! submission {
         }
 
         impl $name {
-            /// The same operation, to end with [`Error::TimedOut`]($crate::Error::TimedOut) unless it has `timeout` after it is
-            /// armed; see [`WithDeadline`]($crate::WithDeadline) (contract X4).
+            /// The same operation, to end with [`Error::TimedOut`](crate::Error::TimedOut) unless it has `timeout` after it is
+            /// armed; see [`WithDeadline`](crate::WithDeadline) (contract X4).
             #[must_use]
             #[inline(always)]
             pub const fn with_timeout(self, timeout: std::time::Duration) -> $crate::WithDeadline<Self> {
                 $crate::WithDeadline::new(self, Err(timeout))
             }
 
-            /// The same operation, to end with [`Error::TimedOut`]($crate::Error::TimedOut) unless it has at `deadline`, on the
-            /// loop's clock; see [`WithDeadline`]($crate::WithDeadline) (contract X4).
+            /// The same operation, to end with [`Error::TimedOut`](crate::Error::TimedOut) unless it has at `deadline`, on the
+            /// loop's clock; see [`WithDeadline`](crate::WithDeadline) (contract X4).
             #[must_use]
             #[inline(always)]
             pub const fn with_deadline(self, deadline: $crate::Time) -> $crate::WithDeadline<Self> {
