@@ -566,9 +566,20 @@ pub trait Submission: sealed::Sealed + Sized {
 }
 
 /// A [`Submission`] that ends once, with one outcome. Submitted by `submit` and `submit_rearm`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be submitted with `submit` or `submit_rearm`",
+    label = "no operation with one outcome",
+    note = "operations with many outcomes (`AcceptMany`, `RecvMany`, `PollMany`, `Signals`) are submitted with \
+            `submit_multishot`"
+)]
 pub trait OneShot: Submission {}
 
 /// A [`Submission`] with any number of items before its one outcome. Submitted by `submit_multishot`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be submitted with `submit_multishot`",
+    label = "no operation with many outcomes",
+    note = "operations with one outcome are submitted with `submit`, or with `submit_rearm` to be armed again"
+)]
 pub trait Multishot: Submission {
     /// What comes with each event before the last.
     type Item;
