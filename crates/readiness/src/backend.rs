@@ -365,7 +365,8 @@ impl<P: Poller> Backend for Readiness<P> {
         if unfinished == 0 {
             return self.take_events(until, done);
         }
-        self.take_events(Until::Now, done)?;
+        let until = self.until_unfinished(until);
+        self.take_events(until, done)?;
         self.take_unfinished(unfinished, done);
         Ok(())
     }

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::os::fd::AsFd;
 use std::task::Poll;
+use std::time::Duration;
 
-use proactor_core::{Done, Error, Outcome, SignalSet, Token};
+use proactor_core::{Done, Error, Outcome, SignalSet, Token, Until};
 use proactor_system as system;
 use slab::Slab;
 
@@ -15,11 +16,18 @@ use crate::read::fail;
 /// Marks a registration as one of these. No table of slots is that large.
 const TAG: u32 = 1 << 31;
 
+/// How long children that are ending are left alone before they are asked for again: the second time, and at most. The
+/// first time it is at once; each pause is twice as long as the one before.
+const PAUSE_MIN: Duration = Duration::from_millis(1);
+const PAUSE_MAX: Duration = Duration::from_millis(64);
+
 /// All of them.
 pub(crate) struct Elsewhere<P: Poller> {
     entries: Slab<Entry<P>>,
     /// Counts them, so that a late event of one is not its successor's.
     generation: u32,
+    /// Before children that are ending are asked for the next time.
+    pause: Duration,
 }
 
 struct Entry<P: Poller> {
@@ -37,7 +45,7 @@ enum Awaited<P: Poller> {
 
 impl<P: Poller> Default for Elsewhere<P> {
     fn default() -> Self {
-        Self { entries: Slab::new(), generation: 0 }
+        Self { entries: Slab::new(), generation: 0, pause: Duration::ZERO }
     }
 }
 
@@ -55,10 +63,11 @@ impl<P: Poller> Readiness<P> {
             return;
         }
         let index = self.await_elsewhere(token, Awaited::Child(None));
+        self.elsewhere.pause = Duration::ZERO;
         self.watch_child(index, done);
     }
 
-    /// Has the poller watch the child of an entry, or comes back to it with the next wait where it is just ending.
+    /// Has the poller watch the child of an entry, or comes back to it after a pause where it is just ending.
     fn watch_child(&mut self, index: usize, done: &mut Done) {
         let Self { elsewhere, poller, unfinished, .. } = self;
         let Some(entry) = elsewhere.entries.get_mut(index) else { return };
@@ -114,7 +123,7 @@ impl<P: Poller> Readiness<P> {
 
     /// Makes an entry, and returns where.
     fn await_elsewhere(&mut self, token: Token, awaited: Awaited<P>) -> usize {
-        let Elsewhere { entries, generation } = &mut self.elsewhere;
+        let Elsewhere { entries, generation, .. } = &mut self.elsewhere;
         *generation = generation.wrapping_add(1);
         entries.insert(Entry { token, generation: *generation, awaited })
     }
@@ -134,15 +143,39 @@ impl<P: Poller> Readiness<P> {
             Awaited::Signals(watch) => tell(watch.take(), token, done),
             Awaited::Child(watch) => {
                 // An event is all that there is to come: where the child has not quite ended all the same, it is watched anew.
-                if let Some(child) = watch.take() {
+                // Not at once, since some systems would tell of it again and again, until it has.
+                let watched = watch.take();
+                let is_told = watched.is_some();
+                if let Some(child) = watched {
                     self.poller.remove_child(child);
                 }
                 if self.end_child(token, done) {
                     self.elsewhere.entries.remove(index);
+                    self.elsewhere.pause = Duration::ZERO;
+                } else if is_told {
+                    self.unfinished.push(registration);
                 } else {
                     self.watch_child(index, done);
                 }
             }
+        }
+    }
+
+    /// Until when to wait, at most, with what is unfinished: not at all, unless it is nothing but children that are ending.
+    #[cold]
+    pub(crate) fn until_unfinished(&mut self, until: Until) -> Until {
+        let pause = self.elsewhere.pause;
+        if until == Until::Now || self.unfinished.iter().any(|registration| registration.slot & TAG == 0) {
+            return Until::Now;
+        }
+        self.elsewhere.pause = (pause * 2).clamp(PAUSE_MIN, PAUSE_MAX);
+        if pause.is_zero() {
+            return Until::Now;
+        }
+        let next = system::now() + pause;
+        match until {
+            Until::Deadline(deadline) => Until::Deadline(deadline.min(next)),
+            _ => Until::Deadline(next),
         }
     }
 

@@ -491,12 +491,29 @@ fn a_child_that_is_ending_is_asked_for_until_it_has() {
     assert_eq!(rig.script.borrow().waits.last(), Some(&Until::Forever), "an event is to come");
     // That event comes a little early, and no other one will.
     rig.wait(&[event(registration, "r")]);
+    rig.wait(&[]);
+    assert_eq!(rig.script.borrow().waits.last(), Some(&Until::Now), "it is asked for once more at once");
+    // Then after pauses, each longer than the one before.
+    let mut shortest = Duration::ZERO;
+    for _ in 0..6 {
+        let before = proactor_system::now();
+        rig.wait(&[]);
+        let Some(&Until::Deadline(next)) = rig.script.borrow().waits.last() else { panic!("it spins") };
+        assert!(next.since(before) > shortest && next.since(before) < Duration::from_secs(10));
+        shortest = (shortest * 2).max(Duration::from_micros(999));
+    }
+    // Nobody is kept waiting for that.
+    rig.script.borrow_mut().batches.push_back((Vec::new(), false));
+    rig.backend.wait(Until::Now, &mut rig.done).unwrap();
+    assert_eq!(rig.script.borrow().waits.last(), Some(&Until::Now));
+    let soon = proactor_system::now();
+    rig.backend.wait(Until::Deadline(soon), &mut rig.done).unwrap();
+    assert_eq!(rig.script.borrow().waits.last(), Some(&Until::Deadline(soon)));
     drop(writer);
     let deadline = Instant::now() + Duration::from_secs(20);
     while rig.done.is_empty() {
         assert!(Instant::now() < deadline, "nobody has asked");
         rig.wait(&[]);
-        assert_eq!(rig.script.borrow().waits.last(), Some(&Until::Now));
     }
     let Some((_, Outcome::WaitChild(exited))) = rig.done.pop() else { panic!("it has ended") };
     assert_eq!(exited.result.unwrap().code(), Some(3));
