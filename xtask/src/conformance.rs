@@ -4,7 +4,7 @@
 //! `--list-cases` prints a line `NAME<TAB>RULES` per case, `--exact NAME` chooses one, and where
 //! `PROACTOR_CONFORMANCE_JSON` names a file, the verdicts are written there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::executables::Executable;
+use crate::libkqueue;
 use crate::process::{self, Echo, End, Finished};
 use crate::wasi;
 
@@ -34,28 +35,41 @@ pub(crate) struct Backend {
     pub(crate) folder: &'static str,
     /// The systems, in the words of `std::env::consts::OS`, where it can run; none means everywhere.
     systems: &'static [&'static str],
+    /// The environment variable without which it is not expected: what it needs is for the user to name.
+    pub(crate) variable: Option<&'static str>,
+}
+
+impl Backend {
+    const fn new(name: &'static str, folder: &'static str, systems: &'static [&'static str]) -> Self {
+        Self { name, folder, systems, variable: None }
+    }
 }
 
 /// Every backend there is or will be. One whose crate does not exist yet is not expected.
-const BACKENDS: [Backend; 6] = [
-    Backend { name: "sim", folder: "crates/sim", systems: &[] },
-    Backend { name: "epoll", folder: "crates/epoll", systems: &["linux"] },
-    Backend { name: "uring", folder: "crates/uring", systems: &["linux"] },
+const BACKENDS: [Backend; 7] = [
+    Backend::new("sim", "crates/sim", &[]),
+    Backend::new("epoll", "crates/epoll", &["linux"]),
+    Backend::new("uring", "crates/uring", &["linux"]),
+    Backend::new("kqueue", "crates/kqueue", &["macos", "freebsd", "netbsd", "openbsd", "dragonfly"]),
+    Backend::new("kqueue-emulated", "crates/kqueue", &["linux"]),
     Backend {
-        name: "kqueue",
-        folder: "crates/kqueue",
-        systems: &["macos", "freebsd", "netbsd", "openbsd", "dragonfly"],
+        variable: Some(libkqueue::VARIABLE),
+        ..Backend::new("kqueue-libkqueue", "crates/kqueue", &["linux"])
     },
-    Backend { name: "kqueue-emulated", folder: "crates/kqueue", systems: &["linux"] },
-    Backend { name: "wasi", folder: "crates/wasi", systems: &["linux"] },
+    Backend::new("wasi", "crates/wasi", &["linux"]),
 ];
 
 /// The backends expected of this checkout on this system.
 pub(crate) fn expected(root: &Path) -> Vec<Backend> {
+    expected_with(root, |variable| std::env::var_os(variable).is_some_and(|value| !value.is_empty()))
+}
+
+fn expected_with(root: &Path, is_set: impl Fn(&str) -> bool) -> Vec<Backend> {
     let system = std::env::consts::OS;
     let here = |backend: &Backend| backend.systems.is_empty() || backend.systems.contains(&system);
     let exists = |backend: &Backend| root.join(backend.folder).join("Cargo.toml").exists();
-    BACKENDS.into_iter().filter(|backend| here(backend) && exists(backend)).collect()
+    let wanted = |backend: &Backend| backend.variable.is_none_or(&is_set);
+    BACKENDS.into_iter().filter(|backend| here(backend) && exists(backend) && wanted(backend)).collect()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -97,7 +111,11 @@ pub(crate) fn run(backend: &Backend, program: &Executable, report: &Path) -> Col
         Ok(listed) => column.listed = listed,
         Err(error) => column.problems.push(format!("its cases cannot be listed: {error:#}")),
     }
-    match run_all(program, report, 1) {
+    let ran = match backend.variable {
+        None => run_all(program, report, 1),
+        Some(_) => run_all_that_end(program, report, &column.listed),
+    };
+    match ran {
         Ok((finished, cases)) => {
             let failed = cases.iter().any(|case| case.verdict == Verdict::Fail);
             if finished.end.success() == failed || finished.end == End::TimedOut {
@@ -163,11 +181,52 @@ pub(crate) fn run_all(
     if program.runner().is_some() {
         return wasi::run_all(program, report, patience);
     }
+    run_some(program, report, patience, &[])
+}
+
+/// The same of the cases named, or of all.
+fn run_some(
+    program: &Executable,
+    report: &Path,
+    patience: u32,
+    names: &[&str],
+) -> Result<(Finished, Vec<CaseReport>)> {
     let mut command = program.command();
     command.env(PATIENCE_VARIABLE, patience.to_string());
     prepare(&mut command, report)?;
+    if !names.is_empty() {
+        command.arg("--exact").args(names);
+    }
     let finished = program.run(&mut command)?;
     let cases = read(program, &finished, report)?;
+    Ok((finished, cases))
+}
+
+/// Runs all cases of a program some of which hang, as is expected: each of those ends it, and the rest begins anew.
+fn run_all_that_end(
+    program: &Executable,
+    report: &Path,
+    listed: &BTreeMap<String, Vec<String>>,
+) -> Result<(Finished, Vec<CaseReport>)> {
+    let (mut finished, mut cases) = run_some(program, report, 1, &[])?;
+    loop {
+        let done: BTreeSet<&str> = cases.iter().map(|case| case.case.as_str()).collect();
+        let left: Vec<&str> = listed.keys().map(String::as_str).filter(|name| !done.contains(name)).collect();
+        if left.is_empty() || finished.end.success() || finished.end == End::TimedOut {
+            break;
+        }
+        let (end, more) = run_some(program, report, 1, &left)?;
+        if more.is_empty() {
+            break;
+        }
+        finished = end;
+        cases.extend(more);
+    }
+    // A program that a case has ended says no more than the verdict of that.
+    if finished.end != End::TimedOut {
+        let failed = cases.iter().any(|case| case.verdict == Verdict::Fail);
+        finished.end = End::of(i32::from(failed));
+    }
     Ok((finished, cases))
 }
 
@@ -303,6 +362,49 @@ mod tests {
         let file = scratch.path().join("out/report.json");
         assert_eq!(run_case(&program, "timer", &file).unwrap().verdict, Verdict::NotHere);
         assert!(run_case(&program, "time", &file).is_err());
+    }
+
+    /// A program whose every case ends it, while there are others to run.
+    fn hanging(scratch: &Scratch, verdict: &str) -> Executable {
+        scratch.write("sim/list", LIST);
+        let script = format!(
+            r#"#!/bin/sh
+[ "$1" = --list-cases ] && exec cat list
+name=nop; rules='"C1","L3"'
+[ "$1" = --exact ] && {{ name=$2; rules='"T1"'; }}
+echo '{{"backend":"sim","cases":[{{"case":"'$name'","verdict":"{verdict}","rules":['$rules'],"detail":null}}]}}' \
+    > "${REPORT_VARIABLE}"
+exit 101
+"#
+        );
+        Executable::for_test("crates/sim", "conformance", scratch.program("sim/program", &script))
+    }
+
+    #[test]
+    fn where_cases_are_expected_to_hang_the_others_run_all_the_same() {
+        let on_demand = Backend { variable: Some("SOME"), ..BACKENDS[0] };
+        for (verdict, expected) in [("expected_failure", Verdict::ExpectedFailure), ("fail", Verdict::Fail)] {
+            let scratch = Scratch::new();
+            let program = hanging(&scratch, verdict);
+            let column = run(&on_demand, &program, &scratch.path().join("out/report.json"));
+            assert_eq!(column.problems, [""; 0]);
+            let verdicts: Vec<Verdict> = column.reported.values().map(|case| case.verdict).collect();
+            assert_eq!(verdicts, [expected; 2]);
+        }
+        // Elsewhere none is.
+        let scratch = Scratch::new();
+        let column = run(&BACKENDS[0], &hanging(&scratch, "pass"), &scratch.path().join("out/report.json"));
+        assert_eq!((column.problems.len(), column.reported.len()), (1, 1));
+    }
+
+    #[test]
+    fn what_runs_on_demand_is_expected_of_those_who_name_what_it_needs() {
+        let scratch = Scratch::new();
+        scratch.write("crates/kqueue/Cargo.toml", "");
+        let on_demand = |backends: Vec<Backend>| backends.into_iter().any(|each| each.variable.is_some());
+        assert!(!on_demand(expected_with(scratch.path(), |_| false)));
+        let is_set = |variable: &str| variable == libkqueue::VARIABLE;
+        assert_eq!(on_demand(expected_with(scratch.path(), is_set)), cfg!(target_os = "linux"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Building all of them in one command gives every crate one set of dependency features, so nothing is compiled twice;
 //! running them ourselves gives each a name, a deadline and its own environment.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -25,7 +26,7 @@ pub(crate) struct Executable {
     pub(crate) target: String,
     pub(crate) path: PathBuf,
     package_folder: PathBuf,
-    environment: Vec<(&'static str, &'static str)>,
+    environment: Vec<(&'static str, OsString)>,
     /// What runs it, where the system does not.
     runner: Option<PathBuf>,
     /// Whether others run at the same time, so that its output is shown in one piece when it has ended.
@@ -34,8 +35,8 @@ pub(crate) struct Executable {
 
 impl Executable {
     /// The same, to be run with an environment variable set.
-    pub(crate) fn with(mut self, variable: &'static str, value: &'static str) -> Self {
-        self.environment.push((variable, value));
+    pub(crate) fn with(mut self, variable: &'static str, value: impl Into<OsString>) -> Self {
+        self.environment.push((variable, value.into()));
         self
     }
 
@@ -66,7 +67,7 @@ impl Executable {
             }
         };
         command.current_dir(&self.package_folder).env("CARGO_MANIFEST_DIR", &self.package_folder);
-        command.envs(self.environment.iter().copied());
+        command.envs(self.environment.iter().map(|(variable, value)| (variable, value)));
         command
     }
 

@@ -7,6 +7,7 @@ mod ci;
 mod conformance;
 mod cross;
 mod executables;
+mod libkqueue;
 mod matrix;
 mod mutate;
 mod process;
@@ -34,6 +35,8 @@ cargo xtask TASK [ARGUMENT]...
                        CONTRACT.md are written before
   mutate [RULE]...     break the code on purpose, rule by rule, and see that its case notices
   setup                install what the tasks need and this machine lacks
+
+With LIBKQUEUE_DIR=FOLDER, where a libkqueue is installed, test-all has a column kqueue-libkqueue too.
 ";
 
 /// What a task says about the tree: red is a finding, an error is a task that could not be done.

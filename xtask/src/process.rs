@@ -16,6 +16,12 @@ pub(crate) enum End {
 }
 
 impl End {
+    /// As a program ends that returns this.
+    #[cfg(unix)]
+    pub(crate) fn of(code: i32) -> Self {
+        Self::Exited(std::os::unix::process::ExitStatusExt::from_raw(code << 8))
+    }
+
     pub(crate) fn success(self) -> bool {
         matches!(self, Self::Exited(status) if status.success())
     }

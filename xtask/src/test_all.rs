@@ -10,6 +10,7 @@ use lexopt::ValueExt;
 use crate::Colour;
 use crate::conformance::{self, Backend, Column};
 use crate::executables::{self, Built, Executable, Programs};
+use crate::libkqueue;
 use crate::matrix::Matrix;
 use crate::process::TestCounts;
 use crate::setup;
@@ -51,11 +52,12 @@ pub(crate) fn main(workspace: &Workspace, arguments: impl Iterator<Item = OsStri
     for backend in &chosen {
         println!("\n== {}", backend.name);
         for program in programs.iter().filter(|program| belongs(program, backend)) {
-            if program.target != CONFORMANCE {
+            // What runs on demand is another column of its crate.
+            if program.target != CONFORMANCE && backend.variable.is_none() {
                 outcome.run_tests(program)?;
             }
         }
-        let column = match of_wasi(workspace, backend) {
+        let column = match built_apart(workspace, backend) {
             None => run_conformance(workspace, &programs, backend),
             Some(Ok(program)) => run_conformance(workspace, &[program], backend),
             Some(Err(error)) => {
@@ -113,8 +115,12 @@ fn belongs(program: &Executable, backend: &Backend) -> bool {
     program.folder == *backend.folder
 }
 
-/// The program of a backend that this system does not run itself.
-fn of_wasi(workspace: &Workspace, backend: &Backend) -> Option<Result<Executable>> {
+/// The program of a backend that the workspace's build does not make: one that this system does not run itself, or one over
+/// what only some have.
+fn built_apart(workspace: &Workspace, backend: &Backend) -> Option<Result<Executable>> {
+    if backend.variable == Some(libkqueue::VARIABLE) {
+        return Some(libkqueue::build(workspace));
+    }
     (backend.folder == wasi::FOLDER).then(|| wasi::build(workspace, None))
 }
 

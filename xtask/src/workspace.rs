@@ -6,6 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::libkqueue;
+
 /// The checkout that a task works on.
 #[derive(Clone, Debug)]
 pub(crate) struct Workspace {
@@ -44,7 +46,8 @@ impl Workspace {
     pub(crate) fn cargo(&self) -> Command {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
-        command.current_dir(&self.root);
+        // What it would change is built where that is asked for, and nowhere else.
+        command.current_dir(&self.root).env_remove(libkqueue::VARIABLE);
         command
     }
 

@@ -1,8 +1,10 @@
 //! The expected matrix, as it is checked in: what each case does where.
 //!
 //! `expected.txt` has a line per case, `NAME [where CAPABILITY...] [fails where CAPABILITY...: REASON]`, and one per
-//! backend, `column BACKEND has CAPABILITY... lacks CAPABILITY...`. It repeats on purpose what the table of cases and
-//! the probes say: a deviation in either direction is a failure, so that nothing goes quiet unseen.
+//! backend, `column BACKEND has CAPABILITY... lacks CAPABILITY...`; it begins with `on-demand` where the backend runs for
+//! those alone who have what it needs, so that no list of what runs has it. What fails for a reason of one backend's alone is in
+//! lines `fails BACKEND CASE...: REASON`. It repeats on purpose what the table of cases and the probes say: a deviation in
+//! either direction is a failure, so that nothing goes quiet unseen.
 
 use proactor_core::Capabilities;
 
@@ -27,22 +29,35 @@ pub(crate) struct Column<'a> {
     lacks: Vec<&'a str>,
 }
 
+/// What fails on one backend alone, and why.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct Failures<'a> {
+    backend: &'a str,
+    cases: Vec<&'a str>,
+    reason: &'a str,
+}
+
 /// The whole of it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Matrix<'a> {
     cases: Vec<Expectation<'a>>,
     columns: Vec<Column<'a>>,
+    failures: Vec<Failures<'a>>,
 }
 
 impl<'a> Matrix<'a> {
     pub(crate) fn parse(text: &'a str) -> Self {
         let mut matrix = Self::default();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-            match line.strip_prefix("column ") {
-                Some(column) => matrix.columns.push(parse_column(column)),
-                None => matrix.cases.push(parse_case(line)),
+            match line.split_once(' ') {
+                Some(("column" | "on-demand", column)) => matrix.columns.push(parse_column(column)),
+                Some(("fails", failures)) => matrix.failures.push(parse_failures(failures)),
+                _ => matrix.cases.push(parse_case(line)),
             }
         }
+        let mut failing = matrix.failures.iter().flat_map(|failures| &failures.cases);
+        let unnamed = failing.find(|name| matrix.cases.iter().all(|case| case.name != **name));
+        assert_eq!(unnamed, None, "the expected matrix has no case of this name");
         matrix
     }
 
@@ -52,16 +67,25 @@ impl<'a> Matrix<'a> {
         self.cases.iter().map(|case| case.name)
     }
 
-    /// How `found` is to be judged, if that is how `name` went where `capabilities` were probed.
-    pub(crate) fn judge(&self, name: &str, capabilities: &Capabilities, found: Verdict) -> Verdict {
+    /// How `found` is to be judged, if that is how `name` went on `backend`, where `capabilities` were probed.
+    pub(crate) fn judge(
+        &self,
+        backend: &str,
+        name: &str,
+        capabilities: &Capabilities,
+        found: Verdict,
+    ) -> Verdict {
         let Some(expected) = self.cases.iter().find(|case| case.name == name) else {
             return Verdict::Fail("the expected matrix does not name it".to_owned());
         };
         let runs = expected.runs_where.iter().all(|condition| holds(condition, capabilities));
-        let fails = expected
+        let fails_here =
+            self.failures.iter().find(|each| each.backend == backend && each.cases.contains(&name));
+        let fails_where = expected
             .fails_where
             .as_ref()
             .filter(|(conditions, _)| conditions.iter().all(|condition| holds(condition, capabilities)));
+        let fails = fails_here.map(|each| each.reason).or(fails_where.map(|(_, reason)| *reason));
         match (found, runs, fails) {
             (Verdict::NotHere(need), true, _) => {
                 Verdict::Fail(format!("not here ({need}), though the expected matrix has it run"))
@@ -69,10 +93,10 @@ impl<'a> Matrix<'a> {
             (Verdict::Pass, false, _) => {
                 Verdict::Fail("ran, though the expected matrix has it not here".to_owned())
             }
-            (Verdict::Pass, true, Some((_, reason))) => {
+            (Verdict::Pass, true, Some(reason)) => {
                 Verdict::Fail(format!("passes, though it is expected to fail: {reason}"))
             }
-            (Verdict::Fail(_), true, Some((_, reason))) => Verdict::ExpectedFailure((*reason).to_owned()),
+            (Verdict::Fail(_), true, Some(reason)) => Verdict::ExpectedFailure(reason.to_owned()),
             (found, _, _) => found,
         }
     }
@@ -105,6 +129,13 @@ fn parse_case(line: &str) -> Expectation<'_> {
     Expectation { name, runs_where: conditions.split_whitespace().collect(), fails_where }
 }
 
+fn parse_failures(line: &str) -> Failures<'_> {
+    let (names, reason) =
+        line.split_once(": ").unwrap_or_else(|| panic!("an expected failure needs a reason: {line}"));
+    let mut names = names.split_whitespace();
+    Failures { backend: names.next().unwrap_or_default(), cases: names.collect(), reason }
+}
+
 fn parse_column(line: &str) -> Column<'_> {
     let mut words = line.split_whitespace();
     let mut column = Column { backend: words.next().unwrap_or_default(), ..Column::default() };
@@ -130,6 +161,7 @@ mod tests {
         plain::case
         needy::case where ipv6 !virtual_time
         known::case where ipv4 fails where kernel_completions: a known defect: see there
+        fails odd plain::case known::case: it is odd: in two ways
     ";
 
     fn capabilities(change: impl FnOnce(&mut Capabilities)) -> Capabilities {
@@ -142,11 +174,11 @@ mod tests {
     #[test]
     fn a_plain_case_must_pass() {
         let (matrix, here) = (Matrix::parse(SOME), capabilities(|_| {}));
-        assert_eq!(matrix.judge("plain::case", &here, Verdict::Pass), Verdict::Pass);
+        assert_eq!(matrix.judge("any", "plain::case", &here, Verdict::Pass), Verdict::Pass);
         let failed = Verdict::Fail("it does not".to_owned());
-        assert_eq!(matrix.judge("plain::case", &here, failed.clone()), failed);
+        assert_eq!(matrix.judge("any", "plain::case", &here, failed.clone()), failed);
         let absent = Verdict::NotHere("ipv4".to_owned());
-        assert_eq!(matrix.judge("plain::case", &here, absent).name(), "fail");
+        assert_eq!(matrix.judge("any", "plain::case", &here, absent).name(), "fail");
     }
 
     #[test]
@@ -154,10 +186,10 @@ mod tests {
         let matrix = Matrix::parse(SOME);
         let absent = Verdict::NotHere("ipv6".to_owned());
         let (without, with) = (capabilities(|_| {}), capabilities(|found| found.ipv6 = true));
-        assert_eq!(matrix.judge("needy::case", &without, absent.clone()), absent);
-        assert_eq!(matrix.judge("needy::case", &with, absent).name(), "fail");
-        assert_eq!(matrix.judge("needy::case", &without, Verdict::Pass).name(), "fail");
-        assert_eq!(matrix.judge("needy::case", &with, Verdict::Pass), Verdict::Pass);
+        assert_eq!(matrix.judge("any", "needy::case", &without, absent.clone()), absent);
+        assert_eq!(matrix.judge("any", "needy::case", &with, absent).name(), "fail");
+        assert_eq!(matrix.judge("any", "needy::case", &without, Verdict::Pass).name(), "fail");
+        assert_eq!(matrix.judge("any", "needy::case", &with, Verdict::Pass), Verdict::Pass);
     }
 
     #[test]
@@ -166,17 +198,36 @@ mod tests {
         let there = capabilities(|found| found.kernel_completions = true);
         let failed = Verdict::Fail("as ever".to_owned());
         let expected = Verdict::ExpectedFailure("a known defect: see there".to_owned());
-        assert_eq!(matrix.judge("known::case", &there, failed.clone()), expected);
-        assert_eq!(matrix.judge("known::case", &there, Verdict::Pass).name(), "fail");
+        assert_eq!(matrix.judge("any", "known::case", &there, failed.clone()), expected);
+        assert_eq!(matrix.judge("any", "known::case", &there, Verdict::Pass).name(), "fail");
         let elsewhere = capabilities(|_| {});
-        assert_eq!(matrix.judge("known::case", &elsewhere, failed.clone()), failed);
-        assert_eq!(matrix.judge("known::case", &elsewhere, Verdict::Pass), Verdict::Pass);
+        assert_eq!(matrix.judge("any", "known::case", &elsewhere, failed.clone()), failed);
+        assert_eq!(matrix.judge("any", "known::case", &elsewhere, Verdict::Pass), Verdict::Pass);
+    }
+
+    #[test]
+    fn what_fails_on_one_backend_must_not_pass_there_and_must_pass_elsewhere() {
+        let (matrix, here) = (Matrix::parse(SOME), capabilities(|_| {}));
+        let failed = Verdict::Fail("as ever".to_owned());
+        let expected = Verdict::ExpectedFailure("it is odd: in two ways".to_owned());
+        for case in ["plain::case", "known::case"] {
+            assert_eq!(matrix.judge("odd", case, &here, failed.clone()), expected);
+            assert_eq!(matrix.judge("odd", case, &here, Verdict::Pass).name(), "fail");
+            assert_eq!(matrix.judge("even", case, &here, failed.clone()), failed);
+            assert_eq!(matrix.judge("even", case, &here, Verdict::Pass), Verdict::Pass);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "no case of this name")]
+    fn what_fails_is_a_case() {
+        Matrix::parse("a::case\nfails odd a::cake: there is none");
     }
 
     #[test]
     fn an_unnamed_case_fails() {
         let here = capabilities(|_| {});
-        assert_eq!(Matrix::parse(SOME).judge("unnamed::case", &here, Verdict::Pass).name(), "fail");
+        assert_eq!(Matrix::parse(SOME).judge("any", "unnamed::case", &here, Verdict::Pass).name(), "fail");
     }
 
     #[test]

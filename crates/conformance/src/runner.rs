@@ -141,30 +141,37 @@ impl Session {
         }
         for case in cases {
             let found = self.run_one(case, fixture);
-            self.add(case, matrix.judge(case.name, fixture.capabilities(), found));
+            let is_hung = matches!(found, Found::Hung(_));
+            let (Found::Hung(verdict) | Found::Ended(verdict)) = found;
+            self.add(case, matrix.judge(B::NAME, case.name, fixture.capabilities(), verdict));
+            if is_hung {
+                self.end_now();
+            }
         }
     }
 
-    /// Runs a case between two looks at what the process has. One that hangs ends the program.
-    fn run_one<B: Backend + 'static>(&mut self, case: &Case<B>, fixture: &Fixture<B>) -> Verdict {
+    /// Runs a case between two looks at what the process has.
+    fn run_one<B: Backend + 'static>(&mut self, case: &Case<B>, fixture: &Fixture<B>) -> Found {
         if let Some(need) = case.missing(fixture.capabilities()) {
-            return Verdict::NotHere(need.to_owned());
+            return Found::Ended(Verdict::NotHere(need.to_owned()));
         }
         let limit = self.limit * case.patience;
         let baseline = Baseline::take();
         let end = run_on_a_thread(case.name, fixture, limit, case.run);
         let told = what_panics_said();
         match end {
-            End::Hung => self.end_now(case, limit, &told),
-            End::Panicked => return Verdict::Fail(told),
+            End::Hung => {
+                return Found::Hung(Verdict::Fail(format!("did not end within {limit:?} {told}")));
+            }
+            End::Panicked => return Found::Ended(Verdict::Fail(told)),
             End::Returned => drop(told),
         }
         let difference = baseline.difference();
-        if difference.is_empty() {
+        Found::Ended(if difference.is_empty() {
             Verdict::Pass
         } else {
             Verdict::Fail(format!("left behind: {difference}"))
-        }
+        })
     }
 
     fn add<B: Backend>(&mut self, case: &Case<B>, verdict: Verdict) {
@@ -181,11 +188,17 @@ impl Session {
 
     /// Ends the program with a hung thread in it. The thread cannot be ended alone, and what it holds is in the way of
     /// the cases after it.
-    fn end_now<B: Backend>(&mut self, case: &Case<B>, limit: Duration, told: &str) -> ! {
-        self.add(case, Verdict::Fail(format!("did not end within {limit:?} {told}")));
+    fn end_now(&self) -> ! {
         let _ = self.end();
         std::process::exit(101)
     }
+}
+
+/// How a case went, before it is judged.
+enum Found {
+    Ended(Verdict),
+    /// Its thread is still there.
+    Hung(Verdict),
 }
 
 /// How a thread's work ended.

@@ -3,6 +3,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -35,9 +36,14 @@ unsafe extern "C" {
     ) -> i32;
 }
 
+#[cfg(libkqueue_drains)]
+unsafe extern "C" {
+    fn libkqueue_drain_pending_close();
+}
+
 /// A queue of events.
 #[derive(Debug)]
-pub struct Kqueue(OwnedFd);
+pub struct Kqueue(Option<OwnedFd>);
 
 impl Kqueue {
     /// A new one.
@@ -45,13 +51,20 @@ impl Kqueue {
     /// # Errors
     /// What the library said.
     pub fn open() -> Result<Self, Errno> {
+        // With the first queue the library starts a thread and opens descriptors, which end some time after the last one.
+        static FIRST: OnceLock<Option<Kqueue>> = OnceLock::new();
+        FIRST.get_or_init(|| Self::new().ok());
+        Self::new()
+    }
+
+    fn new() -> Result<Self, Errno> {
         // SAFETY: makes a descriptor, and touches no memory of ours.
         let number = unsafe { kqueue() };
         if number < 0 {
             return Err(last_error());
         }
         // SAFETY: the descriptor was made by this call, and nobody else has its number.
-        Ok(Self(unsafe { OwnedFd::from_raw_fd(number) }))
+        Ok(Self(Some(unsafe { OwnedFd::from_raw_fd(number) })))
     }
 
     /// kevent(2): makes changes, and then takes events, as many as `events` has capacity for, whose elements they replace.
@@ -70,11 +83,14 @@ impl Kqueue {
             nanoseconds: timeout.subsec_nanos().into(),
         });
         let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
-        let (changes, changes_len) = (changes.as_ptr(), len(changes.len()));
-        let (places, places_len) = (events.as_mut_ptr(), len(events.capacity()));
+        let (given, given_len) = (changes.as_ptr(), len(changes.len()));
+        // With more room than answers it goes on to events, and where there are none it answers nothing at all.
+        let room = if changes.is_empty() { events.capacity() } else { events.capacity().min(changes.len()) };
+        let (places, places_len) = (events.as_mut_ptr(), len(room));
         // SAFETY: both lists have as many elements, or places, as is said, and live until the call returns; so does the timeout.
         // The layout of an element is libkqueue's `struct kevent`.
-        let count = unsafe { kevent(self.0.as_raw_fd(), changes, changes_len, places, places_len, timeout) };
+        let count =
+            unsafe { kevent(self.as_fd().as_raw_fd(), given, given_len, places, places_len, timeout) };
         let Ok(count) = usize::try_from(count) else { return Err(last_error()) };
         // SAFETY: the call has written this many, of which there are not more than places.
         unsafe { events.set_len(count) };
@@ -92,6 +108,21 @@ fn last_error() -> Errno {
 
 impl AsFd for Kqueue {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        match &self.0 {
+            Some(queue) => queue.as_fd(),
+            None => unreachable!("it is taken when the queue is dropped"),
+        }
+    }
+}
+
+impl Drop for Kqueue {
+    fn drop(&mut self) {
+        self.0 = None;
+        // A thread of the library's sees that it was closed, and lets go of what belongs to it: that is not left for later.
+        #[cfg(libkqueue_drains)]
+        // SAFETY: waits for that thread, and touches no memory of ours.
+        unsafe {
+            libkqueue_drain_pending_close();
+        }
     }
 }

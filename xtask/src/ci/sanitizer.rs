@@ -9,6 +9,7 @@ use anyhow::{Result, bail, ensure};
 
 use crate::conformance::{self, Backend};
 use crate::executables::{self, Executable, Programs};
+use crate::libkqueue;
 use crate::setup;
 use crate::test_all::CONFORMANCE;
 use crate::wasi;
@@ -48,8 +49,8 @@ fn build(workspace: &Workspace) -> Result<Vec<Executable>> {
     command.env("RUSTFLAGS", "-Zsanitizer=address").env("CARGO_TARGET_DIR", workspace.target("sanitizer"));
     // The gate builds it once, on a new machine: what a second build would be spared is not worth writing down.
     command.env("CARGO_INCREMENTAL", "0");
-    // Set by the cargo that runs us, for its own toolchain.
-    for variable in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
+    // Set by the cargo that runs us, for its own toolchain; and what is tested is the emulation.
+    for variable in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN", libkqueue::VARIABLE] {
         command.env_remove(variable);
     }
     let programs = executables::build(workspace, &mut command, Programs::Tests)?;
