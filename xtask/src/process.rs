@@ -1,7 +1,7 @@
 //! Running other programs: their output passes through as it comes, and none runs for ever.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -86,9 +86,11 @@ impl Running {
         Self::start_from(command.stdin(Stdio::null()))
     }
 
-    /// The same with a pipe as standard input, on which nothing ever comes.
-    pub(crate) fn start_with_input(command: &mut Command) -> Result<Self> {
-        Self::start_from(command.stdin(Stdio::piped()))
+    /// The same with a pipe as standard input, and its other end.
+    pub(crate) fn start_with_input(command: &mut Command) -> Result<(Self, ChildStdin)> {
+        let mut running = Self::start_from(command.stdin(Stdio::piped()))?;
+        let input = running.child.stdin.take().context("the child has no standard input")?;
+        Ok((running, input))
     }
 
     fn start_from(command: &mut Command) -> Result<Self> {

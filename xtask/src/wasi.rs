@@ -188,11 +188,11 @@ impl Instance {
     fn start(session: &Session<'_>, name: &str, arguments: &[&str]) -> Result<Self> {
         let folder = session.folder.join(name);
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let companion = Companion::new()?;
+        let address = Companion::free_address()?;
         let Some(runner) = session.program.runner() else { bail!("it is no program of WASI") };
         let mut command = Command::new(runner);
         command.arg("run").arg("--dir").arg(&folder);
-        command.args(["--tcplisten", &companion.address().to_string()]);
+        command.args(["--tcplisten", &address.to_string()]);
         for (variable, value) in
             [(FOLDER_VARIABLE, folder.clone()), (conformance::REPORT_VARIABLE, report_in(&folder))]
         {
@@ -201,17 +201,15 @@ impl Instance {
         command.arg(&session.program.path).arg("--").args(arguments);
         command.stderr(File::create(folder.join("errors")).context("no file for what it complains of")?);
         // A pipe as standard input: some hosts wait for nothing else.
-        let running = Running::start_with_input(&mut command)?;
-        Ok(Self { running, folder, companion })
+        let (running, input) = Running::start_with_input(&mut command)?;
+        Ok(Self { running, folder, companion: Companion::new(address, input) })
     }
 
     /// Waits for the end, doing what it asks for meanwhile.
     fn end(&mut self, limit: Duration) -> Result<End> {
         let deadline = Instant::now() + limit;
         while let Some(line) = self.running.line(deadline) {
-            if line == companion::ASK {
-                self.companion.connect()?;
-            }
+            self.companion.hear(&line)?;
         }
         self.running.end(deadline)
     }

@@ -4,7 +4,7 @@ use proactor_core::Backend;
 
 use crate::Fixture;
 #[cfg(unix)]
-use crate::cases::{bad_input, bytes, passing, results, send_file, vectored};
+use crate::cases::{bad_input, bytes, passed_in, passing, results, send_file, vectored};
 
 /// A part of a case that plays in a process of its own: its name, and how it goes.
 pub(crate) type Child<B> = (&'static str, fn(&Fixture<B>));
@@ -19,6 +19,9 @@ pub(crate) fn children<B: Backend + 'static>() -> Vec<Child<B>> {
         ("write_vectored_to_the_gone", vectored::write_vectored_to_the_gone::<B>),
         ("run_out_of_descriptors", bad_input::run_out_of_descriptors::<B>),
         ("rearm_a_failing_accept", bad_input::rearm_a_failing_accept::<B>),
+        ("talk_over_standard_streams", passed_in::talk_over_standard_streams::<B>),
+        ("wait_for_standard_input", passed_in::wait_for_standard_input::<B>),
+        ("read_into_several_buffers", passed_in::read_into_several_buffers::<B>),
         ("receive_without_descriptors", passing::receive_without_descriptors::<B>),
     ]
 }

@@ -1,9 +1,12 @@
 //! How the table finds the body of a case.
 
 /// The body of a case. What is about things that only Unix has is not there elsewhere: its cases are by theme, and those
-/// among others are named as such in their files.
+/// among others are named as such in their files. So is what only a program can do that is run by another.
 #[cfg(unix)]
 macro_rules! body {
+    (pollers, a_bad_descriptor_fails_alone) => {
+        cases::not_here::<B>
+    };
     ($theme:ident, $case:ident) => {
         $theme::$case::<B>
     };

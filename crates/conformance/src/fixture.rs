@@ -1,6 +1,8 @@
 //! What a case is handed.
 
 use std::marker::PhantomData;
+#[cfg(unix)]
+use std::process::{ChildStdin, ChildStdout};
 use std::process::{Command, Stdio};
 
 use proactor_core::{Backend, Capabilities, Config, Loop};
@@ -61,5 +63,28 @@ impl<B: Backend> Fixture<B> {
             (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "child {name} ended with {}: {stdout}{stderr}", output.status);
         stdout.into_owned()
+    }
+
+    /// Runs the child `name` as [`child`](Self::child) does, and meanwhile `companion`, which has the other ends of its standard
+    /// input and output.
+    #[cfg(unix)]
+    pub(crate) fn child_with(&self, name: &str, companion: impl FnOnce(Option<ChildStdin>, ChildStdout)) {
+        let program = std::env::current_exe().expect("the program's own path is known");
+        let mut child = Command::new(program)
+            .args([CHILD_ARGUMENT, name])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program can be run once more");
+        let (input, output) = (child.stdin.take(), child.stdout.take());
+        companion(input, output.expect("it is piped"));
+        let output = child.wait_with_output().expect("a child ends");
+        assert!(
+            output.status.success(),
+            "child {name} ended with {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 }

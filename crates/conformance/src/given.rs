@@ -7,7 +7,7 @@
 use std::io::{ErrorKind, Write};
 use std::mem::ManuallyDrop;
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::{BorrowedFd, FromRawFd, RawFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::thread;
 use std::time::Duration;
 
@@ -19,8 +19,7 @@ const ASK: &str = "companion: connect a pair";
 
 /// Two ends of a connection, of which neither is in a loop.
 pub(crate) fn connection() -> (TcpStream, TcpStream) {
-    println!("{ASK}");
-    std::io::stdout().flush().expect("the companion listens");
+    ask_for_a_pair();
     let listener = listener();
     // Whoever passes it in may have made it non-blocking.
     let accept = || loop {
@@ -31,6 +30,25 @@ pub(crate) fn connection() -> (TcpStream, TcpStream) {
         }
     };
     (accept(), accept())
+}
+
+/// Has the companion connect twice.
+pub(crate) fn ask_for_a_pair() {
+    println!("{ASK}");
+    std::io::stdout().flush().expect("the companion listens");
+}
+
+/// Standard input and output, to be owned. Whoever drops them takes them away from the rest of the program.
+pub(crate) fn standard_streams() -> [OwnedFd; 2] {
+    // SAFETY: std's own streams name these two by their numbers and own nothing.
+    [0, 1].map(|number| unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Closes a descriptor of somebody else's, who goes on with its number.
+pub(crate) fn close_behind(number: RawFd) {
+    // SAFETY: this breaks the promise that a descriptor is its owner's alone, and that is what is tried: its owner is told of
+    // every call that it is none, until it gives it up. Nothing is opened meanwhile that could get its number.
+    drop(unsafe { OwnedFd::from_raw_fd(number) });
 }
 
 /// Two ends of a connection, both in a loop.
@@ -45,8 +63,8 @@ pub(crate) fn pair_in<B: Backend>(driver: &mut Driver<B>) -> (Handle, Handle) {
     (driver.attach(one).expect("a socket"), driver.attach(other).expect("a socket"))
 }
 
-/// The listener, which nobody closes.
-fn listener() -> ManuallyDrop<TcpListener> {
+/// The listener, which nobody closes but who owns nothing else of it.
+pub(crate) fn listener() -> ManuallyDrop<TcpListener> {
     let is_socket = |number: &RawFd| {
         // SAFETY: every number is answered, that of no descriptor with an error; nothing is done to it.
         let descriptor = unsafe { BorrowedFd::borrow_raw(*number) };

@@ -38,6 +38,7 @@ mod expected;
 mod fixture;
 #[cfg(not(unix))]
 mod given;
+mod outside;
 mod patience;
 mod peers;
 mod random;

@@ -3,13 +3,12 @@
 use proactor_core::Backend;
 
 use crate::Case;
-#[cfg(not(unix))]
-use crate::cases;
 use crate::cases::{
-    bad_input, bytes, cancel_all, cancellation, completions, deadlines, deletion, descriptors, directories,
-    edges, embedding, every_kind, file_descriptors, file_ends, files, handles, mailboxes, metrics, multishot,
-    names, offloading, overflow, panics, pollers, random, recv_many, resolve, results, running, send_file,
-    sockets, steady, steady_rest, streams, time, vectored, vectored_files, waking, work,
+    self, bad_input, bytes, cancel_all, cancellation, completions, deadlines, deletion, descriptors,
+    directories, edges, embedding, every_kind, file_descriptors, file_ends, files, handles, mailboxes,
+    metrics, multishot, names, offloading, overflow, panics, passed_in, pollers, random, recv_many, resolve,
+    results, running, send_file, sockets, steady, steady_rest, streams, time, vectored, vectored_files,
+    waking, work,
 };
 #[cfg(unix)]
 use crate::cases::{
@@ -562,6 +561,13 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         polls::dropping_the_loop_lets_go: ["X5"] needs ["polling", "descriptors"];
         polls::without_it_everything_comes_back: ["C2", "E2"] needs ["!polling", "ipv4"];
 
+        passed_in::connections_are_accepted: ["H3", "R1", "C1"] needs ["descriptors", "streams"];
+        passed_in::many_are_accepted_until_it_stops: ["C1", "X1"] needs ["descriptors", "streams"];
+        passed_in::a_waiting_accept_can_be_ended: ["X1", "X2", "X4", "C5", "H1"] needs ["descriptors", "streams"];
+        passed_in::standard_streams_are_read_and_written: ["H3", "R1", "H5"] needs ["descriptors"];
+        passed_in::what_waits_for_standard_input_can_be_ended: ["X1", "X2", "X4", "C5"] needs ["descriptors"];
+        passed_in::several_buffers_are_read_as_far_as_there_is_input: ["R1", "L1"] needs ["descriptors"];
+
         children::exit_statuses_arrive: ["C1", "C2"] needs ["child_processes"];
         children::it_waits_until_the_child_ends: ["C1", "L1"] needs ["child_processes"];
         children::a_killing_signal_is_told: ["C1"] needs ["child_processes"];
@@ -577,6 +583,8 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         pollers::disarmed_under_a_turn_that_does_not_wait: ["X1", "H2"] needs ["descriptors", "polling"];
         pollers::a_deletion_is_done_without_a_wait: ["C5", "H1"] needs ["streams"];
         pollers::two_wait_for_one_child: ["C1", "X1"] needs ["child_processes"];
+        pollers::the_clock_is_no_progress: ["L1"] needs ["streams"];
+        pollers::a_bad_descriptor_fails_alone: ["E1"] needs ["streams", "descriptors", "!threads"];
 
         signals::signals_are_events: ["C1", "X2"] needs ["signals", "threads"];
         signals::a_storm_loses_nothing: ["R3"] needs ["signals", "threads"];

@@ -150,10 +150,9 @@ impl Source {
     /// Before a call on what is no socket. Asked each time, because all who share the open file share the flag: another
     /// handle of it may have restored it meanwhile, and a call that waits would hold up the loop.
     pub(crate) fn keep_nonblocking(&mut self) -> Result<(), Error> {
-        if self.traits.watch == Watch::Edges
-            && system::set_mode(self.descriptor()?, Mode::Nonblocking)? == Mode::Blocking
-        {
-            self.traits.restore = Restore::Always;
+        if self.traits.watch == Watch::Edges {
+            let before = system::set_mode(self.descriptor()?, Mode::Nonblocking);
+            self.traits.restore = restored(self.traits.restore, before, system::ASKS_FIRST)?;
         }
         Ok(())
     }
@@ -303,6 +302,17 @@ impl Source {
     }
 }
 
+/// When a descriptor is made blocking again that was `before` when it was made non-blocking. Where that is refused, it stays as
+/// it is: its calls have to ask before they wait.
+fn restored(known: Restore, before: Result<Mode, Error>, asks_first: bool) -> Result<Restore, Error> {
+    match before {
+        Ok(Mode::Blocking) => Ok(Restore::Always),
+        Ok(Mode::Nonblocking) => Ok(known),
+        Err(_) if asks_first => Ok(known),
+        Err(error) => Err(error),
+    }
+}
+
 /// Sends `len` bytes from `transferred` on in pieces, of which one turn takes a limited number.
 #[inline(always)]
 fn in_pieces(
@@ -337,6 +347,17 @@ mod tests {
         assert_eq!(transferred, 160);
         assert_eq!(in_pieces(200, &mut transferred, &mut send), Poll::Ready(Ok(10)));
         assert_eq!((transferred, calls), (200, 20));
+    }
+
+    #[test]
+    fn what_cannot_be_made_non_blocking_stays_as_it_is_where_its_calls_ask_first() {
+        let refused = Err(Errno::NOTSUP.into());
+        for known in [Restore::Never, Restore::OnDetach, Restore::Always] {
+            assert_eq!(restored(known, refused, true), Ok(known), "there is nothing to restore");
+            assert_eq!(restored(known, refused, false), Err(Errno::NOTSUP.into()));
+            assert_eq!(restored(known, Ok(Mode::Blocking), true), Ok(Restore::Always));
+            assert_eq!(restored(known, Ok(Mode::Nonblocking), true), Ok(known));
+        }
     }
 
     #[test]

@@ -8,6 +8,10 @@ use proactor_core::Error;
 use crate::MAX_TRANSFER;
 use crate::call::attempt;
 
+/// Whether [`read`] and [`write`] ask before they would wait, where a descriptor is blocking: they need not, it can always be
+/// made non-blocking.
+pub const ASKS_FIRST: bool = false;
+
 /// Reads what there is into `bytes`, of which at most [`MAX_TRANSFER`] are used, at the descriptor's own position. It does
 /// not wait if the descriptor is [nonblocking](crate::Mode::Nonblocking), or has nothing to wait for.
 ///

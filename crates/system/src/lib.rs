@@ -47,7 +47,7 @@ mod waker;
 mod wasi;
 
 #[cfg(unix)]
-pub use bytes::{read, write};
+pub use bytes::{ASKS_FIRST, read, write};
 #[cfg(unix)]
 pub use child::try_wait;
 #[cfg(target_os = "linux")]

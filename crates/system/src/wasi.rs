@@ -4,6 +4,7 @@
 //! from waiting: a socket is made non-blocking for good. Reading and writing are those of files.
 
 mod absent;
+mod ahead;
 mod bytes;
 mod calls;
 mod clock;
@@ -18,7 +19,7 @@ pub use absent::{
     receive_from, receive_message, receive_udp, send_message, send_to, try_wait,
 };
 pub(crate) use bytes::one_by_one;
-pub use bytes::{read, read_vectored, receive_vectored, send_vectored, write, write_vectored};
+pub use bytes::{ASKS_FIRST, read, read_vectored, receive_vectored, send_vectored, write, write_vectored};
 pub(crate) use calls::read_directory;
 pub use clock::now;
 pub use descriptor::descriptor_kind;

@@ -1,15 +1,23 @@
-//! A companion for a program that can accept connections and open none: whenever it asks for a pair of connected sockets,
-//! the companion connects to its listener twice, and carries what comes on either connection to the other.
+//! A companion for a program that can accept connections and open none, and that is given its standard streams: lines of its
+//! output say what it wants. For a pair of connected sockets the companion connects to its listener twice, and carries what
+//! comes on either connection to the other; what is to be answered it writes to the program's input.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
 /// The line with which a program asks for a pair.
-pub(crate) const ASK: &str = "companion: connect a pair";
+const ASK: &str = "companion: connect a pair";
+
+/// Begins a line of which the rest, with its end, is to be written to its input.
+const ANSWER: &str = "companion: answer ";
+
+/// The line with which it asks for the end of its input.
+const END: &str = "companion: end the input";
 
 /// How long the host may take to listen.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -18,22 +26,44 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Companion {
     address: SocketAddr,
+    /// What is to be written to its input, which ends with this.
+    answers: Option<Sender<String>>,
 }
 
 impl Companion {
-    /// One for a program that will listen on a port that is free now.
-    pub(super) fn new() -> Result<Self> {
+    /// Where a program can listen: nobody does so now.
+    pub(super) fn free_address() -> Result<SocketAddr> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
-        Ok(Self { address: listener.local_addr()? })
+        Ok(listener.local_addr()?)
     }
 
-    /// Where the program is to listen.
-    pub(super) const fn address(&self) -> SocketAddr {
-        self.address
+    /// One for a program that will listen at `address` and reads the other end of `input`.
+    pub(super) fn new(address: SocketAddr, mut input: impl Write + Send + 'static) -> Self {
+        let (answers, written) = channel::<String>();
+        // A program that does not read holds up nobody else.
+        thread::spawn(move || {
+            for answer in written {
+                // Nobody reads it where the program has ended.
+                let _ = input.write_all(answer.as_bytes()).and_then(|()| input.flush());
+            }
+        });
+        Self { address, answers: Some(answers) }
+    }
+
+    /// Does what a line of the program's output asks for, if it does.
+    pub(super) fn hear(&mut self, line: &str) -> Result<()> {
+        if line == ASK {
+            self.connect()?;
+        } else if line == END {
+            self.answers = None;
+        } else if let (Some(answer), Some(answers)) = (line.strip_prefix(ANSWER), &self.answers) {
+            answers.send(format!("{answer}\n")).context("nobody writes to its input")?;
+        }
+        Ok(())
     }
 
     /// Connects twice, the first one first, and carries bytes in both directions until both are over.
-    pub(super) fn connect(&self) -> Result<()> {
+    fn connect(&self) -> Result<()> {
         let (one, other) = (self.dial()?, self.dial()?);
         for (from, to) in [(one.try_clone()?, other.try_clone()?), (other, one)] {
             thread::spawn(move || carry(&from, &to));
@@ -87,9 +117,10 @@ mod tests {
 
     #[test]
     fn what_goes_in_at_one_end_comes_out_at_the_other() {
-        let companion = Companion::new().unwrap();
-        let listener = TcpListener::bind(companion.address()).unwrap();
-        companion.connect().unwrap();
+        let address = Companion::free_address().unwrap();
+        let mut companion = Companion::new(address, std::io::sink());
+        let listener = TcpListener::bind(address).unwrap();
+        companion.hear("companion: connect a pair").unwrap();
         let (mut one, mut other) = (listener.accept().unwrap().0, listener.accept().unwrap().0);
         one.write_all(b"there").unwrap();
         one.shutdown(Shutdown::Write).unwrap();
@@ -102,5 +133,20 @@ mod tests {
         text.clear();
         one.read_to_string(&mut text).unwrap();
         assert_eq!(text, "and back");
+    }
+    #[test]
+    fn what_is_to_be_answered_is_written_until_its_end() {
+        let (mut input, output) = std::io::pipe().unwrap();
+        let address = Companion::free_address().unwrap();
+        let mut companion = Companion::new(address, output);
+        for line in
+            ["test a ... ok", "companion: answer one", "companion: answer ", "companion: end the input"]
+        {
+            companion.hear(line).unwrap();
+        }
+        companion.hear("companion: answer too late").unwrap();
+        let mut text = String::new();
+        input.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "one\n\n");
     }
 }

@@ -33,6 +33,7 @@ pub(crate) mod names;
 pub(crate) mod offloading;
 pub(crate) mod overflow;
 pub(crate) mod panics;
+pub(crate) mod passed_in;
 #[cfg(unix)]
 pub(crate) mod passing;
 #[cfg(unix)]
@@ -67,7 +68,6 @@ pub(crate) mod waking;
 pub(crate) mod work;
 
 /// In place of a case whose program does not even compile here: what it needs is missing, so it never runs.
-#[cfg(not(unix))]
 pub(crate) fn not_here<B: proactor_core::Backend>(_fixture: &crate::Fixture<B>) {
     panic!("a backend says that it has what this target has not");
 }

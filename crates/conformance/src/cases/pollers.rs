@@ -3,11 +3,15 @@
 
 #[cfg(unix)]
 use std::io::Write as _;
+#[cfg(not(unix))]
+use std::os::fd::AsRawFd;
 #[cfg(unix)]
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+#[cfg(not(unix))]
+use proactor_core::SendAll;
 use proactor_core::{Backend, Buffer, Handle, NotifierWait, Recv, Timer};
 #[cfg(unix)]
 use proactor_core::{Cancel, ChildProcess, Error, Flow, Interest, PollMany, WaitChild};
@@ -81,6 +85,8 @@ pub(crate) fn disarmed_under_a_turn_that_does_not_wait<B: Backend>(fixture: &Fix
     ev.no_wait();
     assert_eq!(received.take().result, Err(Error::Canceled));
     far.write_all(b"later").unwrap();
+    // A run in which nothing at all is under way would not wait.
+    ev.start(Timer::after(Duration::from_secs(1000)));
     let before = ev.context().turns();
     ev.run_for(&mut (), Duration::from_millis(30)).unwrap();
     assert!(ev.context().turns() - before < 10, "{} turns", ev.context().turns() - before);
@@ -132,4 +138,43 @@ pub(crate) fn two_wait_for_one_child<B: Backend>(fixture: &Fixture<B>) {
     results.sort_by_key(Result::is_err);
     assert_eq!(results[0].map(|status| status.code()), Ok(Some(6)));
     assert_eq!(results[1], Err(system(rustix::io::Errno::CHILD)));
+}
+
+/// A wait that its clock ends is over without a callback, not early, and is no end of `Once`.
+pub(crate) fn the_clock_is_no_progress<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open();
+    let (handle, _far) = ev.pair();
+    let received = ev.start(recv(handle));
+    for _ in 0..3 {
+        let (begin, before) = (ev.context().update_now(), ev.context().turns());
+        ev.run_for(&mut (), Duration::from_millis(10)).unwrap();
+        assert!(ev.context().update_now().since(begin) >= Duration::from_millis(10), "it ended early");
+        assert!(ev.context().turns() - before < 10, "{} turns", ev.context().turns() - before);
+    }
+    assert!(!received.is_done());
+    // The clock of one that is not there any more.
+    let deleted = ev.start(Timer::after(Duration::from_millis(1)));
+    let timer = ev.start(Timer::after(Duration::from_millis(20)));
+    ev.no_wait();
+    ev.context().delete(deleted.key).unwrap();
+    ev.once();
+    assert_eq!((timer.delivered(), deleted.delivered()), (1, 0));
+}
+
+/// A descriptor that is none any more fails its own operation; what waits beside it goes on.
+#[cfg(not(unix))]
+pub(crate) fn a_bad_descriptor_fails_alone<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open();
+    let (near, _far) = crate::given::connection();
+    let number = near.as_raw_fd();
+    let bad = ev.context().attach(near).unwrap();
+    let (handle, far) = ev.pair();
+    let doomed = ev.start(recv(bad));
+    let received = ev.start(recv(handle));
+    ev.no_wait();
+    assert!(!doomed.is_done() && !received.is_done());
+    crate::given::close_behind(number);
+    assert_eq!(ev.complete(SendAll { handle: far, buffer: b"heard".into() }).result, Ok(()));
+    assert_eq!(ev.finish(&received).result, Ok(5));
+    assert!(ev.finish(&doomed).result.is_err(), "it is told");
 }

@@ -342,6 +342,8 @@ pub(crate) fn what_nobody_waits_for_wakes_nobody<B: Backend>(fixture: &Fixture<B
     ev.cancel(canceled.key);
     assert_eq!(ev.finish(&canceled).result, Err(Error::Canceled));
     assert_eq!(ev.complete(SendAll { handle: client, buffer: b"left".into() }).result, Ok(()));
+    // A run in which nothing at all is under way would not wait.
+    ev.start(Timer::after(Duration::from_secs(1000)));
     let before = ev.context().turns();
     ev.run_for(&mut (), Duration::from_millis(50)).unwrap();
     let turns = ev.context().turns() - before;

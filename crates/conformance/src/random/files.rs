@@ -216,7 +216,7 @@ impl<B: Backend> World<B> {
                     true => driver.submit(Fdatasync { handle }),
                     false => driver.submit(Fsync { handle }),
                 };
-                (key, model.is_open(file).map(|()| Told::Done))
+                (key, model.sync(file))
             }
             What::About { ref file } => {
                 let file = of(file)?;

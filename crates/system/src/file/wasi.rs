@@ -103,21 +103,29 @@ pub(super) fn refusal_to_write(descriptor: BorrowedFd<'_>, errno: Errno) -> Errn
 
 /// Stores what was written.
 pub(super) fn fsync(file: BorrowedFd<'_>) -> Result<(), Errno> {
-    can_be_stored(file)?;
-    fs::fsync(file)
+    let kind = can_be_stored(file)?;
+    fs::fsync(file).map_err(|errno| refusal_to_store(kind, errno))
 }
 
 /// The same without what is only known of it.
 pub(super) fn fdatasync(file: BorrowedFd<'_>) -> Result<(), Errno> {
-    can_be_stored(file)?;
-    fs::fdatasync(file)
+    let kind = can_be_stored(file)?;
+    fs::fdatasync(file).map_err(|errno| refusal_to_store(kind, errno))
 }
 
 /// Some hosts say of everything that it is stored.
-fn can_be_stored(file: BorrowedFd<'_>) -> Result<(), Errno> {
+fn can_be_stored(file: BorrowedFd<'_>) -> Result<DescriptorKind, Errno> {
     match crate::descriptor_kind(file) {
-        Ok(DescriptorKind::File | DescriptorKind::Directory) => Ok(()),
+        Ok(kind @ (DescriptorKind::File | DescriptorKind::Directory)) => Ok(kind),
         _ => Err(Errno::INVAL),
+    }
+}
+
+/// Some hosts cannot store a directory, and say that it is none of their descriptors.
+fn refusal_to_store(kind: DescriptorKind, errno: Errno) -> Errno {
+    match (kind, errno) {
+        (DescriptorKind::Directory, Errno::BADF) => Errno::NOTSUP,
+        (_, errno) => errno,
     }
 }
 

@@ -7,20 +7,24 @@ use std::task::Poll;
 use proactor_core::{Buffer, Cut, Error, Interest};
 use wasip1::{FDFLAGS_NONBLOCK, FILETYPE_DIRECTORY, FILETYPE_REGULAR_FILE};
 
-use super::{calls, poll_now};
+use super::{ahead, calls, poll_now};
 use crate::MAX_TRANSFER;
 use crate::call::{attempt, call};
 use crate::vectored::{with_pieces, with_pieces_mut};
 
-/// Whether a call on `descriptor` would wait: what is no file, and could not be made non-blocking (standard input on most
-/// hosts), is asked first.
-fn would_wait(descriptor: BorrowedFd<'_>, interest: Interest) -> Result<bool, Error> {
+/// Whether [`read`] and [`write`] ask before they would wait, where a descriptor is blocking: some hosts refuse to make it
+/// anything else.
+pub const ASKS_FIRST: bool = true;
+
+/// So much fits where a pipe says that there is room: what its system promises, a page.
+const ROOM: usize = 4096;
+
+/// Whether calls on `descriptor` may wait: it is no file, and could not be made non-blocking (standard input on most hosts).
+/// Before each such call it is asked.
+fn may_wait(descriptor: BorrowedFd<'_>) -> Result<bool, Error> {
     let status = call(|| calls::status(descriptor))?;
     let is_file = [FILETYPE_REGULAR_FILE, FILETYPE_DIRECTORY].contains(&status.fs_filetype);
-    if is_file || status.fs_flags & FDFLAGS_NONBLOCK != 0 {
-        return Ok(false);
-    }
-    Ok(poll_now(descriptor, interest)?.is_none())
+    Ok(!is_file && status.fs_flags & FDFLAGS_NONBLOCK == 0)
 }
 
 /// Reads what there is into `bytes`, of which at most [`MAX_TRANSFER`] are used, at the descriptor's own position, without
@@ -29,10 +33,19 @@ fn would_wait(descriptor: BorrowedFd<'_>, interest: Interest) -> Result<bool, Er
 /// # Errors
 /// What the system said.
 pub fn read(descriptor: BorrowedFd<'_>, bytes: &mut [u8]) -> Poll<Result<usize, Error>> {
-    if would_wait(descriptor, Interest::READABLE)? {
+    if may_wait(descriptor)? { read_if_there(descriptor, bytes) } else { read_piece(descriptor, bytes) }
+}
+
+/// Reads what was read ahead, or what there is, from a descriptor whose calls may wait.
+fn read_if_there(descriptor: BorrowedFd<'_>, bytes: &mut [u8]) -> Poll<Result<usize, Error>> {
+    let count = ahead::take(descriptor, bytes);
+    if count > 0 || bytes.is_empty() {
+        return Poll::Ready(Ok(count));
+    }
+    if poll_now(descriptor, Interest::READABLE)?.is_none() {
         return Poll::Pending;
     }
-    read_piece(descriptor, bytes)
+    ahead::read(descriptor, bytes, |bytes| read_piece(descriptor, bytes))
 }
 
 fn read_piece(descriptor: BorrowedFd<'_>, bytes: &mut [u8]) -> Poll<Result<usize, Error>> {
@@ -46,8 +59,11 @@ fn read_piece(descriptor: BorrowedFd<'_>, bytes: &mut [u8]) -> Poll<Result<usize
 /// # Errors
 /// What the system said.
 pub fn write(descriptor: BorrowedFd<'_>, bytes: &[u8]) -> Poll<Result<usize, Error>> {
-    if would_wait(descriptor, Interest::WRITABLE)? {
-        return Poll::Pending;
+    if may_wait(descriptor)? {
+        if poll_now(descriptor, Interest::WRITABLE)?.is_none() {
+            return Poll::Pending;
+        }
+        return write_piece(descriptor, &bytes[..bytes.len().min(ROOM)]);
     }
     write_piece(descriptor, bytes)
 }
@@ -66,11 +82,13 @@ pub fn read_vectored(
     buffers: &mut [Buffer],
     from: usize,
 ) -> Poll<Result<usize, Error>> {
-    if would_wait(descriptor, Interest::READABLE)? {
-        return Poll::Pending;
-    }
+    let may_wait = may_wait(descriptor)?;
+    let read = |piece: &mut [u8]| {
+        // What filled the piece before may have been all that there was.
+        if may_wait { read_if_there(descriptor, piece) } else { read_piece(descriptor, piece) }
+    };
     with_pieces_mut(buffers, Cut::behind(from), |pieces| {
-        until_one_waits(pieces.iter_mut().map(|piece| (piece.len(), read_piece(descriptor, piece))))
+        until_one_waits(pieces.iter_mut().map(|piece| (piece.len(), read(piece))))
     })?
 }
 
@@ -83,12 +101,9 @@ pub fn write_vectored(
     buffers: &[Buffer],
     from: usize,
 ) -> Poll<Result<usize, Error>> {
-    if would_wait(descriptor, Interest::WRITABLE)? {
-        return Poll::Pending;
-    }
     with_pieces(buffers, Cut::behind(from), |pieces| match pieces {
-        [first, ..] if first.len() >= GATHERED => write_piece(descriptor, first),
-        pieces => gathered(pieces, |bytes| write_piece(descriptor, bytes)),
+        [first, ..] if first.len() >= GATHERED => write(descriptor, first),
+        pieces => gathered(pieces, |bytes| write(descriptor, bytes)),
     })
 }
 

@@ -24,7 +24,10 @@ pub fn descriptor_kind(descriptor: BorrowedFd<'_>) -> Result<DescriptorKind, Err
             DescriptorKind::Directory
         }
         // A terminal, a device, or what the host does not say: a pipe as standard input, most often.
-        _ => DescriptorKind::Character,
+        _ => {
+            super::ahead::forget(descriptor);
+            DescriptorKind::Character
+        }
     })
 }
 

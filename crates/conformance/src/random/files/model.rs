@@ -96,6 +96,15 @@ impl Model {
         if self.open[file].is_open { Ok(()) } else { Err(Error::StaleHandle) }
     }
 
+    /// A directory cannot be stored by all hosts of programs.
+    pub(crate) fn sync(&self, file: usize) -> Answer {
+        self.is_open(file)?;
+        if cfg!(not(unix)) && self.is_directory(self.open[file].node) {
+            return fails(Errno::NOTSUP);
+        }
+        Ok(Told::Done)
+    }
+
     pub(crate) fn close(&mut self, file: usize) -> Result<(), Error> {
         self.is_open(file)?;
         self.open[file].is_open = false;
