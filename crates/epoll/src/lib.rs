@@ -58,10 +58,10 @@ pub use proactor_core::*;
 /// The backend over epoll. Works on every kernel that Rust's standard library works on.
 pub type Epoll = proactor_readiness::Readiness<poller::EpollPoller>;
 
-/// The loop over epoll.
+/// The loop over epoll; what it does is on the page of [`proactor_core::Loop`].
 pub type Loop<S> = proactor_core::Loop<Epoll, S>;
 
-/// What callbacks of the loop over epoll get.
+/// What callbacks of the loop over epoll get; what it does is on the page of [`proactor_core::Context`].
 pub type Context<'a, S> = proactor_core::Context<'a, Epoll, S>;
 
 /// Operations in, outcomes out, over epoll.

@@ -38,10 +38,10 @@ mod write;
 pub use backend::Uring;
 pub use proactor_core::*;
 
-/// The loop over io_uring.
+/// The loop over io_uring; what it does is on the page of [`proactor_core::Loop`].
 pub type Loop<S> = proactor_core::Loop<Uring, S>;
 
-/// What callbacks of the loop over io_uring get.
+/// What callbacks of the loop over io_uring get; what it does is on the page of [`proactor_core::Context`].
 pub type Context<'a, S> = proactor_core::Context<'a, Uring, S>;
 
 /// Operations in, outcomes out, over io_uring.
