@@ -212,7 +212,8 @@ impl Buffer {
         self
     }
 
-    /// Widens the range to all initialised bytes.
+    /// Widens the range to all initialised bytes. Of what a [`RecvMany`](crate::RecvMany) has received, these are the bytes that
+    /// it has received, not all of the pool's buffer.
     #[must_use]
     #[inline]
     pub const fn unslice(mut self) -> Self {
@@ -283,7 +284,7 @@ impl Deref for Buffer {
     }
 }
 
-/// An empty buffer; allocates nothing.
+/// An empty buffer; allocates nothing. Static, so a receive into it is [`Error::ReadOnlyBuffer`].
 impl Default for Buffer {
     fn default() -> Self {
         Self::new(NonNull::dangling(), &STATIC, 0, 0)

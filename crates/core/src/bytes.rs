@@ -12,7 +12,10 @@ use crate::{Buffer, Error, Handle};
 /// backend has nothing better (contract H4); a directory is the system's error.
 ///
 /// While the loop has a pipe, a terminal or another device that it has read or written, O_NONBLOCK is set on it, which
-/// all who share it see; it is as it was once the handle is detached or closed, or the loop is dropped (contract H5).
+/// all who share it see; it is as it was once the handle is detached or closed, or the loop is dropped (contract H5), not
+/// when the process exits before. Standard input, output and error of a terminal are mostly one: while the loop reads it,
+/// `println!` may find no room there, and panic. A description of its own avoids that, from opening `/dev/tty`, and so does
+/// writing with [`WriteAll`].
 ///
 /// The end is `Ok(0)`: a file's, that of a pipe without writers, that of a socket's stream. A terminal whose other side
 /// was closed answers EIO on Linux.

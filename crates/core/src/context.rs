@@ -164,6 +164,9 @@ impl<'a, B: Backend, S> Context<'a, B, S> {
     /// After a transient error ([`Error::is_transient`]) a rearm is held back for some milliseconds, unless the callback
     /// says itself for how long ([`rearm_after`](Self::rearm_after)) (contract E3).
     ///
+    /// Nothing else holds it back, and nothing but the answer ends it: a callback that arms again whatever comes goes on
+    /// after a cancel, and on a handle that was closed it is called in each turn, with [`Error::StaleHandle`].
+    ///
     /// ```
     /// use std::time::Duration;
     ///
@@ -328,7 +331,8 @@ impl<'a, B: Backend, S> Context<'a, B, S> {
         self.inner.driver.active()
     }
 
-    /// Gives the loop a descriptor, one of std's sockets for example.
+    /// Gives the loop a descriptor, one of std's sockets for example. Where std does not give one away, a duplicate serves:
+    /// `stdin().as_fd().try_clone_to_owned()`; for what that means on a terminal, see [`Read`](crate::Read).
     ///
     /// # Errors
     /// The system's reason, or [`Error::Unsupported`]; the descriptor comes back with it.
@@ -462,6 +466,9 @@ impl<'a, B: Backend, S> Context<'a, B, S> {
     }
 
     /// Ends the run after the present callback, keeping what is ready; `run` returns the error. The first one counts.
+    ///
+    /// An [`Error`] comes out as an [`io::Error`] around it, and is found again by its `downcast`; but [`Error::System`] is the
+    /// system's own there, with its `raw_os_error`.
     pub fn fail(&mut self, error: impl Into<io::Error>) {
         self.inner.failure.get_or_insert(error.into());
         self.inner.interrupted = true;

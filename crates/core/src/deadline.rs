@@ -19,6 +19,11 @@ use crate::{Error, Handle, Kind, Multishot, Offload, OneShot, Outcome, Submissio
 ///   handle let it go on. Each arming has its own.
 /// - An operation whose deadline has passed when it is to be started ends without the system having seen it: a timeout of
 ///   zero always. A [`Timer`](crate::Timer) that is due no later than its deadline expires as if it had none.
+/// - What a thread of the pool has begun ends when it ends, and with its real result: a [`Work`](crate::Work), a
+///   [`Resolve`](crate::Resolve), and on a backend whose kernel does not do it, an operation on a file or a name
+///   (contract X2). There a deadline bounds the wait for a thread alone. Who cannot wait for the rest uses a
+///   [`Timer`](crate::Timer) beside it, and lets the operation end unheard.
+/// - A multishot operation has it for all of its events, not from one to the next.
 /// - [`Time::NEVER`] is no deadline. A [`Close`](crate::Close) and a [`Detach`](crate::Detach) have none either: they cannot be
 ///   undone, and end with their results.
 ///

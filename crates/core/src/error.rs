@@ -33,7 +33,8 @@ pub enum Error {
     InvalidInput,
     /// The end came before all that was to be read.
     EndOfStream,
-    /// Nothing could ever end the wait.
+    /// Nothing could ever end the wait, as far as a loop can tell: whatever notifier, waker, mailbox or sender exists besides
+    /// those of the waits themselves may be used by somebody, even where only a callback that never runs has captured it.
     Deadlock,
     /// The name of the host has no address, or nobody could be asked for it.
     NotResolved,

@@ -54,6 +54,8 @@
 //!   [`Error::TimedOut`].
 //! - **What the pool does**: as much as has to be, or what [`Config::offload`](field@Config::offload) and an operation's `on_pool` say;
 //!   [`Offload`], [`WithOffload`].
+//! - **Names** are imported one by one: [`Send`], [`Read`], [`Write`] and others are called as std's are, and a `use` of all
+//!   would hide the `Send` of a bound.
 //! - **[`Handle`]** names a descriptor that the loop owns, **[`Key`]** a submitted operation. Both are `Copy`, and go
 //!   stale rather than name something else; [`State`] says what a completion goes through.
 //! - **[`Buffer`]** is the one type of owned bytes, **[`BufferPool`]** where a [`RecvMany`] takes its own from, **[`Error`]** the one type of errors.

@@ -55,7 +55,8 @@ pub struct MailboxSender<T>(Arc<Shared<T>>);
 /// [`Context::receive`](crate::Context::receive) (contract W2).
 ///
 /// Clones are the same mailbox. It is open as long as one of them, or the callback that receives from it, exists, and its
-/// loop; then what is in it is dropped, and senders get [`TrySendError::Closed`].
+/// loop; then senders get [`TrySendError::Closed`]. What is in it is dropped with the last clone, until when
+/// [`try_receive`](Self::try_receive) takes it, also after the loop.
 ///
 /// ```
 /// use std::thread;

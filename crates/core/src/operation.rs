@@ -102,7 +102,8 @@ pub struct NotifierWait {
 }
 
 /// Closes a handle and reports how it went. The handle is stale from `submit` on, whatever is pending on it ends, and
-/// then the descriptor is closed (contract H1).
+/// then the descriptor is closed (contract H1). Only one that is refused, with [`Error::Full`], leaves the handle as it was;
+/// [`Context::close`](crate::Context::close) cannot be.
 #[derive(Debug)]
 pub struct Close {
     /// The handle to close.

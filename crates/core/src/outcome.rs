@@ -54,9 +54,9 @@ pub struct Notified {
 /// How a [`Close`](crate::Close) went.
 #[derive(Debug)]
 pub struct Closed {
-    /// The handle, stale now.
+    /// The handle, stale now, unless it failed with [`Error::Full`].
     pub handle: Handle,
-    /// What the system said to closing. The descriptor is gone either way.
+    /// What the system said to closing. The descriptor is gone either way; not where it was refused, with [`Error::Full`].
     pub result: Result<(), Error>,
 }
 

@@ -7,7 +7,7 @@ use crate::{Address, Error};
 /// Looks up the addresses of a host, as the system does it for every program: its files, its name servers.
 ///
 /// That blocks, so it is done on the loop's pool of threads ([`Pool`](crate::Pool)): while no thread has begun it, a cancel
-/// ends it at once, and one that runs ends when it ends (contract X2). Addresses that are written out are not looked up
+/// ends it at once, and one that runs ends when it ends, a deadline passed or not (contract X2). Addresses that are written out are not looked up
 /// and always resolve. The simulation knows these and `localhost`.
 ///
 /// ```

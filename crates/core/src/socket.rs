@@ -172,7 +172,13 @@ pub struct Membership {
     pub interface: u32,
 }
 
-/// How a listening socket is opened.
+/// How a listening socket is opened. Made by [`default`](Self::default) and changed by its fields:
+///
+/// ```
+/// use proactor_core::ListenOptions;
+/// let mut options = ListenOptions::default();
+/// options.backlog = 16;
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ListenOptions {

@@ -75,6 +75,9 @@ pub enum ShutdownHow {
 }
 
 /// Ends one or both directions of a stream, behind the sends queued before.
+///
+/// To end what waits on a datagram socket, cancel or close: on one whose receiving is shut down, systems differ in whether a
+/// receive waits, or brings an empty datagram again and again.
 #[derive(Debug)]
 pub struct Shutdown {
     /// A connected socket.

@@ -35,7 +35,8 @@ impl<B: Backend, S> Context<'_, B, S> {
     /// A turn delivers what is there when it comes to it, and leaves what is sent meanwhile to the next, so that no sender
     /// holds up the rest of the loop. When the completion ends otherwise (it is cancelled, deleted, or its callback panics)
     /// what was not delivered stays in the mailbox, as long as a clone of that exists, and another `receive` delivers it.
-    /// One at a time receives from a mailbox. Captures of up to three words are kept without allocating.
+    /// From within its own callback it is ended by [`delete`](Self::delete): a [`cancel`](Self::cancel) comes too late there, and
+    /// messages go on coming (contract X6). One at a time receives from a mailbox. Captures of up to three words are kept without allocating.
     pub fn receive<T, F>(&mut self, mailbox: &Mailbox<T>, callback: F) -> Key
     where
         T: 'static,
