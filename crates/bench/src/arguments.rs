@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::blocks;
+use crate::figures::{ChildRun, number};
 use crate::workload::{self, Family, Kind, Mechanism, Program, Workload};
 
 /// What the program was asked to do.
@@ -36,16 +37,6 @@ pub(crate) struct Selection {
     pub(crate) json: Option<PathBuf>,
 }
 
-/// One run of one program.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct ChildRun {
-    pub(crate) program: Program,
-    pub(crate) workload: Workload,
-    pub(crate) cores: u32,
-    /// Operations, exactly.
-    pub(crate) count: u64,
-}
-
 /// How many rounds there are unless it is said: enough for a median that one disturbance does not move.
 const RUNS: u32 = 5;
 
@@ -71,6 +62,9 @@ Without a workload, measures ping throughput and waking in less than a minute.
   --json FILE     write the figures to FILE too
   --assert        fail if a count is over its limit
 
+Programs of WASI run under the runtime that `cargo xtask bench` names; those of them that carry bytes over TCP have a
+companion in this program, which connects for them and carries each byte on.
+
 Workloads on files make one of 64 MiB beside the program, or where {directory} says; those past the
 cache fail where there is no disk. What an idle connection takes is the slope between 1,000 and 9,000: bytes of the
 heap by a counting allocator, and of resident memory as the system tells.
@@ -88,7 +82,7 @@ heap by a counting allocator, and of resident memory as the system tells.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, String> {
     let mut arguments = arguments.into_iter().peekable();
     match arguments.peek().map(String::as_str) {
-        Some("child") => parse_child(&arguments.skip(1).collect::<Vec<_>>()).map(Command::Child),
+        Some("child") => ChildRun::parse(&arguments.skip(1).collect::<Vec<_>>()).map(Command::Child),
         Some("counts") => parse_selection(arguments.skip(1), Form::Counts),
         _ => parse_selection(arguments, Form::Times),
     }
@@ -132,27 +126,6 @@ fn parse_selection(mut arguments: impl Iterator<Item = String>, form: Form) -> R
     })
 }
 
-fn parse_child(arguments: &[String]) -> Result<ChildRun, String> {
-    let [program, mechanism, workload, cores, count] = arguments else {
-        return Err("usage: child PROGRAM BACKEND WORKLOAD CORES COUNT".to_owned());
-    };
-    let (mechanism, workload): (Mechanism, Workload) = (mechanism.parse()?, workload.parse()?);
-    let known = workload::programs(workload.family);
-    let program = known
-        .iter()
-        .find(|known| known.name == program && known.mechanism == mechanism)
-        .ok_or_else(|| format!("no program `{program}` on {} for {workload}", mechanism.name()))?;
-    let count = number("COUNT", count, 1, 1_000_000_000)?;
-    Ok(ChildRun { program: *program, workload, cores: number("CORES", cores, 1, 2)?, count: count.into() })
-}
-
-fn number(name: &str, text: &str, least: u32, most: u32) -> Result<u32, String> {
-    match text.parse() {
-        Ok(number) if (least..=most).contains(&number) => Ok(number),
-        _ => Err(format!("`{name}` takes a number from {least} to {most}, not `{text}`")),
-    }
-}
-
 impl Selection {
     /// The workloads to run, `default` if none was named.
     pub(crate) fn workloads_or(&self, default: &[Workload]) -> Vec<Workload> {
@@ -176,7 +149,11 @@ impl Selection {
     /// As [`Selection::programs`], of those that are counted: ours, and the floor that it is held against.
     pub(crate) fn counted_programs(&self, family: Family) -> Vec<Program> {
         let mut programs = self.programs(family);
-        programs.retain(|program| program.kind == Kind::Ours || program.name == workload::FLOOR);
+        // The tools that count would count the runtime of WASI's.
+        programs.retain(|program| {
+            program.mechanism != Mechanism::Wasi
+                && (program.kind == Kind::Ours || program.name == workload::FLOOR)
+        });
         programs
     }
 }
@@ -207,7 +184,7 @@ mod tests {
             ("--cores 3", "`--cores` takes a number from 1 to 2, not `3`"),
             ("--cores", "`--cores` needs a value"),
             ("--runs 0", "`--runs` takes a number"),
-            ("--backend kqueue", "unknown backend `kqueue`; known are epoll, uring"),
+            ("--backend kqueue", "unknown backend `kqueue`; known are epoll, uring, wasi"),
             ("--fast", "unknown option `--fast`"),
             ("--assert", "unknown option `--assert`"),
             ("counts --full", "unknown option `--full`"),

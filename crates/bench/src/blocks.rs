@@ -1,10 +1,12 @@
 //! A file of marked blocks for the workloads on files: how it is made, which block is next, and what has to be in it.
 
 use std::fs::{self, File};
-use std::io::Write as _;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
-use std::path::PathBuf;
+use std::io::{self, Write as _};
+#[cfg(unix)]
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 
+#[cfg(unix)]
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
@@ -48,9 +50,13 @@ pub(crate) struct Block(pub(crate) [u8; BLOCK_BYTES]);
 pub(crate) struct Blocks {
     /// Opened for the transfers.
     pub(crate) file: File,
-    /// Opened once more, through the cache.
-    cached: File,
+    /// Opened once more.
+    pub(crate) cached: Cached,
 }
+
+/// The file once more, through the cache: to look it over.
+#[derive(Debug)]
+pub(crate) struct Cached(File);
 
 impl Blocks {
     /// Makes a file, stored on its disk and held by the system's cache.
@@ -59,12 +65,12 @@ impl Blocks {
     /// What the system answers. Past the cache: that this file system has nothing to go past.
     pub(crate) fn make(transfer: Transfer) -> Result<Self> {
         let directory = directory()?;
-        let path = directory.join(format!("proactor-bench-file-{}", std::process::id()));
+        // On WASI a program has no number, and a place of its own to run.
+        let number = if cfg!(unix) { std::process::id() } else { 0 };
+        let path = directory.join(format!("proactor-bench-file-{number}"));
         let cached = File::options().read(true).write(true).create_new(true).open(&path);
         let mut cached = cached.map_err(|error| format!("cannot make {}: {error}", path.display()))?;
-        let direct = if transfer.is_direct { OFlags::DIRECT } else { OFlags::empty() };
-        let flags = direct.bits().cast_signed();
-        let file = File::options().read(true).write(true).custom_flags(flags).open(&path);
+        let file = open(&path, transfer.is_direct);
         // Gone with this process, however that ends.
         fs::remove_file(&path)?;
         let file = match file {
@@ -82,9 +88,19 @@ impl Blocks {
             }
         };
         fill(&mut cached)?;
-        Ok(Self { file, cached })
+        Ok(Self { file, cached: Cached(cached) })
     }
 
+    /// As [`Cached::check_written`].
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn check_written(&self, count: u64) -> Result<()> {
+        self.cached.check_written(count)
+    }
+}
+
+impl Cached {
     /// Looks over what `count` writes have left. What it costs does not depend on how many they were.
     ///
     /// # Errors
@@ -97,7 +113,7 @@ impl Blocks {
         }
         let mut chunk = vec![0; CHUNK as usize * BLOCK_BYTES];
         for (index, marks) in (0..).zip(last.chunks_exact(CHUNK as usize)) {
-            self.cached.read_exact_at(&mut chunk, index * CHUNK * BLOCK_BYTES as u64)?;
+            read_exact_at(&self.0, &mut chunk, index * CHUNK * BLOCK_BYTES as u64)?;
             for (block, &expected) in chunk.chunks_exact(BLOCK_BYTES).zip(marks) {
                 check(block, expected)?;
             }
@@ -154,7 +170,42 @@ fn check(block: &[u8], mark: u64) -> Result<()> {
     Err("a block holds what does not belong there".into())
 }
 
-fn directory() -> Result<PathBuf> {
+/// Opens it for the transfers.
+#[cfg(unix)]
+fn open(path: &Path, is_direct: bool) -> io::Result<File> {
+    let direct = if is_direct { OFlags::DIRECT } else { OFlags::empty() };
+    File::options().read(true).write(true).custom_flags(direct.bits().cast_signed()).open(path)
+}
+
+/// Opens it for the transfers, of which none goes past the cache.
+#[cfg(not(unix))]
+fn open(path: &Path, is_direct: bool) -> io::Result<File> {
+    if is_direct {
+        return Err(Errno::INVAL.into());
+    }
+    File::options().read(true).write(true).open(path)
+}
+
+fn read_exact_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::pread(file, &mut *bytes, offset) {
+            Ok(0) => return Err("the file is too short".into()),
+            Ok(count) => {
+                bytes = &mut bytes[count..];
+                offset += count as u64;
+            }
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Where files are made.
+///
+/// # Errors
+/// When that is not known.
+pub(crate) fn directory() -> Result<PathBuf> {
     if let Some(directory) = std::env::var_os(DIRECTORY_VARIABLE) {
         return Ok(directory.into());
     }
@@ -163,10 +214,17 @@ fn directory() -> Result<PathBuf> {
 }
 
 /// Whether a file is in memory only: such a system may take the flag, and have nothing that it could go past.
+#[cfg(unix)]
 fn is_in_memory(file: &File) -> Result<bool> {
     const TMPFS: u64 = 0x0102_1994;
     const RAMFS: u64 = 0x8584_58f6;
     Ok(matches!(u64::try_from(rustix::fs::fstatfs(file)?.f_type), Ok(TMPFS | RAMFS)))
+}
+
+/// Whether a file is in memory only, which a program of WASI cannot know.
+#[cfg(not(unix))]
+const fn is_in_memory(_file: &File) -> Result<bool> {
+    Ok(false)
 }
 
 /// Writes the blocks, and has them stored, so that nothing is written back later, while it is measured.
@@ -184,6 +242,8 @@ fn fill(file: &mut File) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use std::os::unix::fs::FileExt as _;
 
     const CACHED: Transfer = Transfer { is_write: true, is_direct: false };
 

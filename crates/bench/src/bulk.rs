@@ -6,8 +6,7 @@ use std::net::TcpStream;
 use crate::measurement::Result;
 use crate::sockets;
 
-/// Bytes in one block, and in one operation: what a proxy or a file server moves at a time.
-pub(crate) const BLOCK_BYTES: usize = 64 * 1024;
+pub(crate) use crate::workload::BLOCK_BYTES;
 
 /// A mark each so many bytes: a page's worth.
 const STRIDE: usize = 4096;

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::time::Duration;
 
-use crate::arguments::{ChildRun, Selection};
+use crate::arguments::Selection;
 use crate::child;
 use crate::cores::Cores;
+use crate::figures::ChildRun;
 use crate::limits::{self, Finding};
 use crate::machine;
 use crate::measurement::{BYTES_PER_TIMER, HEAP_PER_CONNECTION, RSS_PER_CONNECTION, Result};

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
+use proactor_core::{Backend, Config, Loop};
+#[cfg(not(target_os = "wasi"))]
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::allocations;
@@ -76,6 +78,41 @@ impl Meter {
     }
 }
 
+/// The time that a loop has slept, on WASI, where the processor time of a program is not known: it is all the other time.
+#[cfg(target_os = "wasi")]
+static SLEPT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+
+/// Notes that a loop has slept.
+#[cfg(target_os = "wasi")]
+pub(crate) fn slept(time: Duration) {
+    let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    SLEPT.fetch_add(nanoseconds, std::sync::atomic::Ordering::Relaxed);
+}
+
+/// Notes how long a loop has slept, where nobody else knows.
+pub(crate) fn note_idle<B: Backend, S>(ev: &mut Loop<B, S>) {
+    #[cfg(target_os = "wasi")]
+    if let Some(times) = ev.context().metrics().times {
+        slept(times.idle);
+    }
+    #[cfg(not(target_os = "wasi"))]
+    let _ = ev;
+}
+
+/// The configuration of a loop whose processor time is of interest.
+pub(crate) fn config() -> Config {
+    if cfg!(target_os = "wasi") { Config::default().measure() } else { Config::default() }
+}
+
+#[cfg(target_os = "wasi")]
+fn processor_time() -> Duration {
+    static BEGIN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    let slept = Duration::from_nanos(SLEPT.load(std::sync::atomic::Ordering::Relaxed));
+    // The first call is before anything has slept.
+    BEGIN.get_or_init(Instant::now).elapsed().saturating_sub(slept)
+}
+
+#[cfg(not(target_os = "wasi"))]
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     // A process's own time is never negative and its nanoseconds are below one second.

@@ -2,11 +2,18 @@
 
 use std::error::Error;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::TcpStream;
+#[cfg(unix)]
+use std::net::{Ipv4Addr, TcpListener};
 
+#[cfg(unix)]
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+#[cfg(unix)]
 use crate::measurement::Result;
+
+#[cfg(not(unix))]
+pub(crate) use crate::given::connect;
 
 /// Descriptors of the process besides those of its connections, amply.
 const OTHERS: u64 = 64;
@@ -65,6 +72,7 @@ pub(crate) struct Ends {
 ///
 /// # Errors
 /// Whatever the system answers, or that it allows too few descriptors.
+#[cfg(unix)]
 pub(crate) fn connect(connections: usize) -> Result<Vec<Ends>> {
     allow_descriptors(2 * connections as u64 + OTHERS)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -81,6 +89,7 @@ pub(crate) fn connect(connections: usize) -> Result<Vec<Ends>> {
 }
 
 /// Lets the process have so many descriptors.
+#[cfg(unix)]
 fn allow_descriptors(most: u64) -> Result<()> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current.is_none_or(|current| current >= most) {

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use crate::arguments::{ChildRun, Selection};
+use crate::arguments::Selection;
 use crate::child;
 use crate::cores::Cores;
 use crate::counts::{HEAP, RESIDENT};
+use crate::figures::ChildRun;
 use crate::machine;
 use crate::measurement::{
     BYTES_PER_TIMER, Figures, HEAP_PER_CONNECTION, NOTIFIES, RSS_PER_CONNECTION, Result,
 };
 use crate::report::{self, Row};
-use crate::workload::{Family, Program, Workload};
+use crate::runtime::{self, Runtime};
+use crate::workload::{Family, Mechanism, Program, Workload};
 
 /// The most operations of a run while calibrating.
 const NOMINAL: u64 = 1_000_000;
@@ -51,6 +53,10 @@ pub(crate) fn run(selection: &Selection) -> Result<()> {
     }
     let counts = if selection.full { "a million operations a run" } else { "counts calibrated by time" };
     println!("{}", machine::describe(available));
+    match Runtime::find() {
+        Some(runtime) => println!("wasi under {}", runtime.name),
+        None => println!("wasi left out: no runtime for it is named"),
+    }
     println!("{} rounds, programs in turn, {counts}; medians\n", selection.runs);
     print!("{}", report::table(&rows));
     if let Some(file) = &selection.json {
@@ -75,8 +81,14 @@ fn numbers_of_cores(selection: &Selection, workload: Workload, available: usize)
 fn measure(selection: &Selection, workload: Workload, cores: u32) -> Result<Vec<Row>> {
     let place = if cores == 1 { "1 core".to_owned() } else { format!("{cores} cores") };
     let mut runs = Vec::new();
-    for program in selection.programs(workload.family) {
-        let mut run = ChildRun { program, workload, cores, count: workload.family.nominal() };
+    let mut programs = selection.programs(workload.family);
+    programs.retain(|program| runtime::can_run(program, workload));
+    if selection.workloads.is_empty() && workload.parameter > 1 {
+        // All that is measured when nothing is named is to fit a minute.
+        programs.retain(|program| program.mechanism != Mechanism::Wasi);
+    }
+    for program in programs {
+        let mut run = ChildRun { program, workload, cores, count: nominal(program, workload) };
         if workload.family.is_calibrated() {
             eprintln!("{workload}, {place}: calibrating {} on {}", program.name, program.mechanism.name());
             run.count = if selection.full {
@@ -100,6 +112,14 @@ fn measure(selection: &Selection, workload: Workload, cores: u32) -> Result<Vec<
         }
     }
     Ok(runs.iter().flat_map(|(run, figures)| rows(workload, run.program, cores, figures)).collect())
+}
+
+/// How many operations a run has that is not calibrated. A runtime that interprets gets fewer.
+const fn nominal(program: Program, workload: Workload) -> u64 {
+    match program.mechanism {
+        Mechanism::Wasi => workload.family.nominal() / 10,
+        _ => workload.family.nominal(),
+    }
 }
 
 /// The number of operations that takes about as long as `target`.

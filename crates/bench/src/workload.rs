@@ -4,7 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::blocks::Transfer;
-use crate::bulk::BLOCK_BYTES;
+
+/// Bytes in one block in bulk, and in one operation: what a proxy or a file server moves at a time.
+pub(crate) const BLOCK_BYTES: usize = 64 * 1024;
 
 /// What a program is made to do; [`Workload`] adds the parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -239,16 +241,19 @@ pub(crate) fn known_names() -> String {
 pub(crate) enum Mechanism {
     Epoll,
     Uring,
+    /// `poll_oneoff`, under a runtime.
+    Wasi,
 }
 
 impl Mechanism {
-    pub(crate) const ALL: [Mechanism; 2] = [Mechanism::Epoll, Mechanism::Uring];
+    pub(crate) const ALL: [Mechanism; 3] = [Mechanism::Epoll, Mechanism::Uring, Mechanism::Wasi];
 
     /// The backend's name, as its crate gives it.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Mechanism::Epoll => "epoll",
             Mechanism::Uring => "uring",
+            Mechanism::Wasi => "wasi",
         }
     }
 }
@@ -322,12 +327,25 @@ const EPOLL: Program = Program::ours(OURS, Mechanism::Epoll);
 const URING: Program = Program::ours(OURS, Mechanism::Uring);
 const EPOLL_MANY: Program = Program::ours(OURS_MANY, Mechanism::Epoll);
 const URING_MANY: Program = Program::ours(OURS_MANY, Mechanism::Uring);
+const WASI: Program = Program::ours(OURS, Mechanism::Wasi);
+const WASI_FLOOR: Program = Program::floor(FLOOR, Mechanism::Wasi);
 
 /// The programs that run `family`, those of one mechanism next to each other.
 pub(crate) fn programs(family: Family) -> &'static [Program] {
     match family {
-        Family::TcpPingPong => {
-            &[EPOLL, EPOLL_MANY, EPOLL_FLOOR, URING, URING_MANY, URING_FLOOR, URING_FLOOR_MULTISHOT]
+        Family::TcpPingPong => &[
+            EPOLL,
+            EPOLL_MANY,
+            EPOLL_FLOOR,
+            URING,
+            URING_MANY,
+            URING_FLOOR,
+            URING_FLOOR_MULTISHOT,
+            WASI,
+            WASI_FLOOR,
+        ],
+        Family::FileRead | Family::FileWrite | Family::TimersInsertFire | Family::TimersInsertCancel => {
+            &[EPOLL, EPOLL_FLOOR, URING, URING_FLOOR, WASI, WASI_FLOOR]
         }
         Family::Async => &[EPOLL, EPOLL_FLOOR, URING, URING_FLOOR, URING_FLOOR_MESSAGE],
         Family::Idle => &[EPOLL, EPOLL_MANY, EPOLL_FLOOR, URING, URING_MANY, URING_FLOOR],

@@ -19,7 +19,9 @@ pub(super) fn run(workspace: &Workspace) -> Result<()> {
         // The tests of what is shared are for systems with threads and processes.
         let (shared, own) =
             if targets == [WASI] { ("--lib", "--all-targets") } else { ("--all-targets", "--all-targets") };
-        for (what, packages) in [(shared, SHARED.as_slice()), (own, &[backend])] {
+        let of_bench: &[&str] = if targets == [WASI] { &["bench"] } else { &[] };
+        let steps = [(shared, SHARED.as_slice()), (own, &[backend]), ("--bin=proactor-bench-wasi", of_bench)];
+        for (what, packages) in steps.into_iter().filter(|(_, packages)| !packages.is_empty()) {
             // One after the other the systems would each wait for their own longest crate.
             let mut command = toolchain.cargo(workspace, targets[0]);
             command.args(["clippy", what, "--keep-going"]);

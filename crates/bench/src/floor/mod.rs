@@ -43,6 +43,7 @@ use crate::workload::{FLOOR_MESSAGE, FLOOR_MULTISHOT, Family, Mechanism, Program
 pub(crate) fn run(program: &Program, workload: Workload, count: u64, cores: &Cores) -> Result<Figures> {
     let parameter = workload.parameter as usize;
     match (workload.family, program.mechanism, program.name) {
+        (_, Mechanism::Wasi, _) => Err("programs of WASI run under their runtime".into()),
         (Family::TcpPingPong, Mechanism::Epoll, _) => tcp_ping_pong_epoll::run(parameter, count),
         (Family::TcpPingPong, Mechanism::Uring, FLOOR_MULTISHOT) => {
             tcp_ping_pong_multishot::run(parameter, count)
@@ -66,8 +67,8 @@ pub(crate) fn run(program: &Program, workload: Workload, count: u64, cores: &Cor
         ) => {
             let transfer = family.transfer().ok_or("a family of files")?;
             match mechanism {
-                Mechanism::Epoll => files_epoll::run(transfer, count),
                 Mechanism::Uring => files_uring::run(transfer, count),
+                _ => files_epoll::run(transfer, count),
             }
         }
         (Family::AsyncPummel, Mechanism::Epoll, _) => {

@@ -86,8 +86,8 @@ pub(crate) fn read<B: Backend>(count: u64, is_direct: bool) -> Result<Figures> {
 pub(crate) fn write<B: Backend>(count: u64, is_direct: bool) -> Result<Figures> {
     let mut ev = Loop::<B, State>::open(Config::default())?;
     let mut cx = ev.context();
-    let file = Blocks::make(Transfer { is_write: true, is_direct })?;
-    let handle = cx.attach(file.file.try_clone()?).map_err(|refused| refused.error)?;
+    let Blocks { file, cached } = Blocks::make(Transfer { is_write: true, is_direct })?;
+    let handle = cx.attach(file).map_err(|refused| refused.error)?;
     let mut state = State { count, ..State::default() };
     let mut buffers = aligned()?;
 
@@ -120,7 +120,7 @@ pub(crate) fn write<B: Backend>(count: u64, is_direct: bool) -> Result<Figures> 
     ev.run(&mut state, RunMode::UntilDone)?;
     let figures = meter.stop(count);
     state.check()?;
-    file.check_written(count)?;
+    cached.check_written(count)?;
     Ok(figures)
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use proactor_core::{Backend, Config, Error, Key, Loop, RunMode, Time, Timer};
+use proactor_core::{Backend, Error, Key, Loop, RunMode, Time, Timer};
 
 use crate::allocations;
-use crate::measurement::{BYTES_PER_TIMER, Figures, Meter, Result};
+use crate::measurement::{self, BYTES_PER_TIMER, Figures, Meter, Result};
 use crate::timer_load::{Tally, deadline};
 
 /// How far the deadlines of timers that are to be cancelled are put off, so that none fires before.
@@ -22,7 +22,7 @@ struct State {
 /// What the loop answers, or a timer that fired early, twice or not at all.
 pub(crate) fn insert_and_fire<B: Backend>(count: u64) -> Result<Figures> {
     let live_before = allocations::live_bytes();
-    let mut ev = Loop::<B, State>::open(Config::default())?;
+    let mut ev = Loop::<B, State>::open(measurement::config())?;
     let meter = Meter::start();
     let mut cx = ev.context();
     let mut state = State { begin: cx.update_now(), tally: Tally::default() };
@@ -39,6 +39,7 @@ pub(crate) fn insert_and_fire<B: Backend>(count: u64) -> Result<Figures> {
     ev.run(&mut state, RunMode::NoWait)?;
     let bytes = allocations::live_bytes() - live_before;
     ev.run(&mut state, RunMode::UntilDone)?;
+    measurement::note_idle(&mut ev);
     let figures = meter.stop(state.tally.count()).with(BYTES_PER_TIMER, bytes as f64 / count as f64);
     state.tally.check(count)?;
     Ok(figures)
@@ -51,7 +52,7 @@ pub(crate) fn insert_and_fire<B: Backend>(count: u64) -> Result<Figures> {
 pub(crate) fn insert_and_cancel<B: Backend>(count: u64) -> Result<Figures> {
     let mut keys: Vec<Key> = Vec::with_capacity(usize::try_from(count)?);
     let live_before = allocations::live_bytes();
-    let mut ev = Loop::<B, State>::open(Config::default())?;
+    let mut ev = Loop::<B, State>::open(measurement::config())?;
     let meter = Meter::start();
     let mut cx = ev.context();
     let mut state = State { begin: cx.update_now() + OUT_OF_REACH, tally: Tally::default() };
@@ -70,6 +71,7 @@ pub(crate) fn insert_and_cancel<B: Backend>(count: u64) -> Result<Figures> {
         cx.cancel(key);
     }
     ev.run(&mut state, RunMode::UntilDone)?;
+    measurement::note_idle(&mut ev);
     let figures = meter.stop(state.tally.count()).with(BYTES_PER_TIMER, bytes as f64 / count as f64);
     state.tally.check(count)?;
     Ok(figures)

@@ -20,6 +20,9 @@ use crate::steps::{Log, Steps, assert_bytes};
 
 const MS: Duration = Duration::from_millis(1);
 
+/// Far more than an answer takes, and little enough to be waited for.
+const LONG: Duration = Duration::from_secs(10);
+
 fn recv(handle: Handle) -> Recv {
     Recv { handle, buffer: Buffer::zeroed(64) }
 }
@@ -230,7 +233,8 @@ pub(crate) fn read_into_several_buffers<B: Backend>(fixture: &Fixture<B>) {
     standard.have_answered("first");
     let found = standard.ev.finish(&several);
     assert_eq!((found.result, &found.buffers[0][..]), (Ok(6), &b"first\n"[..]));
-    let exact = standard.ev.start(ReadVectoredExact { handle, buffers: buffers(&[3, 3, 5]) });
+    let exact =
+        standard.ev.start(ReadVectoredExact { handle, buffers: buffers(&[3, 3, 5]) }.with_timeout(LONG));
     standard.have_answered("one");
     for _ in 0..20 {
         standard.ev.run_for(&mut (), MS).unwrap();
