@@ -1,9 +1,11 @@
 //! What the manual pages of kqueue(2) say, of the emulation.
 #![cfg(target_os = "linux")]
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread;
@@ -229,6 +231,27 @@ fn listeners_datagrams_pipes_and_files() {
     rig.assert_quiet();
     let null = std::fs::File::open("/dev/null").unwrap();
     assert_eq!(rig.answer(change(Filter::Read, &null, ADD)), Some(Errno::NODEV));
+}
+
+#[test]
+fn the_writer_of_a_named_pipe_hears_that_its_last_reader_has_gone() {
+    let folder = std::env::temp_dir().join(format!("proactor-named-pipe-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let name = folder.join("pipe");
+    assert!(Command::new("mkfifo").arg(&name).status().unwrap().success());
+    // Opened in this order, and so, nobody waits for the other end.
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let reader = File::options().read(true).custom_flags(nonblocking).open(&name).unwrap();
+    let mut writer = File::options().write(true).custom_flags(nonblocking).open(&name).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    while writer.write(&[0; 4096]).is_ok() {}
+    let mut rig = Rig::new();
+    rig.add(Filter::Write, &writer, CLEAR);
+    rig.assert_quiet();
+    drop(reader);
+    let event = rig.one();
+    assert_eq!((event.filter(), event.flags() & EOF), (Some(Filter::Write), EOF));
+    assert_eq!(writer.write(b"more").unwrap_err().kind(), std::io::ErrorKind::BrokenPipe);
 }
 
 #[test]

@@ -46,6 +46,9 @@
 //!
 //! Regular files are not registered: of those kqueue says that they can be read until their end, and then nothing. What is
 //! done on files and names is done by a thread of the loop's pool.
+//!
+//! On macOS, as other projects report, the kernel tells nobody who waits on a pipe *by name* (mkfifo(1)) that its other end
+//! has gone. Give such a wait a deadline.
 #![warn(missing_docs)]
 
 #[cfg(test)]
