@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::libkqueue;
 use crate::setup::NIGHTLY;
 use crate::workspace::Workspace;
 
@@ -22,8 +23,13 @@ pub(crate) const KQUEUE: [&str; 4] =
 /// The version of the runner that the tests know.
 pub(crate) const RUNNER_VERSION: &str = "2.0.0";
 
+/// The linker that has other systems' libraries, and what has cargo use it: packages of PyPI's, with the versions that were
+/// seen to fit each other.
+pub(crate) const LINKER_PACKAGES: [&str; 2] = ["ziglang==0.17.1", "cargo-zigbuild==0.24.1"];
+
 /// What the cargo that runs us has set for its own toolchain, and what would change a standard library.
-const INHERITED: [&str; 8] = [
+const INHERITED: [&str; 9] = [
+    libkqueue::VARIABLE,
     "CARGO",
     "RUSTC",
     "RUSTDOC",
@@ -58,7 +64,7 @@ impl Toolchain {
         let cache = cache()?;
         let toolchain = Self::at(cache.join("toolchain"));
         let stamp = std::fs::read_to_string(toolchain.stamp()).unwrap_or_default();
-        if stamp.is_empty() || stamp != nightly_version()? {
+        if stamp.is_empty() || stamp != made_of() {
             let state = if stamp.is_empty() { "missing" } else { "of another nightly" };
             let reason = std::fs::read_to_string(failure_file(&cache)).unwrap_or_default();
             let reason = if reason.is_empty() { reason } else { format!(" ({})", reason.trim()) };
@@ -74,6 +80,25 @@ impl Toolchain {
     /// Says what it was made of, once it is whole.
     pub(crate) fn stamp(&self) -> PathBuf {
         self.folder.join("made-of")
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where the source of the standard library lies: cargo builds it for systems of which nothing is there to link with.
+    pub(crate) fn source(&self) -> PathBuf {
+        self.folder.join("lib/rustlib/src/rust/library")
+    }
+
+    /// Where WASI's own libc and start files lie.
+    pub(crate) fn start_files(&self) -> PathBuf {
+        self.libraries(WASI).join("self-contained")
+    }
+
+    /// Says that its compiler is Debian's, and where in the toolchain that has its shared libraries.
+    pub(crate) fn debians(&self) -> PathBuf {
+        self.folder.join("debians")
     }
 
     /// Where the standard library for a target lies.
@@ -98,7 +123,64 @@ impl Toolchain {
             command.env_remove(variable);
         }
         command.env("RUSTC", programs.join("rustc")).env("RUSTDOC", programs.join("rustdoc"));
+        if let Ok(libraries) = std::fs::read_to_string(self.debians()) {
+            // Of its library it knows what nightly knows, once it is told to.
+            command.env("RUSTC_BOOTSTRAP", "1").env("LD_LIBRARY_PATH", self.folder.join(libraries));
+        }
         command.env("PATH", path_with(&programs, std::env::var_os("PATH").as_deref()));
+        command
+    }
+}
+
+/// The linker for other systems, as `setup` has installed it: for `link-check` alone.
+#[derive(Debug)]
+pub(crate) struct Linker {
+    folder: PathBuf,
+}
+
+impl Linker {
+    /// # Errors
+    /// That it is missing, or of other versions.
+    pub(crate) fn find() -> Result<Self> {
+        let linker = Self::at(cache()?.join("linker"));
+        ensure!(
+            linker.is_whole(),
+            "the linker for other systems is missing; `cargo xtask link-check --setup` installs it"
+        );
+        Ok(linker)
+    }
+
+    pub(crate) fn at(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    /// Says what it is made of, once it is whole.
+    pub(crate) fn stamp(&self) -> PathBuf {
+        self.folder.join("made-of")
+    }
+
+    /// What the stamp is to say.
+    pub(crate) fn made_of() -> String {
+        LINKER_PACKAGES.join("\n")
+    }
+
+    fn is_whole(&self) -> bool {
+        std::fs::read_to_string(self.stamp()).is_ok_and(|stamp| stamp == Self::made_of())
+    }
+
+    /// The toolchain's cargo, about to build with this linker, into a folder of its own: the standard library too, of which
+    /// the toolchain has no more than the metadata. What is to be built for what is to be added.
+    pub(crate) fn build(&self, toolchain: &Toolchain, workspace: &Workspace) -> Command {
+        let mut command = toolchain.bare_cargo();
+        // Found as cargo finds its subcommands.
+        let programs = self.folder.join("bin");
+        let path = command.get_envs().find(|(name, _)| *name == "PATH").and_then(|(_, path)| path);
+        let path = path_with(&programs, path);
+        command.env("PATH", path).env("CARGO_ZIGBUILD_ZIG_PATH", self.folder.join("ziglang/zig"));
+        command.args(["zigbuild", "--quiet", "-Zbuild-std=std,panic_abort"]).current_dir(workspace.root());
+        command.env("CARGO_TARGET_DIR", workspace.target("link-check"));
+        // Nothing of it is run, so nothing of it is debugged.
+        command.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_INCREMENTAL", "0");
         command
     }
 }
@@ -117,9 +199,9 @@ pub(crate) fn failure_file(cache: &Path) -> PathBuf {
     cache.join("toolchain-failure")
 }
 
-/// Which nightly there is, to the commit.
-pub(crate) fn nightly_version() -> Result<String> {
-    nightly(&["--version", "--verbose"])
+/// What the toolchain's stamp is to say: which nightly there was, to the commit, also where it was not made of that.
+pub(crate) fn made_of() -> String {
+    nightly(&["--version", "--verbose"]).unwrap_or_else(|_| format!("there is no toolchain `{NIGHTLY}`"))
 }
 
 /// What nightly's compiler answers.
@@ -157,6 +239,46 @@ mod tests {
         assert_eq!(cache_of(Some("".into()), home()).unwrap(), Path::new("/home/user/.cache/proactor"));
         assert_eq!(cache_of(Some("xdg".into()), home()).unwrap(), Path::new("/home/user/.cache/proactor"));
         assert_eq!(cache_of(None, None), None);
+    }
+
+    #[test]
+    fn debians_compiler_finds_its_libraries_and_may_do_what_nightly_may() {
+        let scratch = crate::scratch::Scratch::new();
+        let toolchain = Toolchain::at(scratch.path());
+        let bootstrap = |command: Command| command.get_envs().any(|(name, _)| name == "RUSTC_BOOTSTRAP");
+        assert!(!bootstrap(toolchain.bare_cargo()));
+        scratch.write("debians", "lib/somewhere");
+        let command = toolchain.bare_cargo();
+        let searched = command.get_envs().find(|(name, _)| *name == "LD_LIBRARY_PATH");
+        assert_eq!(searched.unwrap().1.unwrap(), scratch.path().join("lib/somewhere").as_os_str());
+        assert!(bootstrap(command));
+    }
+
+    #[test]
+    fn a_linker_is_whole_once_it_is_stamped_with_these_versions() {
+        let scratch = crate::scratch::Scratch::new();
+        let linker = Linker::at(scratch.path());
+        assert!(!linker.is_whole());
+        scratch.write("made-of", "ziglang==0.1");
+        assert!(!linker.is_whole());
+        scratch.write("made-of", &Linker::made_of());
+        assert!(linker.is_whole());
+    }
+
+    #[test]
+    fn what_is_linked_is_built_by_the_toolchain_with_the_linkers_programs_first() {
+        let (toolchain, linker) = (Toolchain::at("/toolchain"), Linker::at("/linker"));
+        let command = linker.build(&toolchain, &Workspace::at("/checkout"));
+        let variable =
+            |name: &str| command.get_envs().find(|(each, _)| *each == name).and_then(|(_, value)| value);
+        assert_eq!(command.get_program(), "/toolchain/bin/cargo");
+        assert!(
+            variable("PATH").unwrap().to_string_lossy().starts_with("/linker/bin:/toolchain/bin"),
+            "{:?}",
+            variable("PATH")
+        );
+        assert!(variable("CARGO_TARGET_DIR").unwrap().to_string_lossy().ends_with("/link-check"));
+        assert_eq!(variable("CARGO_ZIGBUILD_ZIG_PATH").unwrap(), "/linker/ziglang/zig");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod conformance;
 mod cross;
 mod executables;
 mod libkqueue;
+mod link_check;
 mod matrix;
 mod mutate;
 mod process;
@@ -34,6 +35,8 @@ cargo xtask TASK [ARGUMENT]...
   tidy [--write]       the project's written rules, checked; with --write the lists of cases in
                        CONTRACT.md are written before
   mutate [RULE]...     break the code on purpose, rule by rule, and see that its case notices
+  link-check [--setup] link the suite and the examples for FreeBSD and macOS, and look at what comes of it;
+                       with --setup the linker for that is installed first
   setup                install what the tasks need and this machine lacks
 
 With LIBKQUEUE_DIR=FOLDER, where a libkqueue is installed, test-all has a column kqueue-libkqueue too.
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         "ci" => ci::main(&workspace, arguments),
         "tidy" => tidy::main(&workspace, arguments),
         "mutate" => mutate::main(&workspace, arguments),
+        "link-check" => link_check::main(&workspace, arguments),
         "setup" => setup::main(arguments),
         "" | "help" | "--help" | "-h" => {
             print!("{USAGE}");

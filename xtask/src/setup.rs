@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
+mod linker;
 mod packages;
 mod toolchain;
 
@@ -35,6 +36,8 @@ enum Probe {
     Toolchain,
     /// The host of WASI programs is found.
     Runner,
+    /// The linker for other systems is found.
+    Linker,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +50,8 @@ enum Source {
     Toolchain,
     /// Built here, by cargo.
     Runner,
+    /// Packages of PyPI's.
+    Linker,
 }
 
 pub(crate) const VALGRIND: Tool = Tool {
@@ -102,6 +107,16 @@ pub(crate) const CROSS_TOOLCHAIN: Tool = Tool {
 pub(crate) const WASI_RUNNER: Tool =
     Tool { name: "wasmi", needed_by: "the backend wasi", probe: Probe::Runner, source: Source::Runner };
 
+pub(crate) const LINKER: Tool = Tool {
+    name: "the linker for other systems",
+    needed_by: "link-check",
+    probe: Probe::Linker,
+    source: Source::Linker,
+};
+
+/// What is installed on demand alone: the task that the rest of the machine's tools are not for.
+pub(crate) const FOR_LINKING: [Tool; 3] = [NIGHTLY_TOOLCHAIN, CROSS_TOOLCHAIN, LINKER];
+
 /// What is made from another comes after it.
 const TOOLS: [Tool; 9] =
     [RUSTFMT, CLIPPY, NIGHTLY_TOOLCHAIN, VALGRIND, STRACE, CURL, WRK, CROSS_TOOLCHAIN, WASI_RUNNER];
@@ -119,6 +134,7 @@ impl Tool {
             Probe::Runs(command) => command,
             Probe::Toolchain => return cross::Toolchain::find().is_ok(),
             Probe::Runner => return cross::wasm_runner().is_ok(),
+            Probe::Linker => return cross::Linker::find().is_ok(),
         }) else {
             return false;
         };
@@ -156,7 +172,12 @@ pub(crate) fn missing() -> Vec<Tool> {
 /// Installs what is missing, as far as that is possible here, and says what it did. What cannot be installed is no
 /// error yet: whoever needs it says so.
 pub(crate) fn install_missing() -> Result<()> {
-    let missing = missing();
+    install(&TOOLS)
+}
+
+/// The same of these.
+pub(crate) fn install(tools: &[Tool]) -> Result<()> {
+    let missing: Vec<Tool> = tools.iter().copied().filter(|tool| !tool.present()).collect();
     if missing.is_empty() {
         println!("setup: nothing is missing");
         return Ok(());
@@ -183,6 +204,11 @@ pub(crate) fn install_missing() -> Result<()> {
                 }
             }
             Source::Runner => attempt(&mut install_runner()?),
+            Source::Linker => {
+                if let Err(error) = linker::install() {
+                    println!("setup: no linker for other systems: {error:#}");
+                }
+            }
         }
     }
     Ok(())

@@ -1,17 +1,20 @@
 //! The toolchain for other systems: a copy of nightly, by links, with standard libraries that nightly does not bring.
 //!
 //! The library's source comes from rustup, and where its servers have or give none, from Debian, whose compiler is of nearly
-//! the same version. WASI gets a whole library; of the systems that are only checked, the metadata is enough, which takes
-//! half the time. Once built they lie in the copy, and plain `cargo --target` finds them.
+//! the same version. Where that does not fit any more, or there is no nightly, Debian's compiler takes its place (`debian`).
+//! WASI gets a whole library; of the systems that are only checked, the metadata is enough, which takes half the time. Once
+//! built they lie in the toolchain, and plain `cargo --target` finds them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::packages::{Packages, quiet};
 use super::{NIGHTLY, Remover};
 use crate::cross::{self, KQUEUE, Toolchain, WASI};
+
+mod debian;
 
 /// The release of Debian whose compiler is closest to nightly.
 const RELEASE: &str = "forky";
@@ -30,29 +33,74 @@ pub(crate) fn make() -> Result<()> {
     result
 }
 
+/// A way to make it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Recipe {
+    /// A copy of nightly.
+    Nightly,
+    /// Debian's compiler, with its own source.
+    Debian,
+}
+
+/// The second for where the first no longer fits.
+const RECIPES: [Recipe; 2] = [Recipe::Nightly, Recipe::Debian];
+
+impl Recipe {
+    /// Makes it in a folder of this recipe's own.
+    fn make(self, work: &Path) -> Result<Toolchain> {
+        match self {
+            Self::Nightly => of_nightly(&work.join("nightly")),
+            Self::Debian => debian::make(&work.join("debian")),
+        }
+    }
+}
+
 fn make_in(cache: &Path) -> Result<()> {
-    let version = cross::nightly_version()?;
+    let made_of = cross::made_of();
     // Of this process: two checkouts may be set up at once.
     let work = Remover(cache.join(format!("making-{}", std::process::id())));
-    let toolchain = work.0.join("toolchain");
-    let source = Source::get(&work.0)?;
-    let nightly = nightly_folder()?;
-    for part in ["bin", "lib"] {
-        link(&nightly.join(part), &toolchain.join(part))?;
-    }
-    let toolchain_here = Toolchain::at(&toolchain);
-    if let Some(start_files) = &source.start_files {
-        link(start_files, &toolchain_here.libraries(WASI).join("self-contained"))?;
-    }
-    build(&toolchain_here, &source.library, &work.0.join("build"))?;
-    std::fs::write(toolchain_here.stamp(), version).context("cannot write into the toolchain")?;
+    let toolchain = by_the_first_that_works(&RECIPES, |recipe| recipe.make(&work.0))?;
+    std::fs::write(toolchain.stamp(), made_of).context("cannot write into the toolchain")?;
     let place = cache.join("toolchain");
     if place.exists() {
         std::fs::remove_dir_all(&place).context("cannot remove the older toolchain")?;
     }
-    std::fs::rename(&toolchain, &place).context("cannot put the toolchain in its place")?;
+    std::fs::rename(toolchain.folder(), &place).context("cannot put the toolchain in its place")?;
     println!("setup: the toolchain for other systems is made, in {}", place.display());
     Ok(())
+}
+
+/// What the first recipe makes that does not fail. That others failed is said; that all did is the error, with their reasons.
+fn by_the_first_that_works<T>(recipes: &[Recipe], mut make: impl FnMut(Recipe) -> Result<T>) -> Result<T> {
+    let mut reasons = Vec::new();
+    for recipe in recipes {
+        match make(*recipe) {
+            Ok(made) => return Ok(made),
+            Err(error) => {
+                println!("setup: no toolchain for other systems by the recipe {recipe:?}: {error:#}");
+                reasons.push(format!("{recipe:?}: {error:#}"));
+            }
+        }
+    }
+    bail!("{}", reasons.join("; "))
+}
+
+fn of_nightly(work: &Path) -> Result<Toolchain> {
+    let nightly = nightly_folder()?;
+    let toolchain = Toolchain::at(work.join("toolchain"));
+    let source = Source::get(work)?;
+    for part in ["bin", "lib"] {
+        link(&nightly.join(part), &toolchain.folder().join(part))?;
+    }
+    if let Some(start_files) = &source.start_files {
+        link(start_files, &toolchain.start_files())?;
+    }
+    build(&toolchain, &source.library, &work.join("build"))?;
+    if !toolchain.source().exists() {
+        // For those who build more of it: `link-check`.
+        link(&source.library, &toolchain.source())?;
+    }
+    Ok(toolchain)
 }
 
 fn nightly_folder() -> Result<PathBuf> {
@@ -71,7 +119,7 @@ impl Source {
     fn get(work: &Path) -> Result<Self> {
         let nightly = nightly_folder()?;
         let library = nightly.join("lib/rustlib/src/rust/library");
-        let has_start_files = || Toolchain::at(&nightly).libraries(WASI).join("self-contained").exists();
+        let has_start_files = || Toolchain::at(&nightly).start_files().exists();
         let rustup = |arguments: &[&str]| {
             let said = quiet(Command::new("rustup").args(arguments).args(["--toolchain", NIGHTLY]));
             if let Err(error) = said {
@@ -93,9 +141,7 @@ impl Source {
                 source.library = library_of(&packages, &to)?;
             }
             if !has_start_files {
-                let folder = format!("lib/rustlib/{WASI}/lib/self-contained");
-                packages.unpack("libstd-rust-dev-wasm32", &format!("./usr/{folder}"), &to)?;
-                source.start_files = Some(to.join("usr").join(folder));
+                source.start_files = Some(start_files_of(&packages, &to)?);
             }
         }
         let whose = |there: bool| if there { "rustup's" } else { "Debian's" };
@@ -106,6 +152,13 @@ impl Source {
         );
         Ok(source)
     }
+}
+
+/// WASI's libc and start files out of Debian's package.
+fn start_files_of(packages: &Packages, to: &Path) -> Result<PathBuf> {
+    let files = Toolchain::at("./usr").start_files();
+    packages.unpack("libstd-rust-dev-wasm32", &files.to_string_lossy(), to)?;
+    Ok(to.join(files))
 }
 
 fn library_of(packages: &Packages, to: &Path) -> Result<PathBuf> {
@@ -210,6 +263,27 @@ fn has_library(folder: &Path) -> bool {
 mod tests {
     use super::*;
     use crate::scratch::Scratch;
+
+    #[test]
+    fn the_second_recipe_is_tried_where_the_first_does_not_fit_and_only_there() {
+        let mut tried = Vec::new();
+        let mut make = |fits: &[Recipe]| {
+            tried.clear();
+            let made = by_the_first_that_works(&RECIPES, |recipe| {
+                tried.push(recipe);
+                ensure!(fits.contains(&recipe), "34 errors");
+                Ok(recipe)
+            });
+            (made, tried.clone())
+        };
+        let (made, tried) = make(&[Recipe::Nightly, Recipe::Debian]);
+        assert_eq!((made.unwrap(), tried.as_slice()), (Recipe::Nightly, [Recipe::Nightly].as_slice()));
+        let (made, tried) = make(&[Recipe::Debian]);
+        assert_eq!((made.unwrap(), tried.as_slice()), (Recipe::Debian, RECIPES.as_slice()));
+        let (made, tried) = make(&[]);
+        assert_eq!(made.unwrap_err().to_string(), "Nightly: 34 errors; Debian: 34 errors");
+        assert_eq!(tried, RECIPES);
+    }
 
     #[test]
     fn a_folder_is_linked_with_all_that_is_in_it() {
