@@ -31,7 +31,7 @@ const SUITE: &str = "proactor-kqueue";
 /// What a program file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
-    /// ELF, 64 bits, for x86-64, marked as FreeBSD's.
+    /// ELF, 64 bits, for x86-64, marked as FreeBSD's in its header or by a note.
     FreeBsd,
     /// A Mach-O program, 64 bits, for this architecture.
     MachO(u32),
@@ -123,6 +123,8 @@ fn format_of(bytes: &[u8]) -> Result<Format> {
     /// ELF's identification: 64 bits, little-endian, of version 1; and FreeBSD's number.
     const ELF: [u8; 7] = [0x7f, b'E', b'L', b'F', 2, 1, 1];
     const FREEBSD: u8 = 9;
+    /// The lengths of its name and of its value, its kind, and its name.
+    const NOTE: &[u8] = b"\x08\0\0\0\x04\0\0\0\x01\0\0\0FreeBSD\0";
     const MACHINE_X86_64: u16 = 62;
     /// Mach-O's, of 64 bits; and the kind of file that is a program.
     const MACH_O: u32 = 0xfeed_facf;
@@ -130,7 +132,13 @@ fn format_of(bytes: &[u8]) -> Result<Format> {
     let half = |at: usize| Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
     let word = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
     if bytes.starts_with(&ELF) {
-        ensure!(bytes.get(7) == Some(&FREEBSD), "ELF of another system than FreeBSD ({:?})", bytes.get(7));
+        let is_freebsds = match bytes.get(7) {
+            Some(&FREEBSD) => true,
+            // Of none: then a note of its start files says so to the kernel.
+            Some(0) => bytes.windows(NOTE.len()).any(|window| window == NOTE),
+            _ => false,
+        };
+        ensure!(is_freebsds, "ELF of another system than FreeBSD ({:?})", bytes.get(7));
         ensure!(half(18) == Some(MACHINE_X86_64), "ELF for another processor ({:?})", half(18));
         return Ok(Format::FreeBsd);
     }
@@ -158,6 +166,8 @@ mod tests {
     #[test]
     fn programs_are_told_by_their_first_bytes() {
         assert_eq!(format_of(&elf(9, 62)).unwrap(), Format::FreeBsd);
+        let noted = [elf(0, 62), b"\x08\0\0\0\x04\0\0\0\x01\0\0\0FreeBSD\0".to_vec()].concat();
+        assert_eq!(format_of(&noted).unwrap(), Format::FreeBsd);
         assert_eq!(format_of(&mach_o(X86_64, 2)).unwrap(), Format::MachO(X86_64));
         assert_eq!(format_of(&mach_o(ARM64, 2)).unwrap(), Format::MachO(ARM64));
         for (other, why) in [
