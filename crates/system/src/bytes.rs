@@ -8,7 +8,7 @@ use proactor_core::Error;
 use crate::MAX_TRANSFER;
 use crate::call::attempt;
 
-/// Whether [`read`] and [`write`] ask before they would wait, where a descriptor is blocking: they need not, it can always be
+/// Whether [`read`] and [`write`](write()) ask before they would wait, where a descriptor is blocking: they need not, it can always be
 /// made non-blocking.
 pub const ASKS_FIRST: bool = false;
 
