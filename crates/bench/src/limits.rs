@@ -77,7 +77,7 @@ static LIMITS: &[Limit] = &[
     limit(Family::UdpPingPong, SYSTEM_CALLS, Most::Floor { times: 1.5, plus: 0.001 }),
     limit(Family::UdpPingPong, EPOLL_CTL, Most::Count(0.0)),
     limit(Family::UdpPingPong, ALLOCATIONS, Most::Count(0.0)),
-    limit(Family::UdpPummel, INSTRUCTIONS, times_the_floor(14.5)),
+    limit(Family::UdpPummel, INSTRUCTIONS, times_the_floor(13.0)),
     // With io_uring one receive of a socket is the kernel's at a time, whatever is queued behind it: what the order of
     // outcomes costs, which the floor does not keep. So a turn brings one datagram a pair.
     Limit {
