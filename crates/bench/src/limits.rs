@@ -61,9 +61,9 @@ static LIMITS: &[Limit] = &[
         most: times_the_floor(3.0),
         held: &[
             (OURS, Mechanism::Epoll, times_the_floor(16.4)),
-            (OURS, Mechanism::Uring, times_the_floor(6.8)),
+            (OURS, Mechanism::Uring, times_the_floor(7.1)),
             (OURS_MANY, Mechanism::Epoll, times_the_floor(18.3)),
-            (OURS_MANY, Mechanism::Uring, times_the_floor(6.4)),
+            (OURS_MANY, Mechanism::Uring, times_the_floor(6.8)),
         ],
     },
     // What one costs may not grow with how many there are.
