@@ -46,7 +46,11 @@ const STEPS: [Step; 13] = [
     },
     Step { name: "counts", what: "instructions, system calls and allocations per operation", run: counts },
     Step { name: "loom", what: "notifier and wake-up under every interleaving", run: loom },
-    Step { name: "address-sanitizer", what: "core and every backend under it", run: sanitizer::run },
+    Step {
+        name: "address-sanitizer",
+        what: "all tests, and the suites of sim, epoll and io_uring, under it",
+        run: sanitizer::run,
+    },
     Step { name: "mutations", what: "every rule's case notices when its rule is broken", run: mutate::all },
 ];
 
