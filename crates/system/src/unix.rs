@@ -45,7 +45,8 @@ pub(crate) fn from_system(address: &SocketAddrAny) -> Result<Address, Error> {
 /// is no room for it.
 fn name(address: &SocketAddrAny) -> &[u8] {
     let len = address.addr_len() as usize;
-    // SAFETY: so many bytes of an address are initialised, which is upheld by whoever made it; they live as long as it does.
+    // SAFETY: the first `addr_len` bytes of an address are initialised, which rustix upholds for those that it makes, and demands
+    // of those (io_uring's, in `address.rs` there) who make one of raw parts. They are borrowed as long as the address is.
     let bytes = unsafe { slice::from_raw_parts(address.as_ptr().cast::<u8>(), len) };
     bytes.get(NAME_OFFSET..).unwrap_or_default()
 }

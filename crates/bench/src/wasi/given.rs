@@ -41,10 +41,12 @@ pub(crate) fn connect(connections: usize) -> Result<Vec<Ends>> {
 /// The listener: the first socket that there is.
 fn listener() -> Result<OwnedFd> {
     for number in 3..RawFd::MAX {
-        // SAFETY: every number is answered, that of no descriptor with an error; nothing is done to it.
+        // SAFETY: whoever runs the program passes its descriptors in without a gap, the listener among them, and this stops there, so
+        // the number is open. The program has one thread and closes none meanwhile.
         let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
         if matches!(descriptor_kind(descriptor)?, DescriptorKind::Socket(_)) {
-            // SAFETY: it was given to the program, which takes it here and nowhere else.
+            // SAFETY: it was given to the program and is nobody's yet: only `connect` takes it, which a program calls once, as it
+            // runs one workload.
             return Ok(unsafe { OwnedFd::from_raw_fd(number) });
         }
     }
