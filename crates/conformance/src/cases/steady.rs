@@ -327,12 +327,13 @@ pub(crate) fn passing_descriptors_does_not_allocate<B: Backend>(fixture: &Fixtur
 
 /// Messages from this thread and another, through a bounded mailbox.
 pub(crate) fn messages_do_not_allocate<B: Backend>(fixture: &Fixture<B>) {
-    let end = Arc::new(AtomicBool::new(false));
+    let [begun, end] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
     let mut ev = fixture.open_state::<Count>();
     let (sender, mailbox) = ev.context().mailbox::<u64>(64).unwrap();
     let other = {
-        let (sender, ended) = (sender.clone(), Arc::clone(&end));
+        let (sender, begins, ended) = (sender.clone(), Arc::clone(&begun), Arc::clone(&end));
         thread::spawn(move || {
+            begins.store(true, Ordering::Release);
             while !ended.load(Ordering::Acquire) {
                 let _ = sender.try_send(1);
                 thread::yield_now();
@@ -355,6 +356,10 @@ pub(crate) fn messages_do_not_allocate<B: Backend>(fixture: &Fixture<B>) {
         assert_eq!(count.left, 0);
         allocator::allocations() - before
     };
+    // What a thread allocates as it begins is not the messages'.
+    while !begun.load(Ordering::Acquire) {
+        thread::yield_now();
+    }
     run(1000);
     let (few, many) = (run(FEW), run(MANY));
     end.store(true, Ordering::Release);
