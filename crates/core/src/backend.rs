@@ -22,6 +22,17 @@ pub struct Token {
     pub arming: u32,
 }
 
+/// What has come of a [`Backend::attempt`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Attempted {
+    /// The operation is decided, its result filled in.
+    Decided,
+    /// It is started, and decided by a later call.
+    Begun,
+    /// Nothing was done.
+    Declined,
+}
+
 /// How long a wait may take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Until {
@@ -121,6 +132,14 @@ pub trait Backend: Sized {
     /// **must** take the operation out ([`Done::take`]), own it, and push its outcome ([`Done::push`]), or take out the
     /// buffer alone and put it back before it says that the rest is decided.
     fn start(&mut self, token: Token, slot: Slot, done: &mut Done);
+
+    /// As [`start`](Self::start), where nothing is needed for that but the parts of the operation, which are at hand: so the common
+    /// ones are started in few instructions. Core asks for it first; `start` follows where it is declined, which is to have done
+    /// nothing then, and **must** be able to start everything by itself.
+    #[inline(always)]
+    fn attempt(&mut self, _token: Token, _slot: Slot, _operation: &mut Outcome) -> Attempted {
+        Attempted::Declined
+    }
 
     /// As [`start`](Self::start), of an operation on a file or a name, or one that sends from a file, that its user wants done by the
     /// pool's threads: the backend hands it over ([`Done::offload`]), whatever else it could do, a part at a time where it has to

@@ -14,6 +14,7 @@ use std::marker::PhantomData;
 use std::mem::{self, MaybeUninit};
 use std::ptr;
 
+use crate::driver::is_timer;
 use crate::event_loop::Inner;
 use crate::{Backend, Key, Submission};
 
@@ -27,12 +28,12 @@ pub(crate) trait Deliver<B: Backend, S>: Sized {
     /// What is stored.
     type Callback;
 
-    /// Whether it is for timers.
-    const IS_TIMER: bool = false;
+    /// What was submitted with it.
+    type Operation: Submission;
 
     /// Calls `callback`, which was taken out of the loop, with an outcome of the completion at `index`: with `item`, if that is
     /// one, or with the last.
-    fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, item: u32, callback: Self::Callback);
+    fn deliver(inner: &mut Inner<B, S>, state: &mut S, at: (u32, u32), callback: Self::Callback);
 }
 
 /// How a callback of a loop with these types is called.
@@ -93,11 +94,12 @@ unsafe fn deliver_stored<B: Backend, S, D: Deliver<B, S>>(
     index: u32,
     item: u32,
 ) {
-    let Some(stored) = inner.driver.done.records.callback(index, D::IS_TIMER) else { return };
+    let records = &mut inner.driver.done.records;
+    let Some(stored) = records.callback(index, is_timer::<D::Operation>()) else { return };
     stored.table = ptr::null();
     // SAFETY: the caller vouches for the type, and the null table gives the value up.
     let callback = unsafe { read::<D::Callback>(&raw const stored.storage) };
-    D::deliver(inner, state, index, item, callback);
+    D::deliver(inner, state, (index, item), callback);
 }
 
 /// # Safety
@@ -180,7 +182,7 @@ impl<B: Backend, S> Inner<B, S> {
     /// Stores the callback of the completion at `index`, which has none, again.
     #[inline(always)]
     pub(crate) fn put<D: Deliver<B, S>>(&mut self, index: u32, callback: D::Callback) {
-        if let Some(stored) = self.driver.done.records.callback(index, D::IS_TIMER) {
+        if let Some(stored) = self.driver.done.records.callback(index, is_timer::<D::Operation>()) {
             stored.put::<B, S, D>(callback);
         }
     }

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use crate::backend::{Backend, OwnedDescriptor};
 use crate::callback::Deliver;
-use crate::driver::{AttachError, Cancel};
+use crate::driver::{AttachError, Cancel, is_timer};
 use crate::event_loop::Inner;
 use crate::handle::{Handle, Key};
 use crate::handles::NONE;
 use crate::notifier::{Notifier, Waker};
-use crate::operation::{Kind, Multishot, OneShot, Timer};
+use crate::operation::{Multishot, OneShot, Timer};
 use crate::socket::{Address, Family, ListenOptions, SocketOption};
 use crate::state::State;
 use crate::trace::trace;
@@ -510,10 +510,10 @@ where
 {
     type Callback = F;
 
-    const IS_TIMER: bool = matches!(O::KIND, Kind::Timer);
+    type Operation = O;
 
     #[inline(always)]
-    fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, _item: u32, callback: F) {
+    fn deliver(inner: &mut Inner<B, S>, state: &mut S, (index, _item): (u32, u32), callback: F) {
         if let Some(output) = inner.driver.take_output::<O>(index) {
             callback(state, &mut Context::new(inner), output);
         }
@@ -532,15 +532,15 @@ where
 {
     type Callback = F;
 
-    const IS_TIMER: bool = matches!(O::KIND, Kind::Timer);
+    type Operation = O;
 
     #[inline(always)]
-    fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, _item: u32, mut callback: F) {
+    fn deliver(inner: &mut Inner<B, S>, state: &mut S, (index, _item): (u32, u32), mut callback: F) {
         let Some(output) = inner.driver.take_output::<O>(index) else {
             return inner.driver.finish::<O>(index);
         };
-        let transient = O::is_transient(&output);
-        let is_timer = <Self as Deliver<B, S>>::IS_TIMER;
+        let transient = O::error(&output).is_some_and(Error::is_transient);
+        let is_timer = is_timer::<O>();
         if is_timer {
             inner.driver.allow_running_reset(index);
         }
@@ -575,8 +575,10 @@ where
 {
     type Callback = F;
 
+    type Operation = O;
+
     #[inline(always)]
-    fn deliver(inner: &mut Inner<B, S>, state: &mut S, index: u32, item: u32, mut callback: F) {
+    fn deliver(inner: &mut Inner<B, S>, state: &mut S, (index, item): (u32, u32), mut callback: F) {
         if item != NONE {
             if let Some(item) = inner.driver.done.records.remove_item(item).and_then(O::item) {
                 inner.driver.completions.count(O::KIND);
@@ -592,7 +594,7 @@ where
         let Some(output) = inner.driver.take_output::<O>(index) else {
             return inner.driver.finish::<O>(index);
         };
-        let transient = O::is_transient(&output);
+        let transient = O::error(&output).is_some_and(Error::is_transient);
         let flow = callback(state, &mut Context::new(inner), Event::Last(Last { output }));
         let Flow::Rearm(Again { operation, delay }) = flow else {
             return inner.driver.finish::<O>(index);

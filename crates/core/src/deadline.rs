@@ -106,8 +106,8 @@ impl<O: Submission> Submission for WithDeadline<O> {
     }
 
     #[inline(always)]
-    fn is_transient(output: &O::Output) -> bool {
-        O::is_transient(output)
+    fn error(output: &O::Output) -> Option<Error> {
+        O::error(output)
     }
 
     #[inline(always)]

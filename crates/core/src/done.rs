@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use crate::backend::{Token, Wake};
 use crate::fifo::Fifo;
 use crate::handles::Handles;
-use crate::operation::Operation;
-use crate::records::{ASIDE, Records};
+use crate::operation::{Direction, Operation};
+use crate::records::{ASIDE, Link, Records, Spot};
 use crate::thread_pool::{Job, Jobs, Returned, Task, Withdrawal};
 use crate::{Buffer, BufferPool, Error, Handle, Outcome};
 
@@ -260,9 +260,9 @@ impl<Size: ?Sized> Done<Size> {
 
     /// An operation to be started, as a driver makes one; for testing a backend by itself.
     pub fn submit(&mut self, operation: Operation) -> Token {
-        let (index, record) = self.records.allocate();
+        let Spot { index, record, .. } = self.records.allocate();
         let outcome = operation.undecided();
-        let arming = record.arm(outcome.kind());
+        let arming = record.arm(outcome.kind(), Direction::Read, Link::None);
         record.put(outcome);
         Token { index, arming }
     }

@@ -8,9 +8,9 @@ use crate::done::OwnDone;
 use crate::handle::{Key, Name, Slot};
 use crate::handles::{NONE, Queue};
 use crate::notifier::{Inbox, Notifier, Waker};
-use crate::operation::{Due, Kind, Submission, Target, Timer};
+use crate::operation::{Direction, Due, Kind, Submission, Target, Timer};
 use crate::outcome::Outcome;
-use crate::records::{ASIDE, Bound, End, Place, TIMER, Veto};
+use crate::records::{ASIDE, Bound, End, Find, Link, Place, Spot, TIMER, Veto};
 use crate::state::{Call, Effect, Phase, State, step};
 use crate::thread_pool::Jobs;
 use crate::timers::Timers;
@@ -60,7 +60,9 @@ pub struct Driver<B: Backend> {
     pub(crate) done: OwnDone,
     /// What the next turn starts, in the order in which it was submitted.
     starting: Vec<Token>,
-    /// How many of these the present turn has started.
+    /// What the present turn starts; empty between turns, unless the backend has panicked over one.
+    batch: Vec<Token>,
+    /// How many of these were begun.
     started: usize,
     timers: Timers,
     /// Whose deadline has passed in the present turn and has not taken effect yet.
@@ -149,6 +151,7 @@ impl<B: Backend> Driver<B> {
             backend,
             done: OwnDone::with(tag, jobs),
             starting: Vec::new(),
+            batch: Vec::new(),
             started: 0,
             timers,
             overdue: Vec::new(),
@@ -191,39 +194,55 @@ impl<B: Backend> Driver<B> {
         operation: O,
         store: impl FnOnce(&mut Stored),
     ) -> Key {
-        let records = &mut self.done.records;
-        let tag = records.tag();
+        let tag = self.done.records.tag();
         let (index, generation) = if is_timer::<O>() {
-            let (index, record) = records.allocate_timer();
-            store(&mut record.callback);
-            (index, record.generation())
+            let (index, timer) = self.done.records.allocate_timer();
+            store(&mut timer.callback);
+            let generation = timer.generation();
+            self.enqueue(index, operation);
+            (index, generation)
         } else {
-            let (index, record) = records.allocate();
-            store(&mut record.callback);
-            (index, record.generation())
+            self.enqueue_at(operation, |records| {
+                let spot = records.allocate();
+                store(&mut spot.record.callback);
+                Some(spot)
+            })
         };
         let key = Key { name: Name { index, generation, tag } };
         trace!(kind = ?O::KIND, ?key, "submitted");
-        self.enqueue(index, operation);
         key
     }
 
     /// Queues `operation` as the next arming of the completion at `index`, whose place is allocated.
     #[inline(always)]
     fn enqueue<O: Submission>(&mut self, index: u32, operation: O) {
-        let deadline = operation.deadline();
-        let offload = operation.offload();
-        match (operation.target(), operation.second()) {
-            (Target::Timer(due), _) => self.enqueue_timer(index, due.into()),
-            (target, None) => self.enqueue_operation(index, operation, target),
-            (target, Some(second)) => self.enqueue_on_two(index, operation, (target, second)),
+        if let Target::Timer(due) = operation.target() {
+            let deadline = operation.deadline();
+            self.enqueue_timer(index, due.into());
+            if let Some(deadline) = deadline {
+                self.bound(index, deadline);
+            }
+        } else {
+            self.enqueue_at(operation, |records| records.allocated(index));
         }
+    }
+
+    /// Queues `operation`, which is no timer, as the next arming of the completion whose place `find` finds. Returns its index and
+    /// its generation.
+    #[inline(always)]
+    fn enqueue_at<O: Submission>(&mut self, operation: O, find: impl Find) -> (u32, u32) {
+        let (deadline, offload) = (operation.deadline(), operation.offload());
+        let (index, generation) = match operation.second() {
+            None => self.enqueue_operation(operation, find),
+            Some(second) => self.enqueue_on_two(operation, second, find),
+        };
         if O::KIND.can_offload() {
             self.choose_place(index, offload);
         }
         if let Some(deadline) = deadline {
             self.bound(index, deadline);
         }
+        (index, generation)
     }
 
     /// Notes whether the operation at `index`, which was just queued, is for the pool.
@@ -238,50 +257,71 @@ impl<B: Backend> Driver<B> {
     }
 
     #[inline(always)]
-    fn enqueue_operation<O: Submission>(&mut self, index: u32, operation: O, target: Target) {
-        let objection = operation.objection();
-        let full = self.is_full();
-        let Some(record) = self.done.records.operation(index) else { return };
-        let arming = record.arm(O::KIND);
+    fn enqueue_operation<O: Submission>(&mut self, operation: O, find: impl Find) -> (u32, u32) {
+        let (target, objection) = (operation.target(), operation.objection());
+        let Some(Spot { index, record, active }) = find(&mut self.done.records) else { return (NONE, 0) };
+        let generation = record.generation();
+        let arming = match target {
+            Target::Stream(handle, direction) => {
+                record.slot = handle.slot();
+                record.arm(O::KIND, direction, Link::Queue)
+            }
+            _ => record.arm(O::KIND, Direction::Read, Link::None),
+        };
         record.put(operation.undecided());
-        if full {
-            return self.refuse(index);
-        }
-        if let Some(error) = objection {
-            return self.fail(index, error);
+        if active > self.room || objection.is_some() {
+            self.reject(index, objection);
+            return (index, generation);
         }
         match target {
             Target::Stream(handle, direction) => {
                 let Some(entry) = self.done.handles.get(handle) else {
-                    return self.fail(index, Error::StaleHandle);
+                    self.reject(index, Some(Error::StaleHandle));
+                    return (index, generation);
                 };
-                (record.slot, record.direction, record.linked) = (handle.slot(), direction, true);
                 let queue = entry.queue(direction);
                 if queue.tail != NONE {
                     (record.place, record.previous) = (Place::Waiting, queue.tail);
                     let last = std::mem::replace(&mut queue.tail, index);
-                    return self.link_behind(last, index);
+                    self.link_behind(last, index);
+                    return (index, generation);
                 }
                 *queue = Queue { head: index, tail: index };
             }
             Target::Unordered(handle) => {
                 if !self.enlist(index, handle) {
-                    return self.fail(index, Error::StaleHandle);
+                    self.fail(index, Error::StaleHandle);
+                    return (index, generation);
                 }
             }
-            Target::Close(handle) => return self.enqueue_close(index, handle),
+            Target::Close(handle) => {
+                self.enqueue_close(index, handle);
+                return (index, generation);
+            }
             // Of a backend's, which is not to be told of a slot that another operation has used.
             Target::None if !matches!(O::KIND, Kind::Nop) => record.slot = Slot(NONE),
             Target::None | Target::Timer(_) | Target::Notifier => {}
         }
         self.start_later(Token { index, arming });
+        (index, generation)
+    }
+
+    /// Ends a completion that was to be queued: as one too many, or for what is wrong with it.
+    #[cold]
+    #[inline(never)]
+    fn reject(&mut self, index: u32, objection: Option<Error>) {
+        self.done.records.get(index).link = Link::None;
+        if self.is_full() {
+            return self.refuse(index);
+        }
+        self.fail(index, objection.unwrap_or(Error::Full));
     }
 
     #[inline]
     fn enqueue_timer(&mut self, index: u32, due: Due) {
         let full = self.is_full();
         let Some(timer) = self.done.records.timer(index) else { return };
-        let arming = timer.arm(Kind::Timer);
+        let arming = timer.arm(Kind::Timer, Direction::Read, Link::None);
         timer.set_due(due);
         if full {
             return self.refuse(index);
@@ -402,49 +442,64 @@ impl<B: Backend> Driver<B> {
         if record.outcome.as_ref().is_some_and(fits) {
             return record.outcome.take();
         }
-        self.replace_mismatch(index)
+        self.replace_mismatch(index)?.outcome.take()
     }
 
     /// The last outcome of the completion at `index`, which is one of an `O`, for its callback.
     #[inline(always)]
     pub(crate) fn take_output<O: Submission>(&mut self, index: u32) -> Option<O::Output> {
         self.completions.count(O::KIND);
-        if is_timer::<O>() {
-            let outcome = self.done.records.timer(index)?.end.outcome();
-            trace!(kind = ?O::KIND, key = ?self.done.records.key(index), error = ?outcome.error(), "completed");
-            return O::output(outcome);
-        }
-        let outcome = &mut self.done.records.operation(index)?.outcome;
-        // What is not its own stays there, to be given up properly.
-        let own = if outcome.as_ref().is_some_and(O::is_output) { outcome.take() } else { None };
-        trace!(
-            kind = ?O::KIND,
-            key = ?self.done.records.key(index),
-            error = ?own.as_ref().and_then(Outcome::error),
-            "completed"
-        );
-        match own.and_then(O::output) {
-            Some(output) => Some(output),
-            None => self.replace_mismatch(index).and_then(O::output),
-        }
+        let outcome = if is_timer::<O>() {
+            self.done.records.timer(index)?.end.outcome()
+        } else {
+            let mut record = self.done.records.operation(index)?;
+            if !record.outcome.as_ref().is_some_and(O::is_output) {
+                // What is not its own stays there until here, to be given up properly.
+                record = self.replace_mismatch(index)?;
+            }
+            record.outcome.take()?
+        };
+        trace!(kind = ?O::KIND, key = ?self.done.records.key(index), error = ?outcome.error(), "completed");
+        O::output(outcome)
     }
 
     /// Takes the next entry of the queue; its outcome remains in its record.
     #[inline(always)]
     pub(crate) fn next(&mut self) -> Next {
-        let Some(index) = self.done.queue.take() else { return Next::Empty };
-        let Some(record) = self.done.records.operation(index) else { return self.next_other(index) };
-        // The common case in few instructions; everything else is found out by the table of states.
-        if !record.deliver() {
-            return self.next_rare(index);
+        let Some(entry) = self.done.queue.take() else { return Next::Empty };
+        match self.next_common(entry) {
+            Some(callback) => Next::Last { index: entry, callback },
+            None => self.next_uncommon(entry),
+        }
+    }
+
+    /// The callback of what an entry of the queue is about, where that is an operation on a handle whose outcome is to be
+    /// delivered, with nothing else to be looked at before: the common case in few instructions.
+    #[inline(always)]
+    pub(crate) fn next_common(&mut self, entry: u32) -> Option<Callback> {
+        let record = self.done.records.operation(entry)?;
+        if !record.deliver_alone() {
+            return None;
         }
         let callback = record.callback.name();
-        if record.linked {
-            record.linked = false;
-            let (slot, direction) = (record.slot, record.direction);
-            self.leave_queue(index, slot, direction);
+        let (slot, direction) = (record.slot, record.direction);
+        self.leave_queue_empty(slot, direction);
+        Some(callback)
+    }
+
+    /// What an entry of the queue is that is not the common case.
+    #[inline(always)]
+    pub(crate) fn next_uncommon(&mut self, entry: u32) -> Next {
+        let Some(record) = self.done.records.operation(entry) else { return self.next_other(entry) };
+        // Everything else is found out by the table of states.
+        if !record.deliver() {
+            return self.next_rare(entry);
         }
-        Next::Last { index, callback }
+        let callback = record.callback.name();
+        if record.link != Link::None {
+            self.unlink(entry);
+        }
+        Next::Last { index: entry, callback }
     }
 
     /// A timer, or an item.
@@ -530,7 +585,7 @@ impl<B: Backend> Driver<B> {
             if phase == Phase::Adding && !is_timer {
                 return self.decided_before_the_start(index);
             }
-        } else if completion.linked {
+        } else {
             self.unlink(index);
         }
         self.done.records.get(index).phase = phase;
@@ -660,7 +715,7 @@ impl<B: Backend> Driver<B> {
             completions: self.completions,
             backend_faults: self.faults,
             active: self.active(),
-            starting: self.starting.len() - self.started,
+            starting: self.starting.len() + self.batch.len().saturating_sub(self.started),
             queued: self.done.queue.len(),
             timers: self.timers.len(),
             times: self.times,
@@ -697,7 +752,7 @@ impl<B: Backend> Driver<B> {
 }
 
 /// Whether an `O` is a timer, with a deadline or without.
-const fn is_timer<O: Submission>() -> bool {
+pub(crate) const fn is_timer<O: Submission>() -> bool {
     matches!(O::KIND, Kind::Timer)
 }
 

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::backend::{Backend, Until};
+use crate::callback::Callback;
 use crate::context::Context;
 use crate::driver::{Driver, Next};
 use crate::handles::NONE;
@@ -220,21 +221,24 @@ impl<B: Backend, S> Guard<'_, B, S> {
     /// Delivers what is queued now; what callbacks queue is left for the next turn.
     fn run_callbacks(&mut self, state: &mut S, most: usize) -> usize {
         let mut called = 0;
-        for _ in 0..self.inner.driver.outcomes().min(most) {
-            let (index, item, callback) = match self.inner.driver.next() {
-                Next::Last { index, callback } => (index, NONE, callback),
-                Next::More { index, item, callback } => (index, item, callback),
-                Next::Discarded { index } => {
-                    let _last = self.inner.driver.discarded.take();
-                    self.inner.driver.done.records.clear_callback(index);
-                    continue;
+        let mut left = self.inner.driver.outcomes().min(most);
+        while left > 0 {
+            left -= 1;
+            let Some(entry) = self.inner.driver.done.queue.take() else { break };
+            if let Some(callback) = self.inner.driver.next_common(entry) {
+                self.call(state, entry, NONE, callback);
+            } else {
+                match self.inner.driver.next_uncommon(entry) {
+                    Next::Last { index, callback } => self.call(state, index, NONE, callback),
+                    Next::More { index, item, callback } => self.call(state, index, item, callback),
+                    Next::Discarded { index } => {
+                        let _last = self.inner.driver.discarded.take();
+                        self.inner.driver.done.records.clear_callback(index);
+                        continue;
+                    }
+                    Next::Nothing | Next::Empty => continue,
                 }
-                Next::Nothing => continue,
-                Next::Empty => break,
-            };
-            self.inner.driver.running = index;
-            self.inner.call(state, index, item, callback);
-            self.inner.driver.running = NONE;
+            }
             called += 1;
             if self.inner.interrupted {
                 break;
@@ -242,6 +246,13 @@ impl<B: Backend, S> Guard<'_, B, S> {
         }
         self.inner.driver.done.queue.settle();
         called
+    }
+
+    #[inline(always)]
+    fn call(&mut self, state: &mut S, index: u32, item: u32, callback: Callback) {
+        self.inner.driver.running = index;
+        self.inner.call(state, index, item, callback);
+        self.inner.driver.running = NONE;
     }
 }
 

@@ -135,7 +135,7 @@ mod unix;
 mod vectored;
 mod work;
 
-pub use backend::{Backend, OwnedDescriptor, Token, Until, Wake};
+pub use backend::{Attempted, Backend, OwnedDescriptor, Token, Until, Wake};
 pub use buffer::Buffer;
 pub use bytes::{BytesRead, ExactRead, Read, ReadExact, Write, WriteAll, Written, WrittenAll};
 pub use child::{ChildExited, ChildProcess, WaitChild};

@@ -107,8 +107,8 @@ impl<O: OneShot> Submission for WithOffload<O> {
     }
 
     #[inline(always)]
-    fn is_transient(output: &O::Output) -> bool {
-        O::is_transient(output)
+    fn error(output: &O::Output) -> Option<Error> {
+        O::error(output)
     }
 
     #[inline(always)]

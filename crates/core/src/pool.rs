@@ -145,7 +145,7 @@ impl BufferPool {
 
     /// Takes a free buffer out, whole. For backends.
     #[doc(hidden)]
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn take(&self) -> Option<Buffer> {
         let shared = self.shared()?;

@@ -24,9 +24,9 @@ pub(crate) const TIMER: u32 = 1 << 31;
 /// 2^30 of each.
 pub(crate) const ASIDE: u32 = 1 << 30;
 
-/// What every completion has, operation or timer. In this order, for [`stage`](Self::stage).
+/// What every completion has, operation or timer. In this order, so that what is looked at or set together lies in one word.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(8))]
 pub(crate) struct Head {
     /// That of the keys which name it.
     generation: u32,
@@ -39,25 +39,25 @@ pub(crate) struct Head {
     pub(crate) previous: u32,
     /// The handle that it uses.
     pub(crate) slot: Slot,
-    pub(crate) phase: Phase,
-    /// How its deadline stands.
-    pub(crate) bound: Bound,
-    pub(crate) place: Place,
-    pub(crate) veto: Veto,
-    pub(crate) kind: Kind,
-    pub(crate) direction: Direction,
-    /// Whether it is in its handle's queue.
-    pub(crate) linked: bool,
-    /// Whether that is no queue, but the list of those that use the handle in no order.
-    pub(crate) unordered: bool,
     background: bool,
-    /// Whether its outcome is that it was one too many.
-    pub(crate) is_refused: bool,
     /// Of a timer that is to be armed, whether it is due so much after that; of an operation that a thread of the pool may do,
     /// whether one is to.
     is_relative_or_on_pool: bool,
     /// How a timer has ended.
     pub(crate) end: End,
+    /// Whether its outcome is that it was one too many.
+    pub(crate) is_refused: bool,
+    pub(crate) veto: Veto,
+    pub(crate) phase: Phase,
+    /// How its deadline stands.
+    pub(crate) bound: Bound,
+    pub(crate) place: Place,
+    /// Whether its handle has it in a list.
+    pub(crate) link: Link,
+    pub(crate) direction: Direction,
+    pub(crate) kind: Kind,
+    /// Room to the end of the word.
+    rest: u8,
 }
 
 const _: () = assert!(size_of::<Head>() <= 32);
@@ -150,6 +150,18 @@ pub(crate) enum Bound {
     Passed,
 }
 
+/// In which list of its handle a completion is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Link {
+    /// In none.
+    None,
+    /// In the queue of its direction.
+    Queue,
+    /// In that of those which use the handle in no order.
+    Unordered,
+}
+
 /// How a timer has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -192,18 +204,18 @@ impl Head {
         next: NONE,
         previous: NONE,
         slot: Slot(NONE),
+        background: false,
+        is_relative_or_on_pool: false,
+        end: End::Expired,
+        is_refused: false,
+        veto: Veto::None,
         phase: Phase::Dead,
         bound: Bound::None,
         place: Place::Starting,
-        kind: Kind::Nop,
+        link: Link::None,
         direction: Direction::Read,
-        linked: false,
-        unordered: false,
-        veto: Veto::None,
-        background: false,
-        is_refused: false,
-        is_relative_or_on_pool: false,
-        end: End::Expired,
+        kind: Kind::Nop,
+        rest: 0,
     };
 
     /// The generation of the keys that name it.
@@ -218,50 +230,50 @@ impl Head {
         Token { index, arming: self.arming }
     }
 
-    /// How it stands, in one comparison: phase, deadline, place and veto.
-    #[inline(always)]
-    const fn stage(&self) -> u32 {
-        u32::from_ne_bytes([self.phase as u8, self.bound as u8, self.place as u8, self.veto as u8])
-    }
-
     /// If the backend is to start it, with nothing else to be done before, says that it has, and returns true.
     #[inline(always)]
     pub(crate) const fn start(&mut self) -> bool {
-        const STARTING: u32 = u32::from_ne_bytes([
-            Phase::Adding as u8,
-            Bound::None as u8,
-            Place::Starting as u8,
-            Veto::None as u8,
-        ]);
-        let is_starting = self.stage() == STARTING;
+        const STARTING: u32 =
+            word([Veto::None as u8, Phase::Adding as u8, Bound::None as u8, Place::Starting as u8]);
+        let Self { veto, phase, bound, place, .. } = *self;
+        let is_starting = word([veto as u8, phase as u8, bound as u8, place as u8]) == STARTING;
         if is_starting {
             (self.phase, self.place) = (Phase::Active, Place::Backend);
         }
         is_starting
     }
 
-    /// If its outcome is to be delivered, with nothing else to be looked at before, says that it is, and returns true.
+    /// If the backend has decided it, nothing else is to be looked at before its outcome is delivered, and no other is in the queue
+    /// of its handle: says that it is delivered and in no queue, and returns true.
+    ///
+    /// A veto is for those who arm it again; one that depends on the outcome has no place in this phase.
+    #[inline(always)]
+    pub(crate) const fn deliver_alone(&mut self) -> bool {
+        let is_common = self.stage() == stage(Phase::Active, Place::Backend, Link::Queue) && self.is_alone();
+        if is_common {
+            (self.phase, self.link) = (Phase::Running, Link::None);
+        }
+        is_common
+    }
+
+    /// The same, whichever list it is in and stays in; and of what core itself has ended: a notification.
     #[inline(always)]
     pub(crate) const fn deliver(&mut self) -> bool {
-        const STARTED: u32 = u32::from_ne_bytes([
-            Phase::Active as u8,
-            Bound::None as u8,
-            Place::Backend as u8,
-            Veto::None as u8,
-        ]);
-        // What core itself has ended: a notification.
-        const ENDED: u32 = u32::from_ne_bytes([
-            Phase::Ended as u8,
-            Bound::None as u8,
-            Place::Nothing as u8,
-            Veto::None as u8,
-        ]);
-        let stage = self.stage();
-        let is_common = stage == STARTED || stage == ENDED && !self.is_refused;
+        let is_common = match self.stage() {
+            ENDED => !self.is_refused,
+            STARTED | STARTED_IN_QUEUE | STARTED_IN_NO_ORDER => true,
+            _ => false,
+        };
         if is_common {
             self.phase = Phase::Running;
         }
         is_common
+    }
+
+    /// How it stands, in one comparison: phase, deadline, place and list.
+    #[inline(always)]
+    const fn stage(&self) -> u32 {
+        word([self.phase as u8, self.bound as u8, self.place as u8, self.link as u8])
     }
 
     /// Notes that its arming is decided.
@@ -283,16 +295,24 @@ impl Head {
 
     /// Whether others of its handle and direction go before it.
     pub(crate) const fn is_behind(&self) -> bool {
-        self.linked && !self.unordered && self.previous != NONE
+        matches!(self.link, Link::Queue) && self.previous != NONE
+    }
+
+    /// Of one in a queue, whether there is no other.
+    #[inline(always)]
+    pub(crate) const fn is_alone(&self) -> bool {
+        self.next & self.previous == NONE
     }
 
     /// Begins another arming: of an operation of `kind`. Returns its number.
     #[inline(always)]
-    pub(crate) fn arm(&mut self, kind: Kind) -> u32 {
-        self.arming = (self.arming | 1).wrapping_add(1);
+    pub(crate) fn arm(&mut self, kind: Kind, direction: Direction, link: Link) -> u32 {
         (self.next, self.previous) = (NONE, NONE);
         self.kind = kind;
-        (self.phase, self.bound, self.place) = (Phase::Adding, Bound::None, self.place_to_start());
+        (self.direction, self.link, self.rest) = (direction, link, 0);
+        (self.phase, self.bound, self.veto) = (Phase::Adding, Bound::None, Veto::None);
+        self.place = self.place_to_start();
+        self.arming = (self.arming | 1).wrapping_add(1);
         self.arming
     }
 
@@ -341,6 +361,22 @@ impl Head {
     }
 }
 
+const STARTED: u32 = stage(Phase::Active, Place::Backend, Link::None);
+const STARTED_IN_QUEUE: u32 = stage(Phase::Active, Place::Backend, Link::Queue);
+const STARTED_IN_NO_ORDER: u32 = stage(Phase::Active, Place::Backend, Link::Unordered);
+const ENDED: u32 = stage(Phase::Ended, Place::Nothing, Link::None);
+
+/// The stage of what has no deadline, or none any more.
+const fn stage(phase: Phase, place: Place, link: Link) -> u32 {
+    word([phase as u8, Bound::None as u8, place as u8, link as u8])
+}
+
+/// Four bytes as one number.
+#[inline(always)]
+const fn word(bytes: [u8; 4]) -> u32 {
+    u32::from_ne_bytes(bytes)
+}
+
 impl Deref for Record {
     type Target = Head;
 
@@ -378,6 +414,19 @@ impl Record {
     }
 }
 
+/// A place that an operation has.
+pub(crate) struct Spot<'a> {
+    pub(crate) index: u32,
+    pub(crate) record: &'a mut Record,
+    /// How many completions there are.
+    pub(crate) active: u32,
+}
+
+/// Finds one.
+pub(crate) trait Find: for<'a> FnOnce(&'a mut Records) -> Option<Spot<'a>> {}
+
+impl<F: for<'a> FnOnce(&'a mut Records) -> Option<Spot<'a>>> Find for F {}
+
 /// All completions of one loop.
 #[derive(Debug)]
 pub(crate) struct Records {
@@ -413,7 +462,7 @@ impl Records {
 
     /// Takes a place for an operation.
     #[inline(always)]
-    pub(crate) fn allocate(&mut self) -> (u32, &mut Record) {
+    pub(crate) fn allocate(&mut self) -> Spot<'_> {
         if self.free_operation == NONE {
             grow(self);
         }
@@ -421,7 +470,14 @@ impl Records {
         let Some(record) = self.operations.get_mut(index as usize) else { unreachable_place() };
         self.free_operation = record.head.next;
         self.active += 1;
-        (index, record)
+        Spot { index, record, active: self.active }
+    }
+
+    /// The place at `index`, of an operation that was allocated.
+    #[inline(always)]
+    pub(crate) fn allocated(&mut self, index: u32) -> Option<Spot<'_>> {
+        let record = self.operations.get_mut(index as usize)?;
+        Some(Spot { index, record, active: self.active })
     }
 
     /// Takes a place for a timer.
@@ -533,8 +589,8 @@ impl Records {
     /// no token names an odd one, whoever made it up.
     #[inline(always)]
     pub(crate) fn undecided(&mut self, token: Token) -> Option<&mut Record> {
-        let arming = token.arming & !1;
-        self.operations.get_mut(token.index as usize).filter(|record| record.head.arming == arming)
+        let record = self.operations.get_mut(token.index as usize)?;
+        if record.head.arming == token.arming & !1 { Some(record) } else { None }
     }
 
     /// Notes that the arming of `token` is decided, unless it was before. Returns whether it was not.
@@ -654,16 +710,14 @@ impl Records {
 /// (contract C7).
 #[inline(always)]
 fn retire(head: &mut Head, background: &mut u32) -> bool {
-    (head.phase, head.veto) = (Phase::Dead, Veto::None);
+    (head.veto, head.phase, head.bound, head.place) = (Veto::None, Phase::Dead, Bound::None, Place::Starting);
     if head.background {
         head.background = false;
         *background -= 1;
     }
-    if head.generation == u32::MAX {
-        return false;
-    }
-    head.generation += 1;
-    true
+    // A place that has come to the last one is never used again.
+    head.generation = head.generation.wrapping_add(1);
+    head.generation != 0
 }
 
 /// Adds a free place. Cannot unwind, as those below: what is to go into it can stay in registers, since no unwinding has to
@@ -708,7 +762,7 @@ mod tests {
         let mut records = Records::new(1);
         for timer in [false, true] {
             let allocate = |records: &mut Records| {
-                if timer { records.allocate_timer().0 } else { records.allocate().0 }
+                if timer { records.allocate_timer().0 } else { records.allocate().index }
             };
             let index = allocate(&mut records);
             records.get(index).phase = Phase::Adding;
@@ -726,8 +780,8 @@ mod tests {
         let nop = || Outcome::Nop(NopDone { result: Ok(()) });
         let mut tokens = Vec::new();
         for decides in [true, false, true] {
-            let (index, record) = records.allocate();
-            let token = Token { index, arming: record.arm(Kind::Nop) };
+            let Spot { index, record, .. } = records.allocate();
+            let token = Token { index, arming: record.arm(Kind::Nop, Direction::Read, Link::None) };
             record.put(nop());
             assert_eq!(records.token(index), token);
             assert!(tokens.iter().all(|&stale| records.undecided(stale).is_none()));
@@ -772,7 +826,7 @@ mod tests {
             let (mut live, mut stale): (Vec<Key>, Vec<Key>) = (Vec::new(), Vec::new());
             for (allocate, timer, which) in steps {
                 if allocate || live.is_empty() {
-                    let index = if timer { records.allocate_timer().0 } else { records.allocate().0 };
+                    let index = if timer { records.allocate_timer().0 } else { records.allocate().index };
                     records.get(index).phase = Phase::Adding;
                     live.push(records.key(index));
                 } else {

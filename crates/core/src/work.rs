@@ -201,8 +201,8 @@ where
         Target::None
     }
 
-    fn is_transient(output: &Worked<F, T>) -> bool {
-        output.error().is_some_and(Error::is_transient)
+    fn error(output: &Worked<F, T>) -> Option<Error> {
+        output.error()
     }
 
     fn undecided(self) -> Outcome {

@@ -5,8 +5,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use proactor_core::{
-    Backend, Capabilities, Config, Control, Done, Dry, Error, Family, Outcome, OwnedDescriptor, Reply,
-    Returned, Slot, SocketKind, Time, Token, Until,
+    Attempted, Backend, Capabilities, Config, Control, Done, Dry, Error, Family, Outcome, OwnedDescriptor,
+    Reply, Returned, Slot, SocketKind, Time, Token, Until,
 };
 use proactor_system::{self as system, DescriptorKind, Mode};
 
@@ -28,6 +28,18 @@ pub struct Readiness<P: Poller> {
     pub(crate) polls: Polls,
     pub(crate) elsewhere: Elsewhere<P>,
     capabilities: Capabilities,
+}
+
+/// What is left to be done about an event.
+#[derive(Clone, Copy)]
+enum Rest {
+    Nothing,
+    /// It is about none of the slots.
+    Elsewhere,
+    /// The operation that waits to write is tried again, and then the one that waits to read.
+    Writer(Token),
+    /// The operation that waits to read is tried again, which is no receive.
+    Reader(Token),
 }
 
 impl<P: Poller> Readiness<P> {
@@ -106,45 +118,49 @@ impl<P: Poller> Readiness<P> {
 
     /// Tries again what an event may have made possible.
     #[inline(always)]
-    fn dispatch(&mut self, event: Event, done: &mut Done) {
-        let Some(entry) = self.table.registered(event.registration) else {
-            if event.registration != Registration::NOBODY {
-                self.dispatch_elsewhere(event.registration, done);
-            }
-            return;
-        };
+    fn dispatch(&mut self, event: Event, done: &mut Done) -> Rest {
+        let Some(entry) = self.table.registered(event.registration) else { return Rest::Elsewhere };
         if event.bits & P::SIGNS.writable != 0 {
             entry.source.write_drained = false;
             if let Some(token) = entry.writer.token() {
-                return self.dispatch_to_writer(event, token, done);
+                return Rest::Writer(token);
             }
         }
-        self.dispatch_to_reader(event, done);
-    }
-
-    /// The writer goes first, since how a connect went is an error that a receive would take away from it.
-    #[inline(never)]
-    fn dispatch_to_writer(&mut self, event: Event, token: Token, done: &mut Done) {
-        let is_connecting = self.resume_writer(Slot(event.registration.slot), token, done);
-        if !is_connecting {
-            self.dispatch_to_reader(event, done);
-        }
+        self.dispatch_to_reader(event, done)
     }
 
     #[inline(always)]
-    fn dispatch_to_reader(&mut self, event: Event, done: &mut Done) {
-        let Some(entry) = self.table.registered(event.registration) else { return };
+    fn dispatch_to_reader(&mut self, event: Event, done: &mut Done) -> Rest {
+        let Some(entry) = self.table.registered(event.registration) else { return Rest::Nothing };
         if event.bits & P::SIGNS.irregular != 0 {
             entry.source.short_read_drains = false;
         }
         if event.bits & P::SIGNS.readable == 0 {
-            return;
+            return Rest::Nothing;
         }
         entry.source.read_drained = false;
-        if let Some(token) = entry.reader.token()
-            && !entry.resume_recv(token, done)
-        {
-            self.resume_reader(Slot(event.registration.slot), token, done);
+        match entry.reader.token() {
+            Some(token) if !entry.resume_recv(token, done) => Rest::Reader(token),
+            _ => Rest::Nothing,
+        }
+    }
+
+    /// What is left of an event.
+    #[inline(never)]
+    fn dispatch_rest(&mut self, event: Event, rest: Rest, done: &mut Done) {
+        let slot = Slot(event.registration.slot);
+        let rest = match rest {
+            Rest::Elsewhere if event.registration != Registration::NOBODY => {
+                return self.dispatch_elsewhere(event.registration, done);
+            }
+            // The writer goes first, since how a connect went is an error that a receive would take away from it.
+            Rest::Writer(token) if !self.resume_writer(slot, token, done) => {
+                self.dispatch_to_reader(event, done)
+            }
+            rest => rest,
+        };
+        if let Rest::Reader(token) = rest {
+            self.resume_reader(slot, token, done);
         }
     }
 
@@ -160,7 +176,15 @@ impl<P: Poller> Readiness<P> {
                 self.tell_polls(batch.len, done);
             }
             for index in 0..batch.len {
-                self.dispatch(self.poller.event(index), done);
+                match self.dispatch(self.poller.event(index), done) {
+                    Rest::Nothing => {}
+                    // The event is read again, so that it needs not be kept while a call is made.
+                    Rest::Reader(token) => {
+                        let slot = Slot(self.poller.event(index).registration.slot);
+                        self.resume_reader(slot, token, done);
+                    }
+                    rest => self.dispatch_rest(self.poller.event(index), rest, done),
+                }
             }
             left = left.saturating_sub(batch.len);
             if !batch.is_full || left == 0 {
@@ -189,52 +213,43 @@ impl<P: Poller> Readiness<P> {
         }
     }
 
-    /// Starts what is neither a `Recv` nor a `SendAll`; those on datagrams in few instructions.
+    /// Starts what is neither a `Recv` nor a `SendAll`, where its parts alone are needed for that.
     #[inline(never)]
-    fn start_datagram(&mut self, token: Token, slot: Slot, done: &mut Done) {
-        let is_decided = match done.undecided(token) {
-            Some(Outcome::RecvFrom(received)) => self.table.recv_from(token, slot, received),
-            Some(Outcome::SendTo(sent)) => self.table.send_to(token, slot, sent),
-            _ => return self.start_other(token, slot, done),
+    fn attempt_another(&mut self, token: Token, slot: Slot, operation: &mut Outcome) -> Attempted {
+        let is_decided = match operation {
+            Outcome::RecvFrom(received) => self.table.recv_from(token, slot, received),
+            Outcome::SendTo(sent) => self.table.send_to(token, slot, sent),
+            Outcome::Send(sent) => self.table.send(token, slot, sent),
+            Outcome::RecvMsg(received) => self.table.recv_msg(token, slot, received),
+            Outcome::SendMsg(sent) => self.table.send_msg(token, slot, sent),
+            Outcome::Nop(nop) => {
+                nop.result = Ok(());
+                true
+            }
+            _ => return Attempted::Declined,
         };
-        if is_decided {
-            done.decided(token);
-        }
+        if is_decided { Attempted::Decided } else { Attempted::Begun }
     }
 
     /// Starts all the rest.
     #[inline(never)]
     fn start_other(&mut self, token: Token, slot: Slot, done: &mut Done) {
-        let is_decided = match done.undecided(token) {
-            Some(Outcome::Send(sent)) => self.table.send(token, slot, sent),
-            Some(Outcome::RecvMsg(received)) => self.table.recv_msg(token, slot, received),
-            Some(Outcome::SendMsg(sent)) => self.table.send_msg(token, slot, sent),
-            Some(Outcome::Accept(_) | Outcome::AcceptManyEnded(_)) => return self.accept(token, slot, done),
-            Some(Outcome::RecvManyEnded(_)) => return self.recv_many(token, slot, done),
-            Some(Outcome::Connect(_)) => return self.connect(token, slot, done),
-            Some(Outcome::Shutdown(_)) => return self.shutdown(token, slot, done),
-            Some(Outcome::Read(_) | Outcome::ReadExact(_)) => return self.read(token, slot, done),
-            Some(Outcome::Write(_) | Outcome::WriteAll(_)) => return self.send_more(token, slot, done),
-            Some(Outcome::SendFile(_) | Outcome::SendFileAll(_)) => return self.send_file(token, slot, done),
-            Some(Outcome::ReadVectored(_) | Outcome::ReadVectoredExact(_)) => {
-                return self.read(token, slot, done);
-            }
-            Some(Outcome::WriteVectored(_) | Outcome::WriteVectoredAll(_)) => {
-                return self.send_more(token, slot, done);
-            }
-            Some(Outcome::Resolve(_)) => return done.offload(token, system::resolve()),
-            Some(Outcome::Nop(nop)) => {
-                nop.result = Ok(());
-                true
-            }
-            Some(Outcome::Poll(_) | Outcome::PollManyEnded(_)) => return self.poll(token, slot, done),
-            Some(Outcome::WaitChild(_)) => return self.wait_child(token, done),
-            Some(Outcome::SignalsEnded(_)) => return self.watch_signals(token, done),
-            Some(_) => return self.start_file(token, slot, done),
-            None => false,
-        };
-        if is_decided {
-            done.decided(token);
+        match done.undecided(token) {
+            Some(Outcome::Accept(_) | Outcome::AcceptManyEnded(_)) => self.accept(token, slot, done),
+            Some(Outcome::RecvManyEnded(_)) => self.recv_many(token, slot, done),
+            Some(Outcome::Connect(_)) => self.connect(token, slot, done),
+            Some(Outcome::Shutdown(_)) => self.shutdown(token, slot, done),
+            Some(Outcome::Read(_) | Outcome::ReadExact(_)) => self.read(token, slot, done),
+            Some(Outcome::Write(_) | Outcome::WriteAll(_)) => self.write(token, slot, done),
+            Some(Outcome::SendFile(_) | Outcome::SendFileAll(_)) => self.send_file(token, slot, done),
+            Some(Outcome::ReadVectored(_) | Outcome::ReadVectoredExact(_)) => self.read(token, slot, done),
+            Some(Outcome::WriteVectored(_) | Outcome::WriteVectoredAll(_)) => self.write(token, slot, done),
+            Some(Outcome::Resolve(_)) => done.offload(token, system::resolve()),
+            Some(Outcome::Poll(_) | Outcome::PollManyEnded(_)) => self.poll(token, slot, done),
+            Some(Outcome::WaitChild(_)) => self.wait_child(token, done),
+            Some(Outcome::SignalsEnded(_)) => self.watch_signals(token, done),
+            Some(_) => self.start_file(token, slot, done),
+            None => {}
         }
     }
 
@@ -247,7 +262,9 @@ impl<P: Poller> Readiness<P> {
                 entry.source.is_unfinished = false;
             }
             let bits = P::SIGNS.readable & !P::SIGNS.irregular | P::SIGNS.writable & !P::SIGNS.irregular;
-            self.dispatch(Event { registration, bits }, done);
+            let event = Event { registration, bits };
+            let rest = self.dispatch(event, done);
+            self.dispatch_rest(event, rest, done);
         }
         self.unfinished.drain(..len);
     }
@@ -314,22 +331,29 @@ impl<P: Poller> Backend for Readiness<P> {
         system::control(self.table.get(slot)?.source.descriptor()?, &control)
     }
 
-    #[inline(always)]
     fn start(&mut self, token: Token, slot: Slot, done: &mut Done) {
-        let is_decided = match done.undecided(token) {
-            Some(Outcome::Recv(received)) => self.table.recv(token, slot, received),
-            Some(Outcome::SendAll(sent)) => {
-                if !self.table.send_all(slot, sent) {
-                    return self.send_more(token, slot, done);
-                }
-                true
+        let attempt = match done.undecided(token) {
+            Some(operation) => self.attempt(token, slot, operation),
+            None => Attempted::Declined,
+        };
+        match attempt {
+            Attempted::Decided => done.decided(token),
+            Attempted::Begun => {}
+            Attempted::Declined => self.start_other(token, slot, done),
+        }
+    }
+
+    #[inline(always)]
+    fn attempt(&mut self, token: Token, slot: Slot, operation: &mut Outcome) -> Attempted {
+        let is_decided = match operation {
+            Outcome::Recv(received) => self.table.recv(token, slot, received),
+            Outcome::SendAll(sent) => {
+                self.table.send_all(slot, sent) || self.send_the_rest(token, slot, sent)
             }
             // The rest stays out of line, so that these two are in the loop that starts them.
-            _ => return self.start_datagram(token, slot, done),
+            _ => return self.attempt_another(token, slot, operation),
         };
-        if is_decided {
-            done.decided(token);
-        }
+        if is_decided { Attempted::Decided } else { Attempted::Begun }
     }
 
     fn start_on_pool(&mut self, token: Token, slot: Slot, done: &mut Done) {

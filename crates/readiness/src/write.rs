@@ -50,9 +50,29 @@ impl Table {
 }
 
 impl<P: Poller> Readiness<P> {
-    /// Starts to write, or goes on with a `SendAll` of which the first call did not take everything.
+    /// Goes on with a `SendAll` of which the first call did not take everything; whether it is decided.
     #[cold]
-    pub(crate) fn send_more(&mut self, token: Token, slot: Slot, done: &mut Done) {
+    #[inline(never)]
+    pub(crate) fn send_the_rest(&mut self, token: Token, slot: Slot, sent: &mut SentAll) -> bool {
+        let attempt = match self.table.writer(slot) {
+            Ok(entry) => {
+                let attempt = entry.source.send_rest(&sent.buffer, &mut sent.transferred);
+                if attempt.is_pending() {
+                    entry.writer = Waiter::new(token);
+                    if !entry.source.write_drained {
+                        self.leave_unfinished(slot);
+                    }
+                }
+                attempt
+            }
+            Err(error) => Poll::Ready(Err(error)),
+        };
+        attempt.map(|result| sent.result = result.map(drop)).is_ready()
+    }
+
+    /// Starts to write.
+    #[cold]
+    pub(crate) fn write(&mut self, token: Token, slot: Slot, done: &mut Done) {
         match self.table.writer(slot) {
             Ok(entry) => entry.writer = Waiter::new(token),
             Err(error) => return fail(token, error, done),

@@ -7,9 +7,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use io_uring::opcode;
 use proactor_core::{
-    Backend, Buffer, Capabilities, Config, Control, Done, Error, Family, Kind, NopDone, Offload, Outcome,
-    OwnedDescriptor, Received, Reply, Returned, Sent, SentAll, ShutDown, Slot, SocketKind, Time, Token,
-    Until,
+    Attempted, Backend, Buffer, Capabilities, Config, Control, Done, Error, Family, Kind, NopDone, Offload,
+    Outcome, OwnedDescriptor, Received, Reply, Returned, Sent, SentAll, ShutDown, Slot, SocketKind, Time,
+    Token, Until,
 };
 use proactor_system::{self as system, DescriptorKind, EventWaker, Mode};
 use rustix::io::Errno;
@@ -384,23 +384,27 @@ impl Backend for Uring {
         system::control(self.descriptors.get(slot)?.as_fd(), &control)
     }
 
-    #[inline(always)]
     fn start(&mut self, token: Token, slot: Slot, done: &mut Done) {
-        let begun = match done.undecided(token) {
-            Some(Outcome::Recv(received)) => {
-                let task = (token, Kind::Recv);
-                self.transfer(slot, Place::reading(slot), task, &mut received.buffer)
+        self.start_other(token, slot, done);
+        self.reap_if_crowded(done);
+    }
+
+    #[inline(always)]
+    fn attempt(&mut self, token: Token, slot: Slot, operation: &mut Outcome) -> Attempted {
+        if self.requests.ring.is_crowded {
+            // Whoever starts what follows makes room first.
+            return Attempted::Declined;
+        }
+        let begun = match operation {
+            Outcome::Recv(received) => {
+                self.transfer(slot, Place::reading(slot), (token, Kind::Recv), &mut received.buffer)
             }
-            Some(Outcome::SendAll(sent)) => {
-                let task = (token, Kind::SendAll);
-                self.transfer(slot, Place::writing(slot), task, &mut sent.buffer)
+            Outcome::SendAll(sent) => {
+                self.transfer(slot, Place::writing(slot), (token, Kind::SendAll), &mut sent.buffer)
             }
             _ => false,
         };
-        if !begun {
-            self.start_other(token, slot, done);
-        }
-        self.reap_if_crowded(done);
+        if begun { Attempted::Begun } else { Attempted::Declined }
     }
 
     fn start_on_pool(&mut self, token: Token, slot: Slot, done: &mut Done) {

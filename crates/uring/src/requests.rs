@@ -297,7 +297,8 @@ impl Requests {
         buffer: &mut Buffer,
     ) -> bool {
         let Self { table, ring, manner, .. } = self;
-        let Some(request) = table.get_mut(place).filter(|request| request.task.is_none()) else {
+        let found = table.get_mut_of(place, bytes::fills_buffer(kind));
+        let Some(request) = found.filter(|request| request.task.is_none()) else {
             return false;
         };
         if bytes::fills_buffer(kind) && !buffer.is_writable() {

@@ -56,9 +56,7 @@ impl<B: Backend> Driver<B> {
     /// Ends an operation that was not started as cancelled.
     fn withdraw(&mut self, index: u32) {
         self.decide_canceled(index);
-        if self.done.records.get(index).linked {
-            self.unlink(index);
-        }
+        self.unlink(index);
         self.leave_second(index);
     }
 
@@ -209,9 +207,7 @@ impl<B: Backend> Driver<B> {
             self.forget_refusal(index);
             self.forget_deadline(index);
             let taken_back = self.done.records.take_back(index);
-            if self.done.records.get(index).linked {
-                self.unlink(index);
-            }
+            self.unlink(index);
             self.leave_second(index);
             self.done.records.free(index);
             return Some(taken_back);

@@ -6,7 +6,7 @@ use crate::Error;
 use crate::backend::Backend;
 use crate::operation::Kind;
 use crate::outcome::{Notified, Outcome};
-use crate::records::Place;
+use crate::records::{Place, Record};
 use crate::state::{Call, Phase, step};
 use crate::trace::warning;
 
@@ -50,13 +50,13 @@ impl<B: Backend> Driver<B> {
     /// What closes a handle has lost its parts: they are made again, and it goes on as it was.
     pub(super) fn restore_closer(&mut self, index: u32, phase: Phase) {
         let completion = self.done.records.get(index);
-        let (kind, slot) = (completion.kind, completion.slot);
+        let (kind, slot, veto) = (completion.kind, completion.slot, completion.veto);
         let wrong = self.done.records.take_back(index);
         if let Some(outcome) = Outcome::lost(kind, self.done.handles.name(slot)) {
             self.arm_idle(index, kind, outcome);
         }
         let completion = self.done.records.get(index);
-        (completion.phase, completion.place) = (phase, Place::Closer);
+        (completion.phase, completion.place, completion.veto) = (phase, Place::Closer, veto);
         if let Some(wrong) = wrong {
             self.dispose(wrong);
         }
@@ -72,11 +72,8 @@ impl<B: Backend> Driver<B> {
             return Next::Nothing;
         }
         (completion.phase, _) = step(completion.phase, Call::Queue);
-        let is_linked = completion.linked;
         self.forget_delay(index);
-        if is_linked {
-            self.unlink(index);
-        }
+        self.unlink(index);
         self.leave_second(index);
         self.done.queue.push(index);
         if let Some(wrong) = self.done.records.take_back(index) {
@@ -86,9 +83,9 @@ impl<B: Backend> Driver<B> {
     }
 
     /// The backend has put the outcome of another kind of operation into the record at `index`, or has lost the one that was
-    /// there: the operation ends with [`Error::Backend`], its parts lost.
+    /// there: the operation ends with [`Error::Backend`], its parts lost. Puts that there.
     #[cold]
-    pub(super) fn replace_mismatch(&mut self, index: u32) -> Option<Outcome> {
+    pub(super) fn replace_mismatch(&mut self, index: u32) -> Option<&mut Record> {
         let record = self.done.records.operation(index)?;
         let wrong = record.outcome.take();
         let (kind, slot) = (record.kind, record.slot);
@@ -97,11 +94,15 @@ impl<B: Backend> Driver<B> {
         if let Some(wrong) = wrong {
             self.dispose(wrong);
         }
-        if kind == Kind::NotifierWait {
+        let lost = if kind == Kind::NotifierWait {
             let notifier = self.inbox.notifier();
-            return Some(Outcome::NotifierWait(Notified { notifier, result: Err(Error::Backend) }));
-        }
-        Outcome::lost(kind, self.done.handles.name(slot))
+            Some(Outcome::NotifierWait(Notified { notifier, result: Err(Error::Backend) }))
+        } else {
+            Outcome::lost(kind, self.done.handles.name(slot))
+        };
+        let record = self.done.records.operation(index)?;
+        record.outcome = lost;
+        Some(record)
     }
 
     /// Outcomes that nothing was started for.

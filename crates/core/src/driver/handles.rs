@@ -7,7 +7,7 @@ use crate::handle::{Handle, Slot};
 use crate::handles::{HandleState, NONE, Queue};
 use crate::operation::{Direction, Kind};
 use crate::outcome::Outcome;
-use crate::records::Place;
+use crate::records::{Link, Place};
 use crate::socket::{Address, Control, Family, ListenOptions, Reply, SocketKind, SocketOption};
 use crate::state::{Call, Phase, step};
 
@@ -258,7 +258,7 @@ impl<B: Backend> Driver<B> {
             self.done.records.get(next).previous = index;
         }
         let completion = self.done.records.get(index);
-        (completion.slot, completion.linked, completion.unordered) = (handle.slot(), true, true);
+        (completion.slot, completion.link) = (handle.slot(), Link::Unordered);
         (completion.previous, completion.next) = (NONE, next);
         true
     }
@@ -266,7 +266,6 @@ impl<B: Backend> Driver<B> {
     /// Takes such a completion off its handle again.
     fn delist(&mut self, index: u32) {
         let completion = self.done.records.get(index);
-        completion.unordered = false;
         let (slot, previous, next) = (completion.slot, completion.previous, completion.next);
         (completion.previous, completion.next) = (NONE, NONE);
         if next != NONE {
@@ -347,65 +346,58 @@ impl<B: Backend> Driver<B> {
     /// Takes a completion out of its handle's queue; the next one's turn may have come.
     pub(super) fn unlink(&mut self, index: u32) {
         let completion = self.done.records.get(index);
-        completion.linked = false;
-        let (slot, direction) = (completion.slot, completion.direction);
-        self.leave_queue(index, slot, direction);
+        match std::mem::replace(&mut completion.link, Link::None) {
+            Link::None => {}
+            Link::Unordered => self.delist(index),
+            Link::Queue if completion.is_alone() => {
+                let (slot, direction) = (completion.slot, completion.direction);
+                self.leave_queue_empty(slot, direction);
+            }
+            Link::Queue => self.unlink_among_others(index),
+        }
     }
 
+    /// The only one of a queue leaves it.
     #[inline(always)]
-    pub(super) fn leave_queue(&mut self, index: u32, slot: Slot, direction: Direction) {
+    pub(super) fn leave_queue_empty(&mut self, slot: Slot, direction: Direction) {
         let Some(entry) = self.done.handles.slot(slot) else { return };
-        let queue = entry.queue(direction);
-        let alone = Queue { head: index, tail: index };
-        if *queue != alone {
-            return self.unlink_among_others(index, slot, direction);
-        }
-        *queue = Queue::EMPTY;
+        *entry.queue(direction) = Queue::EMPTY;
         if entry.state == HandleState::Closing {
             self.close_if_idle(slot);
         }
     }
 
     #[inline(never)]
-    fn unlink_among_others(&mut self, index: u32, slot: Slot, direction: Direction) {
-        if !self.pass_on(index, slot, direction) {
-            self.unlink_anywhere(index);
+    pub(super) fn unlink_among_others(&mut self, index: u32) {
+        let completion = self.done.records.get(index);
+        let (slot, direction) = (completion.slot, completion.direction);
+        match self.pass_on(index, slot, direction) {
+            Some(follower) => self.start_later(follower),
+            None => self.unlink_anywhere(index, slot, direction),
         }
     }
 
-    /// Where the head of a queue leaves, and the one behind it only waits for that: has it started by the next turn. Returns
-    /// whether it was so; nothing has changed otherwise.
+    /// Where the head of a queue leaves, and the one behind it only waits for that: has that one in front, to be started. Nothing
+    /// has changed otherwise.
     #[inline(always)]
-    fn pass_on(&mut self, head: u32, slot: Slot, direction: Direction) -> bool {
-        let Some(entry) = self.done.handles.slot(slot) else { return false };
-        let queue = entry.queue(direction);
+    fn pass_on(&mut self, head: u32, slot: Slot, direction: Direction) -> Option<Token> {
+        let queue = self.done.handles.slot(slot)?.queue(direction);
         let records = &mut self.done.records;
-        let next = match records.operation(head) {
-            Some(record) if queue.head == head && !record.unordered => record.next,
-            _ => return false,
-        };
-        let Some(follower) = records.operation(next) else { return false };
+        let next = records.operation(head).filter(|_| queue.head == head)?.next;
+        let follower = records.operation(next)?;
         if follower.phase != Phase::Adding || follower.place != Place::Waiting {
-            return false;
+            return None;
         }
         (follower.previous, follower.place) = (NONE, follower.place_to_start());
         let token = follower.token(next);
         queue.head = next;
-        if let Some(record) = records.operation(head) {
-            record.next = NONE;
-        }
-        self.start_later(token);
-        true
+        records.operation(head)?.next = NONE;
+        Some(token)
     }
 
     #[cold]
-    fn unlink_anywhere(&mut self, index: u32) {
+    fn unlink_anywhere(&mut self, index: u32, slot: Slot, direction: Direction) {
         let completion = self.done.records.get(index);
-        if completion.unordered {
-            // In no queue, so never alone in one: each comes here.
-            return self.delist(index);
-        }
-        let (slot, direction) = (completion.slot, completion.direction);
         let (previous, next) = (completion.previous, completion.next);
         (completion.previous, completion.next) = (NONE, NONE);
         if next != NONE {
@@ -448,7 +440,7 @@ impl<B: Backend> Driver<B> {
     fn end_head(&mut self, slot: Slot, direction: Direction, head: u32) {
         let completion = self.done.records.get(head);
         let next = completion.next;
-        (completion.previous, completion.next, completion.linked) = (NONE, NONE, false);
+        (completion.previous, completion.next, completion.link) = (NONE, NONE, Link::None);
         (completion.phase, _) = step(completion.phase, Call::Queue);
         if next != NONE {
             self.done.records.get(next).previous = NONE;

@@ -2,9 +2,9 @@
 
 use super::Driver;
 use crate::backend::Backend;
-use crate::operation::{Kind, Submission, Target};
+use crate::operation::{Direction, Kind, Submission, Target};
 use crate::outcome::Outcome;
-use crate::records::{Bound, Place, Veto};
+use crate::records::{Bound, Link, Place, Veto};
 use crate::state::{Call, Effect, Phase, step};
 use crate::{Error, Handle, Offload, Time};
 
@@ -69,7 +69,7 @@ impl<B: Backend> Driver<B> {
 
     /// Begins an arming of the completion at `index` that nobody is to start.
     pub(super) fn arm_idle(&mut self, index: u32, kind: Kind, outcome: Outcome) {
-        self.done.records.get(index).arm(kind);
+        self.done.records.get(index).arm(kind, Direction::Read, Link::None);
         if let Some(record) = self.done.records.operation(index) {
             record.put(outcome);
         }

@@ -10,7 +10,8 @@ use crate::Error;
 use crate::backend::Backend;
 use crate::handle::{Handle, Slot};
 use crate::handles::NONE;
-use crate::operation::{Submission, Target};
+use crate::operation::Submission;
+use crate::records::{self, Find, Spot};
 use crate::state::Phase;
 
 /// Which completions use which handle as their second.
@@ -79,30 +80,32 @@ impl Seconds {
 }
 
 impl<B: Backend> Driver<B> {
-    /// Queues an operation on two handles: that of its target, and a second one.
+    /// Queues an operation on two handles: that of its target, and a second one. Returns its index and its generation.
     #[cold]
     pub(super) fn enqueue_on_two<O: Submission>(
         &mut self,
-        index: u32,
         operation: O,
-        (target, second): (Target, Handle),
-    ) {
+        second: Handle,
+        find: impl Find,
+    ) -> (u32, u32) {
+        let Some(Spot { index, record, .. }) = find(&mut self.done.records) else { return (NONE, 0) };
+        let name = (index, record.generation());
         if !self.is_full() && self.done.handles.get(second).is_none() {
-            let Some(record) = self.done.records.operation(index) else { return };
-            record.arm(O::KIND);
-            record.put(operation.undecided());
-            return self.fail(index, Error::StaleHandle);
+            self.arm_idle(index, O::KIND, operation.undecided());
+            self.fail(index, Error::StaleHandle);
+            return name;
         }
-        self.enqueue_operation(index, operation, target);
+        self.enqueue_operation(operation, |records| records.allocated(index));
         let completion = self.done.records.get(index);
-        if completion.phase != Phase::Adding || !completion.linked {
+        if completion.phase != Phase::Adding || completion.link == records::Link::None {
             // It has failed.
-            return;
+            return name;
         }
         if let Some(entry) = self.done.handles.get(second) {
             entry.has_seconds = true;
             self.seconds.insert(index, second.slot());
         }
+        name
     }
 
     /// The completion at `index` uses its second handle no longer, if it has one, which may be closed then.

@@ -1,7 +1,7 @@
 //! One pass of the loop.
 
 use super::{Driver, deadline};
-use crate::backend::{Backend, Token, Until};
+use crate::backend::{Attempted, Backend, Token, Until};
 use crate::notifier::{Calls, Registration};
 use crate::outcome::Outcome;
 use crate::records::{ASIDE, End, Place};
@@ -49,36 +49,53 @@ impl<B: Backend> Driver<B> {
     /// backend that panics has kept from being started.
     #[inline(always)]
     fn start_submitted(&mut self) {
-        let count = self.starting.len();
-        if count == 0 {
+        if self.starting.is_empty() && self.batch.is_empty() {
             return;
+        }
+        if self.batch.is_empty() {
+            std::mem::swap(&mut self.starting, &mut self.batch);
+        } else {
+            self.take_up_batch();
         }
         // One reading for all that is armed here, and after all of it was submitted: never early.
         let mut clock = None;
-        while self.started < count
-            && let Some(&token) = self.starting.get(self.started)
-        {
-            self.started += 1;
+        let mut started = 0;
+        while let Some(&token) = self.batch.get(started) {
+            started += 1;
+            self.started = started;
             self.start(token, &mut clock);
         }
-        self.started = 0;
-        if self.starting.len() == count {
-            self.starting.clear();
-        } else {
-            self.starting.drain(..count);
-        }
+        self.batch.clear();
+    }
+
+    /// The backend has panicked over one that an earlier turn was to start: what was behind it comes first.
+    #[cold]
+    fn take_up_batch(&mut self) {
+        self.batch.drain(..self.started);
+        self.batch.append(&mut self.starting);
     }
 
     #[inline(always)]
     fn start(&mut self, token: Token, clock: &mut Option<Time>) {
         // What was taken back since is not undecided.
-        let Some(record) = self.done.records.undecided(token) else { return self.start_other(token, clock) };
-        if record.start() {
-            let slot = record.slot;
-            self.backend.start(token, slot, &mut self.done);
-        } else {
-            self.start_rare(token, clock);
+        let Some(record) = self.done.records.undecided(token) else {
+            return self.start_other(token, clock);
+        };
+        if !record.start() {
+            return self.start_rare(token, clock);
         }
+        let slot = record.slot;
+        if let Some(operation) = &mut record.outcome {
+            match self.backend.attempt(token, slot, operation) {
+                Attempted::Decided => {
+                    record.decide();
+                    return self.done.queue.push(token.index);
+                }
+                Attempted::Begun => return,
+                Attempted::Declined => {}
+            }
+        }
+        self.backend.start(token, slot, &mut self.done);
     }
 
     /// Starts what core does itself, or has to look at first.
@@ -313,7 +330,10 @@ impl<B: Backend> Driver<B> {
 
     /// Whether there is something to do before anything else could complete.
     pub(super) fn has_local_work(&self) -> bool {
-        !self.done.is_empty() || !self.starting.is_empty() || !self.closing.is_empty()
+        !self.done.is_empty()
+            || !self.starting.is_empty()
+            || !self.batch.is_empty()
+            || !self.closing.is_empty()
     }
 
     /// `until`, or the first timer's deadline where that is earlier.

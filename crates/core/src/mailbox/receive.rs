@@ -72,11 +72,12 @@ where
 {
     type Callback = (Mailbox<T>, F);
 
+    type Operation = NotifierWait;
+
     fn deliver(
         inner: &mut Inner<B, S>,
         state: &mut S,
-        index: u32,
-        _item: u32,
+        (index, _item): (u32, u32),
         (mailbox, mut callback): Self::Callback,
     ) {
         let Some(notified) = inner.driver.take_output::<NotifierWait>(index) else {

@@ -73,9 +73,9 @@ pub trait Submission: sealed::Sealed + Sized {
         None
     }
 
-    /// Whether it failed in a way that passes by itself.
+    /// Why it failed, if it did.
     #[doc(hidden)]
-    fn is_transient(output: &Self::Output) -> bool;
+    fn error(output: &Self::Output) -> Option<Error>;
 
     /// Into the variant of [`Outcome`], its result not decided yet.
     #[doc(hidden)]
@@ -155,8 +155,8 @@ macro_rules! submission {
             )?
 
             #[inline(always)]
-            fn is_transient(output: &$output) -> bool {
-                output.error().is_some_and($crate::Error::is_transient)
+            fn error(output: &$output) -> Option<$crate::Error> {
+                output.error()
             }
 
             #[inline(always)]

@@ -95,6 +95,16 @@ impl Table {
         }
     }
 
+    /// The same, where it is known whether it reads.
+    #[inline(always)]
+    pub(super) fn get_mut_of(&mut self, place: Place, reads: bool) -> Option<&mut Request> {
+        if reads {
+            self.reading.get_mut(place.index_if_reading())
+        } else {
+            self.writing.get_mut(place.index_if_writing())
+        }
+    }
+
     /// All places that have memory.
     pub(super) fn places(&self) -> impl Iterator<Item = Place> + use<> {
         let slots = |requests: &Vec<Request>| (0..requests.len() as u32).map(Slot);
