@@ -395,6 +395,19 @@ impl<B: Backend> Driver<B> {
         Some(token)
     }
 
+    /// The head of a queue, which was decided as it was started, leaves it now, before it is delivered, if the one behind it only
+    /// waits for that: its turn to be started has come.
+    pub(super) fn follower(&mut self, head: u32) -> Option<Token> {
+        let completion = self.done.records.get(head);
+        if completion.link != Link::Queue {
+            return None;
+        }
+        let (slot, direction) = (completion.slot, completion.direction);
+        let follower = self.pass_on(head, slot, direction)?;
+        self.done.records.get(head).link = Link::None;
+        Some(follower)
+    }
+
     #[cold]
     fn unlink_anywhere(&mut self, index: u32, slot: Slot, direction: Direction) {
         let completion = self.done.records.get(index);
