@@ -4,7 +4,7 @@ use proactor_core::Backend;
 
 use crate::Fixture;
 #[cfg(unix)]
-use crate::cases::{bad_input, bytes, passed_in, passing, results, send_file, vectored};
+use crate::cases::{bad_input, bytes, passed_in, passing, results, send_file, splice, vectored};
 
 /// A part of a case that plays in a process of its own: its name, and how it goes.
 pub(crate) type Child<B> = (&'static str, fn(&Fixture<B>));
@@ -16,6 +16,7 @@ pub(crate) fn children<B: Backend + 'static>() -> Vec<Child<B>> {
         ("send_to_the_gone", results::send_to_the_gone::<B>),
         ("write_to_the_gone", bytes::write_to_the_gone::<B>),
         ("send_file_to_the_gone", send_file::send_file_to_the_gone::<B>),
+        ("splice_to_the_gone", splice::splice_to_the_gone::<B>),
         ("write_vectored_to_the_gone", vectored::write_vectored_to_the_gone::<B>),
         ("run_out_of_descriptors", bad_input::run_out_of_descriptors::<B>),
         ("rearm_a_failing_accept", bad_input::rearm_a_failing_accept::<B>),

@@ -31,6 +31,9 @@ macro_rules! body {
     (signals, $case:ident) => {
         cases::not_here::<B>
     };
+    (splice, $case:ident) => {
+        cases::not_here::<B>
+    };
     (unix, $case:ident) => {
         cases::not_here::<B>
     };

@@ -1,6 +1,7 @@
 //! One operation of each kind at once, for what has to hold of all of them: a kind without one here is found out.
 
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use proactor_core::{
     Kind, Link, MakeDir, NotifierWait, OpenAt, OpenOptions, Operation, Outcome, Peer, Poll, PollMany, Read,
     ReadAt, ReadDir, ReadExact, ReadVectored, ReadVectoredAt, ReadVectoredExact, ReadVectoredExactAt, Recv,
     RecvFrom, RecvMany, RecvMsg, RemoveDir, Rename, Resolve, Send, SendAll, SendFile, SendFileAll, SendMsg,
-    SendTo, Shutdown, ShutdownHow, Signal, Signals, Statx, Submission, Symlink, Time, Timer, Truncate,
-    Unlink, Until, WaitChild, Work, Write, WriteAll, WriteAt, WriteVectored, WriteVectoredAll,
+    SendTo, Shutdown, ShutdownHow, Signal, Signals, Splice, Statx, Submission, Symlink, Time, Timer,
+    Truncate, Unlink, Until, WaitChild, Work, Write, WriteAll, WriteAt, WriteVectored, WriteVectoredAll,
     WriteVectoredAllAt, WriteVectoredAt,
 };
 
@@ -79,6 +80,8 @@ pub(crate) struct Every<B: Backend> {
     grounds: HashMap<Kind, Ground>,
     /// One that lives until it is killed.
     child: Option<Child>,
+    /// The other ends of pipes.
+    readers: Vec<OwnedFd>,
     kinds: HashMap<Key, Kind>,
     /// What fills the sockets of those that are to wait behind it.
     blockers: Vec<Key>,
@@ -122,6 +125,7 @@ fn reads_a_stream(kind: Kind) -> bool {
             | Kind::ReadExact
             | Kind::ReadVectored
             | Kind::ReadVectoredExact
+            | Kind::Splice
     )
 }
 
@@ -192,6 +196,7 @@ impl<B: Backend> Every<B> {
             scratch: Scratch::new(fixture),
             grounds: HashMap::new(),
             child,
+            readers: Vec::new(),
             kinds: HashMap::new(),
             blockers: Vec::new(),
             ended: HashMap::new(),
@@ -217,6 +222,7 @@ impl<B: Backend> Every<B> {
             Kind::WaitChild => self.capabilities.child_processes,
             Kind::Signals => self.capabilities.signals,
             Kind::Detach => self.capabilities.descriptors,
+            Kind::Splice => self.capabilities.splicing,
             _ => true,
         }
     }
@@ -261,7 +267,23 @@ impl<B: Backend> Every<B> {
         if matches!(kind, Kind::SendFile | Kind::SendFileAll) {
             ground.file = self.open("file");
         }
+        if kind == Kind::Splice && self.capabilities.splicing {
+            ground.file = self.pipe();
+        }
         ground
+    }
+
+    /// The end of a pipe to write to, of which nobody reads the other.
+    #[cfg(unix)]
+    fn pipe(&mut self) -> Handle {
+        let (reader, writer) = rustix::pipe::pipe().expect("a pipe");
+        self.readers.push(reader);
+        self.driver.attach(writer).expect("what can be moved to can be attached")
+    }
+
+    #[cfg(not(unix))]
+    fn pipe(&mut self) -> Handle {
+        panic!("{:?} has no pipes", self.readers)
     }
 
     /// Has each work on something of this kind, whatever it is for.
@@ -407,6 +429,7 @@ impl<B: Backend> Every<B> {
             Kind::Shutdown => made!(every, how, Shutdown { handle, how: ShutdownHow::Write }),
             Kind::SendFile => made!(every, how, SendFile { handle, file, offset, len }),
             Kind::SendFileAll => made!(every, how, SendFileAll { handle, file, offset, len }),
+            Kind::Splice => made!(every, how, Splice { from: handle, to: file, len }),
             Kind::RecvFrom => made!(every, how, RecvFrom { handle, buffer: buffer(), peer: Peer::default() }),
             Kind::SendTo => made!(every, how, SendTo { handle, buffer: bytes(), peer: address.into() }),
             Kind::RecvMsg => {

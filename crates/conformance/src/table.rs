@@ -12,7 +12,7 @@ use crate::cases::{
 };
 #[cfg(unix)]
 use crate::cases::{
-    children, datagrams, detaching, messages, passing, pipes, polls, signals, steady_unix, unix,
+    children, datagrams, detaching, messages, passing, pipes, polls, signals, splice, steady_unix, unix,
     unix_datagrams, unix_paths,
 };
 
@@ -231,6 +231,22 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         send_file::on_the_pool_it_waits_for_a_thread: ["H4", "X2", "X4", "H1"] needs ["files", "ipv4", "threads", "descriptors"];
         send_file::the_socket_comes_out_as_it_was: ["H5", "H3"] needs ["files", "ipv4", "descriptors"];
         send_file::without_a_pool_the_loop_reads: ["H4"] needs ["files", "streams"];
+
+        splice::one_connection_goes_on_as_another: ["C1", "C2", "H3"] needs ["splicing", "ipv4"];
+        splice::any_two_streams_of_which_one_is_a_pipe: ["C1", "R1", "R4", "X2"] needs ["splicing", "ipv4"];
+        splice::it_keeps_its_turn_on_both_sides: ["H3"] needs ["splicing", "ipv4"];
+        splice::failures_say_why: ["C2", "E1", "H2", "R2"] needs ["splicing", "ipv4", "files"];
+        splice::who_is_gone_raises_no_signal: ["R3"] needs ["splicing", "ipv4"];
+        splice::it_waits_and_can_be_cancelled: ["X1", "X2", "C2", "H5"] needs ["splicing", "ipv4"];
+        splice::it_goes_on_when_there_is_room: ["C1", "H3"] needs ["splicing", "ipv4"];
+        splice::a_deadline_ends_it: ["X4", "X1"] needs ["splicing", "ipv4"];
+        splice::closing_either_ends_it: ["H1", "H2", "C1"] needs ["splicing", "ipv4"];
+        splice::deleted_or_dropped_it_is_gone: ["C5", "X5"] needs ["splicing", "ipv4"];
+        splice::it_can_be_rearmed_later: ["C1", "H2", "H3", "E3"] needs ["splicing", "ipv4"];
+        splice::descriptors_come_out_as_they_were: ["H5", "H3"] needs ["splicing", "ipv4", "files"];
+        splice::cancel_all_covers_it: ["X3"] needs ["splicing", "ipv4"];
+        splice::splicing_does_not_allocate: ["B1"] needs ["splicing", "unix_sockets"];
+        splice::without_it_everything_comes_back: ["C2", "E2", "H3"] needs ["!splicing", "ipv4"];
 
         directories::all_comes_in_batches: ["C2", "H3"] needs ["files"];
         directories::queued_batches_follow_each_other: ["H3"] needs ["files"];

@@ -74,7 +74,7 @@ pub trait Wake: Clone + Send + Sync + 'static {
 ///    and reported as [`Error::Backend`].
 ///
 /// A backend holds no timer, no callback, no cancellation policy and no queueing policy: core starts at most one
-/// operation per handle and direction, and beside these any number of those that are
+/// operation per handle and direction (a [`Splice`](crate::Splice) counts on two), and beside these any number of those that are
 /// [unordered](crate::Target::Unordered); [`close`](Self::close) only comes when none is left.
 pub trait Backend: Sized {
     /// The column's name in tables: lower case.
@@ -125,7 +125,7 @@ pub trait Backend: Sized {
 
     /// Starts the operation that `done` keeps as `token`, on the descriptor in `slot` (for one without a descriptor, the
     /// slot means nothing). It is decided at once, or by a later call. Of an operation on two handles, the other one is
-    /// among its parts ([`Outcome::file_part`]); neither is closed or detached before it has ended.
+    /// among its parts ([`Outcome::file_part`], [`Spliced`](crate::Spliced)); neither is closed or detached before it has ended.
     ///
     /// Where nothing outside the process touches an operation while it waits, it can stay where it is: the backend fills
     /// in its result ([`Done::undecided`], [`Done::decided`]). Where the kernel may write to its buffer, the backend

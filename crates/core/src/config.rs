@@ -134,6 +134,8 @@ pub struct Capabilities {
     pub child_processes: bool,
     /// The process's signals can be watched: [`Signals`](crate::Signals).
     pub signals: bool,
+    /// Bytes can be moved between a pipe and another stream within the system: [`Splice`](crate::Splice) (Linux).
+    pub splicing: bool,
     /// The clock is simulated: a wait that nothing else ends jumps to its deadline.
     pub virtual_time: bool,
     /// A panic unwinds, so that it can be caught and the loop is usable afterwards (contract C6). Otherwise it ends the
@@ -144,7 +146,7 @@ pub struct Capabilities {
 impl Capabilities {
     /// Every capability by name, for tables and reports.
     #[must_use]
-    pub const fn list(&self) -> [(&'static str, bool); 14] {
+    pub const fn list(&self) -> [(&'static str, bool); 15] {
         [
             ("ipv4", self.ipv4),
             ("ipv6", self.ipv6),
@@ -158,6 +160,7 @@ impl Capabilities {
             ("polling", self.polling),
             ("child_processes", self.child_processes),
             ("signals", self.signals),
+            ("splicing", self.splicing),
             ("virtual_time", self.virtual_time),
             ("unwinding", self.unwinding),
         ]

@@ -24,6 +24,7 @@ mod faults;
 mod handles;
 mod rearm;
 mod second;
+mod tickets;
 mod turn;
 
 #[cfg(test)]
@@ -86,6 +87,8 @@ pub struct Driver<B: Backend> {
     pub(crate) completions: crate::Completions,
     /// Of operations on two handles, who uses which as the second.
     seconds: second::Seconds,
+    /// Of those among them that have their turn on both, what stands for them in the queue of the second.
+    tickets: tickets::Tickets,
     /// What goes to the pool where an operation does not say so.
     offload: Offload,
     /// If they are measured.
@@ -167,6 +170,7 @@ impl<B: Backend> Driver<B> {
             callbacks: 0,
             completions: crate::Completions::default(),
             seconds: second::Seconds::default(),
+            tickets: tickets::Tickets::default(),
             offload: config.offload,
             times: config.measure.then(Times::default),
             faults: 0,
@@ -562,7 +566,8 @@ impl<B: Backend> Driver<B> {
         if !is_timer && self.done.records.get(index).bound != Bound::None {
             self.settle_deadline(index);
         }
-        if self.done.records.get(index).place == Place::BackendOnTwo {
+        let completion = self.done.records.get(index);
+        if completion.place == Place::BackendOnTwo || completion.kind == Kind::Splice {
             self.leave_second(index);
         }
         let error = match self.done.records.timer(index) {

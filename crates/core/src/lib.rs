@@ -42,7 +42,7 @@
 //! - **[`Loop`]** runs; **[`Context`]** does everything else, in callbacks and before a run: submit, cancel, close, open
 //!   sockets, stop.
 //! - **Operations** are structs that own what they need: [`Nop`], [`Timer`], [`NotifierWait`], [`Accept`],
-//!   [`AcceptMany`], [`Connect`], [`Recv`], [`RecvMany`], [`Send`], [`SendAll`], [`SendFile`], [`SendFileAll`], [`Shutdown`],
+//!   [`AcceptMany`], [`Connect`], [`Recv`], [`RecvMany`], [`Send`], [`SendAll`], [`SendFile`], [`SendFileAll`], [`Splice`], [`Shutdown`],
 //!   [`RecvFrom`], [`SendTo`], [`RecvMsg`], [`SendMsg`], [`Close`], [`Detach`], [`Work`], [`Resolve`]; on descriptors of any kind [`Read`], [`ReadExact`], [`Write`], [`WriteAll`], with several
 //!   buffers [`ReadVectored`], [`ReadVectoredExact`], [`WriteVectored`], [`WriteVectoredAll`], and for
 //!   other libraries [`Poll`], [`PollMany`]; of processes [`WaitChild`], [`Signals`]; on files
@@ -124,6 +124,7 @@ mod resolve;
 mod send_file;
 mod signals;
 mod socket;
+mod splice;
 mod state;
 mod stream;
 mod sync;
@@ -177,6 +178,7 @@ pub use resolve::{Resolve, Resolved};
 pub use send_file::{FilePart, SendFile, SendFileAll, SentFile, SentFileAll};
 pub use signals::{Signal, SignalSet, Signals, SignalsEnded};
 pub use socket::{Address, Control, Family, ListenOptions, Membership, Reply, SocketKind, SocketOption};
+pub use splice::{Splice, Spliced};
 pub use state::State;
 pub use stream::{
     Accept, AcceptMany, AcceptManyEnded, Accepted, Connect, Connected, Connection, Received, Recv, Send,

@@ -15,6 +15,7 @@ use crate::poll::{Poll, PollMany};
 use crate::resolve::Resolve;
 use crate::send_file::{SendFile, SendFileAll};
 use crate::signals::Signals;
+use crate::splice::Splice;
 use crate::stream::{Accept, AcceptMany, Connect, Recv, Send, SendAll, Shutdown};
 use crate::vectored::{
     ReadVectored, ReadVectoredAt, ReadVectoredExact, ReadVectoredExactAt, WriteVectored, WriteVectoredAll,
@@ -136,6 +137,7 @@ pub struct Close {
 /// | [`Shutdown`](crate::Shutdown) | `handle`, `how` | [`ShutDown`](crate::ShutDown) | `result`: `Result<(), Error>` | writing |
 /// | [`SendFile`](crate::SendFile) | `handle`, `file`, `offset`, `len` | [`SentFile`](crate::SentFile) | `result`: `Result<u64, Error>` | writing; none on the file |
 /// | [`SendFileAll`](crate::SendFileAll) | `handle`, `file`, `offset`, `len` | [`SentFileAll`](crate::SentFileAll) | `transferred`: `u64`, `result`: `Result<(), Error>` | writing; none on the file |
+/// | [`Splice`](crate::Splice) | `from`, `to`, `len` | [`Spliced`](crate::Spliced) | `result`: `Result<u64, Error>` | reading on `from`, writing on `to` |
 /// | [`RecvFrom`](crate::RecvFrom) | `handle`, `buffer`, `peer` | [`ReceivedFrom`](crate::ReceivedFrom) | `result`: `Result<Datagram, Error>` | reading |
 /// | [`SendTo`](crate::SendTo) | `handle`, `buffer`, `peer` | [`SentTo`](crate::SentTo) | `result`: `Result<(), Error>` | writing |
 /// | [`RecvMsg`](crate::RecvMsg) | `handle`, `buffer`, `envelope` | [`ReceivedMsg`](crate::ReceivedMsg) | `result`: `Result<Message, Error>` | reading |
@@ -204,6 +206,8 @@ pub enum Operation {
     SendFile(SendFile),
     /// See [`SendFileAll`].
     SendFileAll(SendFileAll),
+    /// See [`Splice`].
+    Splice(Splice),
     /// See [`RecvFrom`].
     RecvFrom(RecvFrom),
     /// See [`SendTo`].
@@ -311,6 +315,7 @@ impl Operation {
             Self::Shutdown(operation) => operation.undecided(),
             Self::SendFile(operation) => operation.undecided(),
             Self::SendFileAll(operation) => operation.undecided(),
+            Self::Splice(operation) => operation.undecided(),
             Self::RecvFrom(operation) => operation.undecided(),
             Self::SendTo(operation) => operation.undecided(),
             Self::RecvMsg(operation) => operation.undecided(),
@@ -404,6 +409,8 @@ kinds! {
     SendFile,
     /// [`SendFileAll`]
     SendFileAll,
+    /// [`Splice`]
+    Splice,
     /// [`RecvFrom`]
     RecvFrom,
     /// [`SendTo`]
@@ -518,6 +525,7 @@ impl Operation {
             Self::Shutdown(operation) => operation.target(),
             Self::SendFile(operation) => operation.target(),
             Self::SendFileAll(operation) => operation.target(),
+            Self::Splice(operation) => operation.target(),
             Self::RecvFrom(operation) => operation.target(),
             Self::SendTo(operation) => operation.target(),
             Self::RecvMsg(operation) => operation.target(),

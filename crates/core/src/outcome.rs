@@ -15,6 +15,7 @@ use crate::poll::{Interest, Poll, PollMany, PollManyEnded, Polled, Readiness};
 use crate::resolve::{Resolve, Resolved};
 use crate::send_file::{SentFile, SentFileAll};
 use crate::signals::{Signal, SignalSet, Signals, SignalsEnded};
+use crate::splice::{self, Spliced};
 use crate::stream::{
     Accept, AcceptMany, AcceptManyEnded, Accepted, Connect, Connected, Connection, Received, Recv, Send,
     SendAll, Sent, SentAll, ShutDown, Shutdown, ShutdownHow,
@@ -88,6 +89,8 @@ pub enum Outcome {
     SendFile(SentFile),
     /// See [`SentFileAll`].
     SendFileAll(SentFileAll),
+    /// See [`Spliced`].
+    Splice(Spliced),
     /// See [`ReceivedFrom`].
     RecvFrom(ReceivedFrom),
     /// See [`SentTo`].
@@ -209,6 +212,7 @@ impl Outcome {
             Self::Shutdown(_) => Kind::Shutdown,
             Self::SendFile(_) => Kind::SendFile,
             Self::SendFileAll(_) => Kind::SendFileAll,
+            Self::Splice(_) => Kind::Splice,
             Self::RecvFrom(_) => Kind::RecvFrom,
             Self::SendTo(_) => Kind::SendTo,
             Self::RecvMsg(_) => Kind::RecvMsg,
@@ -318,8 +322,8 @@ impl Outcome {
                 Self::WaitChild(ChildExited { child: ChildProcess::Id(0), result: Err(error) })
             }
             Kind::Signals => Self::SignalsEnded(SignalsEnded { set: SignalSet::NONE, error }),
-            // Those on several buffers.
-            kind => return vectored::hollow(kind, handle).map(|operation| operation.fail(error)),
+            // Those on several buffers, and that between pipes.
+            kind => return splice::hollow(kind, handle).map(|operation| operation.fail(error)),
         };
         Some(outcome)
     }
@@ -380,7 +384,7 @@ impl Outcome {
             }
             Self::WaitChild(ChildExited { child, .. }) => Operation::WaitChild(WaitChild { child }),
             Self::SignalsEnded(SignalsEnded { set, .. }) => Operation::Signals(Signals { set }),
-            other => return file::back(other).or_else(vectored::back).ok(),
+            other => return file::back(other).or_else(splice::back).or_else(vectored::back).ok(),
         };
         Some(operation)
     }
@@ -417,6 +421,7 @@ impl Outcome {
             Self::Detach(Detached { result, .. }) => *result = Err(error),
             Self::SendFile(SentFile { result, .. }) => *result = Err(error),
             Self::SendFileAll(SentFileAll { result, .. }) => *result = failed,
+            Self::Splice(Spliced { result, .. }) => *result = Err(error),
             Self::ReadDir(DirRead { entries, result, .. }) => {
                 entries.clear();
                 *result = Err(error);
@@ -470,6 +475,7 @@ impl Outcome {
             Self::Shutdown(outcome) => outcome.error(),
             Self::SendFile(outcome) => outcome.error(),
             Self::SendFileAll(outcome) => outcome.error(),
+            Self::Splice(outcome) => outcome.error(),
             Self::RecvFrom(outcome) => outcome.error(),
             Self::SendTo(outcome) => outcome.error(),
             Self::RecvMsg(outcome) => outcome.error(),

@@ -17,6 +17,8 @@ use crate::outcome::{Expired, Outcome};
 use crate::state::Phase;
 use crate::{Error, Time};
 
+mod places;
+
 /// Marks the index of a timer's completion.
 pub(crate) const TIMER: u32 = 1 << 31;
 
@@ -114,6 +116,8 @@ pub(crate) enum Place {
     BackendOnTwo,
     /// The pool.
     Pool,
+    /// The queue of its handle, on behalf of an operation that has a place of its own in that of another one.
+    Ticket,
     /// The last use of its handle to end, so that it can be closed.
     Closer,
     /// A thread of the pool, which closes its descriptor.
@@ -314,17 +318,6 @@ impl Head {
         self.place = self.place_to_start();
         self.arming = (self.arming | 1).wrapping_add(1);
         self.arming
-    }
-
-    /// Its place while the next turn is to start it.
-    #[inline(always)]
-    pub(crate) const fn place_to_start(&self) -> Place {
-        match self.kind {
-            Kind::Nop | Kind::NotifierWait | Kind::RecvMany | Kind::Work => Place::StartingHere,
-            Kind::SendFile | Kind::SendFileAll => Place::StartingHere,
-            kind if kind.is_of_files() && self.is_on_pool() => Place::StartingHere,
-            _ => Place::Starting,
-        }
     }
 
     /// Whether a thread of the pool is to do it. Of kinds that can go there, nothing of others.

@@ -47,6 +47,10 @@ impl<P: Poller> Readiness<P> {
         self.capabilities.child_processes
     }
 
+    pub(crate) const fn can_splice(&self) -> bool {
+        self.capabilities.splicing
+    }
+
     /// Takes a descriptor into a free slot.
     pub(crate) fn adopt(
         &mut self,
@@ -242,6 +246,7 @@ impl<P: Poller> Readiness<P> {
             Some(Outcome::Read(_) | Outcome::ReadExact(_)) => self.read(token, slot, done),
             Some(Outcome::Write(_) | Outcome::WriteAll(_)) => self.write(token, slot, done),
             Some(Outcome::SendFile(_) | Outcome::SendFileAll(_)) => self.send_file(token, slot, done),
+            Some(Outcome::Splice(_)) => self.splice(token, done),
             Some(Outcome::ReadVectored(_) | Outcome::ReadVectoredExact(_)) => self.read(token, slot, done),
             Some(Outcome::WriteVectored(_) | Outcome::WriteVectoredAll(_)) => self.write(token, slot, done),
             Some(Outcome::Resolve(_)) => done.offload(token, system::resolve()),
@@ -366,6 +371,7 @@ impl<P: Poller> Backend for Readiness<P> {
         if entry.reader == Waiter::new(token) {
             entry.reader = Waiter::NOBODY;
             self.needs_no_buffer(slot, token);
+            self.forget_splice(token, done);
             fail(token, Error::Canceled, done);
         } else if entry.writer == Waiter::new(token) {
             self.cancel_writer(slot, token, done);

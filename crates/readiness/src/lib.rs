@@ -29,6 +29,7 @@ mod read;
 mod recv_many;
 mod send_file;
 mod source;
+mod splice;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -78,6 +78,7 @@ impl<P: Poller> Readiness<P> {
             Some(Outcome::ReadVectored(_) | Outcome::ReadVectoredExact(_)) => {
                 self.resume_read(token, slot, done);
             }
+            Some(Outcome::Splice(_)) => self.resume_splice(token, done),
             // Its operation was taken away from it.
             _ => self.forget_reader(slot),
         }

@@ -166,7 +166,7 @@ impl Source {
     }
 
     /// Before a call that only O_NONBLOCK keeps from waiting.
-    fn make_nonblocking(&mut self) -> Result<(), Error> {
+    pub(crate) fn make_nonblocking(&mut self) -> Result<(), Error> {
         if self.traits.mode == Mode::Nonblocking {
             return Ok(());
         }

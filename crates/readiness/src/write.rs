@@ -133,6 +133,10 @@ impl<P: Poller> Readiness<P> {
                 self.resume_send_file(token, slot, done);
                 return false;
             }
+            Some(Outcome::Splice(_)) => {
+                self.resume_splice(token, done);
+                return false;
+            }
             Some(outcome @ (Outcome::WriteVectored(_) | Outcome::WriteVectoredAll(_))) => {
                 source.transfer_vectored(outcome)
             }

@@ -36,6 +36,7 @@ mod signals;
 mod sigpipe;
 #[cfg(unix)]
 mod socket;
+mod splice;
 #[cfg(target_os = "linux")]
 mod udp;
 #[cfg(unix)]
@@ -86,6 +87,7 @@ pub use socket::{
     SOCKETS_ARE, accept, address_from_system, address_to_system, connect, connect_result, control,
     has_family, open_socket, open_stream, peer_address, receive, send, shutdown,
 };
+pub use splice::{SpliceStep, check_to_splice, splice};
 #[cfg(target_os = "linux")]
 pub use udp::receive_udp;
 pub use vectored::transfer_vectored_now;

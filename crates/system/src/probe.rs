@@ -16,5 +16,6 @@ pub fn probe(capabilities: &mut Capabilities) {
     capabilities.signals = true;
     capabilities.devices = std::io::pipe().is_ok();
     capabilities.polling = true;
+    capabilities.splicing = crate::splice::can_splice();
     capabilities.unwinding = cfg!(panic = "unwind");
 }

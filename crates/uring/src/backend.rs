@@ -81,6 +81,10 @@ impl Uring {
         self.capabilities.child_processes
     }
 
+    pub(crate) const fn can_splice(&self) -> bool {
+        self.capabilities.splicing
+    }
+
     /// Takes a descriptor into a free slot.
     pub(crate) fn adopt(&mut self, slot: Slot, descriptor: Descriptor) -> Result<(), (Error, Descriptor)> {
         // A slot whose descriptor is gone is idle, since neither `close` nor `detach` lets one go before that.
@@ -138,6 +142,7 @@ impl Uring {
             Some(Outcome::RecvFrom(received)) => self.recv_from(token, slot, received),
             Some(Outcome::SendTo(sent)) => self.send_to(token, slot, sent),
             Some(Outcome::SendFile(_) | Outcome::SendFileAll(_)) => return self.send_file(token, slot, done),
+            Some(Outcome::Splice(_)) => return self.splice(token, done),
             Some(Outcome::RecvMsg(received)) => self.recv_msg(token, slot, received),
             Some(Outcome::SendMsg(sent)) => self.send_msg(token, slot, sent),
             Some(Outcome::Resolve(_)) => return done.offload(token, system::resolve()),

@@ -27,6 +27,7 @@ mod requests;
 mod ring;
 mod send_file;
 mod shown;
+mod splice;
 mod statx;
 #[cfg(test)]
 mod tests;

@@ -226,15 +226,19 @@ impl PollRequests {
         watch.take()
     }
 
+    /// Lets go of what is held at `place`, which is free then, and tells what it was for. Nothing, if the kernel has it.
+    pub(crate) fn release(&mut self, place: PollPlace) -> Option<Token> {
+        let request = self.table.get_mut(place.index()).filter(|request| !request.is_in_kernel());
+        let Task { token, awaited, .. } = request.and_then(|request| request.task.take())?;
+        awaited.slot().into_iter().for_each(|slot| self.count(slot, -1));
+        self.free.push(place.0);
+        Some(token)
+    }
+
     /// Ends what is held at `place`, which is free then; `decide` tells its operation how it went. Does nothing if the kernel
     /// has it.
     pub(crate) fn end(&mut self, place: PollPlace, done: &mut Done, decide: impl FnOnce(&mut Outcome)) {
-        let request = self.table.get_mut(place.index()).filter(|request| !request.is_in_kernel());
-        let Some(Task { token, awaited, .. }) = request.and_then(|request| request.task.take()) else {
-            return;
-        };
-        awaited.slot().into_iter().for_each(|slot| self.count(slot, -1));
-        self.free.push(place.0);
+        let Some(token) = self.release(place) else { return };
         if let Some(outcome) = done.undecided(token) {
             decide(outcome);
             done.decided(token);

@@ -97,6 +97,7 @@ impl Uring {
         match reply.kind {
             Kind::Poll | Kind::PollMany => self.polled_slot(reply, bits, done),
             Kind::WaitChild => self.may_have_exited(reply, done),
+            Kind::Splice => self.splice_polled(reply, done),
             _ => {
                 let signals = self.requests.polls.take_signals(reply.place, true);
                 tell(signals, reply.token, done);

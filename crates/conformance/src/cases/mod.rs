@@ -50,6 +50,8 @@ pub(crate) mod send_file;
 #[cfg(unix)]
 pub(crate) mod signals;
 pub(crate) mod sockets;
+#[cfg(unix)]
+pub(crate) mod splice;
 pub(crate) mod steady;
 pub(crate) mod steady_rest;
 #[cfg(unix)]

@@ -125,6 +125,7 @@ impl<B: Backend> Driver<B> {
             }
             Place::Closer
             | Place::ClosingOnPool
+            | Place::Ticket
             | Place::Nothing
             | Place::Starting
             | Place::StartingHere
@@ -153,6 +154,10 @@ impl<B: Backend> Driver<B> {
         for index in self.done.records.indices() {
             let completion = self.done.records.get(index);
             completion.veto = Veto::None;
+            if completion.place == Place::Ticket {
+                // It goes with what it is for.
+                continue;
+            }
             if completion.phase == Phase::Adding && completion.is_behind() {
                 completion.veto = Veto::UnlessCanceled;
                 self.held(index);
@@ -161,6 +166,9 @@ impl<B: Backend> Driver<B> {
         for index in self.done.records.indices() {
             let phase = self.done.records.phase(index);
             if phase == Phase::Dead || phase == Phase::Discarding {
+                continue;
+            }
+            if self.done.records.get(index).place == Place::Ticket {
                 continue;
             }
             if phase == Phase::Withdrawn && self.done.records.get(index).veto == Veto::UnlessCanceled {

@@ -130,6 +130,7 @@ impl Place {
             | Self::Notifier
             | Self::Timers
             | Self::Bounded
+            | Self::Ticket
             | Self::Closer => true,
         }
     }

@@ -231,12 +231,15 @@ impl<B: Backend> Driver<B> {
             let mut follower = self.done.records.get(head).next;
             while follower != NONE {
                 let completion = self.done.records.get(follower);
-                if completion.phase == Phase::Adding {
+                if completion.phase == Phase::Adding && completion.place != Place::Ticket {
                     (completion.phase, _) = step(completion.phase, Call::Held);
                 }
                 follower = completion.next;
             }
-            self.cancel_at(head);
+            // What a ticket is for uses the handle as its second, and is asked below.
+            if self.done.records.get(head).place != Place::Ticket {
+                self.cancel_at(head);
+            }
         }
         if self.done.handles.slot(slot).is_some_and(|entry| entry.has_seconds) {
             self.end_seconds(slot);
@@ -440,8 +443,10 @@ impl<B: Backend> Driver<B> {
             }
             let completion = self.done.records.get(head);
             if completion.phase == Phase::Adding {
-                if completion.place == Place::Waiting {
-                    self.start_next_turn(head);
+                match completion.place {
+                    Place::Waiting => self.start_next_turn(head),
+                    Place::Ticket => self.ticket_is_first(head),
+                    _ => {}
                 }
                 return;
             }

@@ -1,5 +1,5 @@
 //! The second handle of operations that use two: the first gives them their order, the second they use beside whatever else
-//! does (contract H1).
+//! does (contract H1), unless they [have their turn](super::tickets) there as well.
 //!
 //! A completion has links for one list, that of its first handle. Of those few that use a second one, a list by slot is
 //! kept here; a handle knows whether it is in one, and is not closed before that is empty. Such an operation has a place of
@@ -104,6 +104,9 @@ impl<B: Backend> Driver<B> {
         if let Some(entry) = self.done.handles.get(second) {
             entry.has_seconds = true;
             self.seconds.insert(index, second.slot());
+            if let Some(direction) = O::KIND.direction_on_second() {
+                self.take_ticket(index, second.slot(), direction);
+            }
         }
         name
     }
@@ -111,6 +114,7 @@ impl<B: Backend> Driver<B> {
     /// The completion at `index` uses its second handle no longer, if it has one, which may be closed then.
     #[cold]
     pub(super) fn leave_second(&mut self, index: u32) {
+        self.give_up_ticket(index);
         let Some((slot, is_last)) = self.seconds.remove(index) else { return };
         if is_last && let Some(entry) = self.done.handles.slot(slot) {
             entry.has_seconds = false;

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 mod attacks;
 mod deadline;
 mod mended;
+mod splice;
 
 use super::{Driver, Next};
 use crate::backend::{Backend, OwnedDescriptor, Token, Until, Wake};
@@ -18,7 +19,7 @@ use crate::outcome::Outcome;
 use crate::socket::{Control, Family, Reply, SocketKind};
 use crate::state::State;
 use crate::stream::{Received, Recv, Send};
-use crate::{Buffer, Cancel, Capabilities, Close, Config, Error, Handle, Key, Slot, Time};
+use crate::{Buffer, Cancel, Capabilities, Close, Config, Error, Handle, Key, Slot, Splice, Time};
 
 #[derive(Clone)]
 struct NoWake;
@@ -57,13 +58,17 @@ impl Manual {
     /// The invariant that architecture.md promises to every backend.
     fn at_most_one_per_direction(&self) -> bool {
         let mut seen: Vec<(Slot, Direction)> = Vec::new();
+        let mut is_fresh = |place| {
+            let fresh = !seen.contains(&place);
+            seen.push(place);
+            fresh
+        };
         self.held.values().all(|(slot, operation)| {
             let Target::Stream(_, direction) = operation.target() else {
                 return matches!(operation.target(), Target::Unordered(_));
             };
-            let fresh = !seen.contains(&(*slot, direction));
-            seen.push((*slot, direction));
-            fresh
+            let second = second_slot(operation).is_none_or(|second| is_fresh((second, Direction::Write)));
+            second && is_fresh((*slot, direction))
         })
     }
 }
@@ -149,11 +154,18 @@ impl Backend for Manual {
     }
 
     fn close(&mut self, slot: Slot) -> Result<(), Error> {
-        assert!(self.held.values().all(|(used, _)| *used != slot), "closed after the last use has ended");
+        let is_unused =
+            |(used, operation): &(Slot, Operation)| *used != slot && second_slot(operation) != Some(slot);
+        assert!(self.held.values().all(is_unused), "closed after the last use has ended");
         let position = self.open.iter().position(|open| *open == slot.0).expect("closed once");
         self.open.swap_remove(position);
         Ok(())
     }
+}
+
+/// The second of the handles on which an operation has its turn.
+fn second_slot(operation: &Operation) -> Option<Slot> {
+    if let Operation::Splice(splice) = operation { Some(splice.to.slot()) } else { None }
 }
 
 /// One step of a program; numbers choose among what there is.
@@ -163,6 +175,8 @@ enum Step {
     Recv(usize),
     Send(usize),
     ReadAt(usize),
+    /// From the one to the other.
+    Splice(usize, usize),
     Nop,
     Timer(u64),
     /// One of the others with a deadline, so much later.
@@ -184,6 +198,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (0..4_usize).prop_map(Step::Recv),
         6 => (0..4_usize).prop_map(Step::Send),
         4 => (0..4_usize).prop_map(Step::ReadAt),
+        4 => ((0..4_usize), (0..4_usize)).prop_map(|(from, to)| Step::Splice(from, to)),
         1 => Just(Step::Nop),
         2 => (0..50_u64).prop_map(Step::Timer),
         4 => ((0..6_usize), (0..50_u64)).prop_map(|(which, after)| Step::Bounded(which, after)),
@@ -202,10 +217,12 @@ fn step() -> impl Strategy<Value = Step> {
 /// What the model remembers of one submission.
 struct Submitted {
     key: Key,
-    /// The queue in which it must keep its place.
-    queue: Option<(Handle, Direction)>,
+    /// The queues in which it must keep its place: where it reads, and where it writes.
+    queues: [Option<Handle>; 2],
     deleted: bool,
     canceled_alone: bool,
+    /// Where it reads, it is cancelled in its place; where it writes as well, it is not in its place there.
+    canceled_from_afar: bool,
     /// The earliest moment at which it may end for want of time.
     deadline: Option<u64>,
     outcomes: u32,
@@ -225,10 +242,26 @@ impl Program {
         Self { driver, handles: Vec::new(), submitted: Vec::new(), last: BTreeMap::new() }
     }
 
-    fn note(&mut self, key: Key, queue: Option<(Handle, Direction)>) {
-        let fresh =
-            Submitted { key, queue, deleted: false, canceled_alone: false, deadline: None, outcomes: 0 };
-        self.submitted.push(fresh);
+    fn note(&mut self, key: Key, queues: [Option<Handle>; 2]) {
+        self.submitted.push(Submitted {
+            key,
+            queues,
+            deleted: false,
+            canceled_alone: false,
+            canceled_from_afar: false,
+            deadline: None,
+            outcomes: 0,
+        });
+    }
+
+    /// What moves bytes to a handle that closes is cancelled then, whatever is in front of it. Of what has its turn on two
+    /// handles, the other one knows nothing.
+    fn note_closing(&mut self, handle: Handle) {
+        for submitted in &mut self.submitted {
+            let [from, to] = submitted.queues;
+            submitted.canceled_alone |= from.is_some() && to == Some(handle);
+            submitted.canceled_from_afar |= from == Some(handle);
+        }
     }
 
     /// A buffer that carries the number of the submission which takes it.
@@ -247,31 +280,41 @@ impl Program {
                 let buffer = self.numbered();
                 let key = self.driver.submit(ReadAt { handle, buffer, offset: 0 });
                 assert_eq!(self.driver.detach(handle).map(drop), Err(Error::Busy));
-                self.note(key, None);
+                self.note(key, [None; 2]);
+            }
+            Step::Splice(from, to) => {
+                let [Some(&from), Some(&to)] = [from, to].map(|which| self.handles.get(which)) else {
+                    return;
+                };
+                let key = self.driver.submit(Splice { from, to, len: self.submitted.len() as u64 });
+                assert_eq!(self.driver.detach(to).map(drop), Err(Error::Busy));
+                self.note(key, [Some(from), Some(to)]);
             }
             Step::Nop => {
                 let key = self.driver.submit(Nop);
-                self.note(key, None);
+                self.note(key, [None; 2]);
             }
             Step::Timer(after) => {
                 let key = self.driver.submit(Timer::after(std::time::Duration::from_nanos(after)));
-                self.note(key, None);
+                self.note(key, [None; 2]);
             }
             Step::Bounded(which, after) => self.submit_bounded(which, after),
             Step::Turn => self.driver.turn(Until::Now).expect("turns"),
             Step::Complete(which) => self.complete(which),
             Step::Pop => self.pop_all(),
             Step::Cancel(which) => self.cancel(which),
-            Step::CancelAll => self.driver.cancel_all(),
+            Step::CancelAll => self.cancel_all(),
             Step::Delete(which) => self.delete(which),
             Step::Close(which) if which < self.handles.len() => {
                 let handle = self.handles.swap_remove(which);
+                self.note_closing(handle);
                 self.driver.close(handle);
             }
             Step::CloseOperation(which) if which < self.handles.len() => {
                 let handle = self.handles.swap_remove(which);
+                self.note_closing(handle);
                 let key = self.driver.submit(Close { handle });
-                self.note(key, None);
+                self.note(key, [None; 2]);
                 assert_eq!(self.driver.detach(handle).map(drop), Err(Error::StaleHandle));
             }
             Step::Reset(which, after) => {
@@ -287,29 +330,35 @@ impl Program {
     fn submit_stream(&mut self, step: &Step, which: usize) {
         let Some(&handle) = self.handles.get(which) else { return };
         let buffer = self.numbered();
-        let (key, direction) = match step {
-            Step::Recv(_) => (self.driver.submit(Recv { handle, buffer }), Direction::Read),
-            _ => (self.driver.submit(Send { handle, buffer }), Direction::Write),
+        let (key, queues) = match step {
+            Step::Recv(_) => (self.driver.submit(Recv { handle, buffer }), [Some(handle), None]),
+            _ => (self.driver.submit(Send { handle, buffer }), [None, Some(handle)]),
         };
         assert_eq!(self.driver.state(key), State::Adding);
-        self.note(key, Some((handle, direction)));
+        self.note(key, queues);
     }
 
     fn submit_bounded(&mut self, which: usize, after: u64) {
         let timeout = std::time::Duration::from_nanos(after);
-        let (key, queue) = match (which, self.handles.get(which)) {
+        let nowhere = [None; 2];
+        let (key, queues) = match (which, self.handles.get(which)) {
+            (0 | 1, Some(&to)) => {
+                let from = *self.handles.last().expect("there is one");
+                let splice = Splice { from, to, len: self.submitted.len() as u64 };
+                (self.driver.submit(splice.with_timeout(timeout)), [Some(from), Some(to)])
+            }
             (_, Some(&handle)) => {
                 let recv = Recv { handle, buffer: self.numbered() };
-                (self.driver.submit(recv.with_timeout(timeout)), Some((handle, Direction::Read)))
+                (self.driver.submit(recv.with_timeout(timeout)), [Some(handle), None])
             }
-            (4, None) => (self.driver.submit(Nop.with_timeout(timeout)), None),
+            (4, None) => (self.driver.submit(Nop.with_timeout(timeout)), nowhere),
             (5, None) => {
                 let timer = Timer::after(std::time::Duration::from_nanos(25));
-                (self.driver.submit(timer.with_timeout(timeout)), None)
+                (self.driver.submit(timer.with_timeout(timeout)), nowhere)
             }
             _ => return,
         };
-        self.note(key, queue);
+        self.note(key, queues);
         if let Some(submitted) = self.submitted.last_mut() {
             submitted.deadline = Some(self.driver.backend.clock + after);
         }
@@ -331,6 +380,9 @@ impl Program {
                 Operation::ReadAt(ReadAt { handle, buffer, offset }) => {
                     Outcome::ReadAt(crate::ReadAtDone { handle, buffer, offset, result: Ok(1) })
                 }
+                Operation::Splice(Splice { from, to, len }) => {
+                    Outcome::Splice(crate::Spliced { from, to, len, result: Ok(1) })
+                }
                 other => unreachable!("{other:?} is not handed to a backend here"),
             },
         );
@@ -342,6 +394,11 @@ impl Program {
         let answer = self.driver.cancel(submitted.key);
         assert!(!stale || answer == Cancel::NotFound, "a finished one is not found");
         submitted.canceled_alone |= answer == Cancel::Requested;
+    }
+
+    fn cancel_all(&mut self) {
+        self.submitted.iter_mut().for_each(|submitted| submitted.canceled_from_afar = true);
+        self.driver.cancel_all();
     }
 
     fn delete(&mut self, which: usize) {
@@ -362,6 +419,7 @@ impl Program {
                 | Outcome::ReadAt(crate::ReadAtDone { buffer, .. }) => {
                     assert_eq!(&buffer[..], (number as u64).to_le_bytes(), "its own buffer comes back");
                 }
+                Outcome::Splice(crate::Spliced { len, .. }) => assert_eq!(len, number as u64),
                 _ => {}
             }
             let submitted = &mut self.submitted[number];
@@ -374,23 +432,31 @@ impl Program {
                 assert!(self.driver.backend.clock >= deadline, "never early");
                 continue;
             }
-            let Some((handle, direction)) = submitted.queue else { continue };
             if submitted.canceled_alone {
                 continue;
             }
-            let last = self.last.entry((handle.name.generation << 8 | handle.name.index, direction as u8));
-            let last = last.or_insert(number);
-            assert!(*last <= number, "first in, first out");
-            *last = number;
+            for (direction, handle) in submitted.queues.into_iter().enumerate() {
+                let Some(handle) = handle else { continue };
+                let is_second = direction == 1 && submitted.queues[0].is_some();
+                if is_second && submitted.canceled_from_afar {
+                    continue;
+                }
+                let last =
+                    self.last.entry((handle.name.generation << 8 | handle.name.index, direction as u8));
+                let last = last.or_insert(number);
+                assert!(*last <= number, "first in, first out");
+                *last = number;
+            }
         }
     }
 
     /// Everything ends, and nothing is left.
     fn end(mut self) {
         for handle in std::mem::take(&mut self.handles) {
+            self.note_closing(handle);
             self.driver.close(handle);
         }
-        self.driver.cancel_all();
+        self.cancel_all();
         for _ in 0..3 {
             self.driver.turn(Until::Now).expect("turns");
             self.pop_all();

@@ -155,6 +155,7 @@ impl<B: Backend> Driver<B> {
                     self.backend.start(token, slot, &mut self.done);
                 }
             }
+            Some(Outcome::Splice(_)) => self.start_on_two_queues(token),
             // On a file or a name, and for the pool.
             _ => {
                 let Some(completion) = self.done.records.operation(index) else { return };
@@ -405,6 +406,7 @@ impl<B: Backend> Driver<B> {
                 | Place::Notifier
                 | Place::Timers
                 | Place::Bounded
+                | Place::Ticket
                 | Place::Closer
                 | Place::Nothing => true,
             };
