@@ -37,7 +37,10 @@ cargo xtask TASK [ARGUMENT]...
   mutate [RULE]...     break the code on purpose, rule by rule, and see that its case notices
   link-check [--setup] link the suite and the examples for FreeBSD and macOS, and look at what comes of it;
                        with --setup the linker for that is installed first
-  setup                install what the tasks need and this machine lacks
+  setup [--toolchain RECIPE]
+                       install what the tasks need and this machine lacks; with --toolchain the one for other
+                       systems is made anew, by that recipe alone: `nightly` (a copy of it) or `debian` (the
+                       compiler that Debian has for building browsers)
 
 With LIBKQUEUE_DIR=FOLDER, where a libkqueue is installed, test-all has a column kqueue-libkqueue too.
 ";

@@ -5,7 +5,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use lexopt::ValueExt;
 
 mod linker;
 mod packages;
@@ -152,11 +153,62 @@ impl Tool {
     }
 }
 
-pub(crate) fn main(mut arguments: impl Iterator<Item = OsString>) -> Result<Colour> {
-    if let Some(argument) = arguments.next() {
-        bail!("setup takes no arguments, not `{}`", argument.to_string_lossy());
+/// By which of several recipes something is to be made: by that one alone, also where it is there already. None means by
+/// the first that works, where it is missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Recipes {
+    toolchain: Option<toolchain::Recipe>,
+}
+
+impl Recipes {
+    fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Self> {
+        let mut recipes = Self::default();
+        let mut parser = lexopt::Parser::from_args(arguments);
+        while let Some(argument) = parser.next()? {
+            match argument {
+                lexopt::Arg::Long("toolchain") => {
+                    recipes.toolchain = Some(named(&toolchain::RECIPES, &parser.value()?.string()?)?);
+                }
+                other => return Err(other.unexpected().into()),
+            }
+        }
+        Ok(recipes)
     }
-    install_missing()?;
+
+    /// Whether a tool is to be made anew.
+    fn ask_for(&self, tool: &Tool) -> bool {
+        tool.source == Source::Toolchain && self.toolchain.is_some()
+    }
+}
+
+/// The recipe of that name.
+fn named<R: Copy + fmt::Display>(recipes: &[R], name: &str) -> Result<R> {
+    let found = recipes.iter().find(|recipe| recipe.to_string() == name);
+    let names = || recipes.iter().map(R::to_string).collect::<Vec<_>>().join(", ");
+    found.copied().with_context(|| format!("there is no recipe `{name}`; there are {}", names()))
+}
+
+/// What the first recipe makes that does not fail. That others failed is said; that all did is the error, with their reasons.
+fn by_the_first_that_works<R: Copy + fmt::Display, T>(
+    what: &str,
+    recipes: &[R],
+    mut make: impl FnMut(R) -> Result<T>,
+) -> Result<T> {
+    let mut reasons = Vec::new();
+    for recipe in recipes {
+        match make(*recipe) {
+            Ok(made) => return Ok(made),
+            Err(error) => {
+                println!("setup: no {what} by the recipe {recipe}: {error:#}");
+                reasons.push(format!("{recipe}: {error:#}"));
+            }
+        }
+    }
+    bail!("{}", reasons.join("; "))
+}
+
+pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> Result<Colour> {
+    install_by(&TOOLS, Recipes::parse(arguments)?)?;
     let missing = missing();
     for tool in &missing {
         println!("setup: still missing: {tool}");
@@ -177,13 +229,18 @@ pub(crate) fn install_missing() -> Result<()> {
 
 /// The same of these.
 pub(crate) fn install(tools: &[Tool]) -> Result<()> {
-    let missing: Vec<Tool> = tools.iter().copied().filter(|tool| !tool.present()).collect();
+    install_by(tools, Recipes::default())
+}
+
+fn install_by(tools: &[Tool], recipes: Recipes) -> Result<()> {
+    let wanted = |tool: &Tool| recipes.ask_for(tool) || !tool.present();
+    let missing: Vec<Tool> = tools.iter().copied().filter(wanted).collect();
     if missing.is_empty() {
         println!("setup: nothing is missing");
         return Ok(());
     }
     let names: Vec<_> = missing.iter().map(Tool::to_string).collect();
-    println!("setup: missing: {}", names.join(", "));
+    println!("setup: to be installed: {}", names.join(", "));
     let packages: Vec<&str> = missing
         .iter()
         .filter_map(|tool| match tool.source {
@@ -199,7 +256,7 @@ pub(crate) fn install(tools: &[Tool]) -> Result<()> {
             Source::Package(_) => {}
             Source::Rustup(arguments) => attempt(Command::new("rustup").args(arguments)),
             Source::Toolchain => {
-                if let Err(error) = toolchain::make() {
+                if let Err(error) = toolchain::make(recipes.toolchain) {
                     println!("setup: no toolchain for other systems: {error:#}");
                 }
             }
@@ -280,6 +337,38 @@ mod tests {
         assert!(!ABSENT.present());
         assert!(!BROKEN.present());
         assert!(THERE.present());
+    }
+
+    #[test]
+    fn a_recipe_is_chosen_by_its_name() {
+        let parse = |words: &[&str]| Recipes::parse(words.iter().map(OsString::from));
+        assert_eq!(parse(&[]).unwrap(), Recipes::default());
+        assert!(!Recipes::default().ask_for(&CROSS_TOOLCHAIN));
+        let debians = parse(&["--toolchain", "debian"]).unwrap();
+        assert_eq!(debians.toolchain, Some(toolchain::Recipe::Debian));
+        assert!(debians.ask_for(&CROSS_TOOLCHAIN) && !debians.ask_for(&VALGRIND));
+        let error = parse(&["--toolchain", "stable"]).unwrap_err().to_string();
+        assert!(error.contains("stable") && error.contains("nightly, debian"), "{error}");
+        assert!(parse(&["--toolchain"]).is_err() && parse(&["debian"]).is_err());
+    }
+
+    #[test]
+    fn the_second_recipe_is_tried_where_the_first_does_not_fit_and_only_there() {
+        let made = |fits: &[&'static str]| {
+            let mut tried = Vec::new();
+            let made = by_the_first_that_works("bread", &["rye", "wheat"], |recipe| {
+                tried.push(recipe);
+                if !fits.contains(&recipe) {
+                    bail!("34 errors");
+                }
+                Ok(recipe)
+            });
+            (made.map_err(|error| error.to_string()), tried)
+        };
+        assert_eq!(made(&["rye", "wheat"]), (Ok("rye"), vec!["rye"]));
+        assert_eq!(made(&["wheat"]), (Ok("wheat"), vec!["rye", "wheat"]));
+        let reasons = "rye: 34 errors; wheat: 34 errors".to_owned();
+        assert_eq!(made(&[]), (Err(reasons), vec!["rye", "wheat"]));
     }
 
     #[test]

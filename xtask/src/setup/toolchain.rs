@@ -5,13 +5,14 @@
 //! WASI gets a whole library; of the systems that are only checked, the metadata is enough, which takes half the time. Once
 //! built they lie in the toolchain, and plain `cargo --target` finds them.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::packages::{Packages, quiet};
-use super::{NIGHTLY, Remover};
+use super::{NIGHTLY, Remover, by_the_first_that_works};
 use crate::cross::{self, KQUEUE, Toolchain, WASI};
 
 mod debian;
@@ -19,12 +20,12 @@ mod debian;
 /// The release of Debian whose compiler is closest to nightly.
 const RELEASE: &str = "forky";
 
-/// Makes it, in the place of an older one, and says how.
-pub(crate) fn make() -> Result<()> {
+/// Makes it, in the place of an older one, and says how: by `recipe` alone, or by the first that works.
+pub(super) fn make(recipe: Option<Recipe>) -> Result<()> {
     let cache = cross::cache()?;
     std::fs::create_dir_all(&cache).with_context(|| format!("cannot make {}", cache.display()))?;
     let failure = cross::failure_file(&cache);
-    let result = make_in(&cache);
+    let result = make_in(&cache, recipe);
     match &result {
         Ok(()) => drop(std::fs::remove_file(&failure)),
         // For those who find no toolchain later; without the file they know less, no more.
@@ -35,7 +36,7 @@ pub(crate) fn make() -> Result<()> {
 
 /// A way to make it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Recipe {
+pub(super) enum Recipe {
     /// A copy of nightly.
     Nightly,
     /// Debian's compiler, with its own source.
@@ -43,7 +44,16 @@ enum Recipe {
 }
 
 /// The second for where the first no longer fits.
-const RECIPES: [Recipe; 2] = [Recipe::Nightly, Recipe::Debian];
+pub(super) const RECIPES: [Recipe; 2] = [Recipe::Nightly, Recipe::Debian];
+
+impl fmt::Display for Recipe {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Nightly => "nightly",
+            Self::Debian => "debian",
+        })
+    }
+}
 
 impl Recipe {
     /// Makes it in a folder of this recipe's own.
@@ -55,11 +65,13 @@ impl Recipe {
     }
 }
 
-fn make_in(cache: &Path) -> Result<()> {
+fn make_in(cache: &Path, recipe: Option<Recipe>) -> Result<()> {
     let made_of = cross::made_of();
     // Of this process: two checkouts may be set up at once.
     let work = Remover(cache.join(format!("making-{}", std::process::id())));
-    let toolchain = by_the_first_that_works(&RECIPES, |recipe| recipe.make(&work.0))?;
+    let recipes = recipe.as_ref().map_or(RECIPES.as_slice(), std::slice::from_ref);
+    let toolchain =
+        by_the_first_that_works("toolchain for other systems", recipes, |recipe| recipe.make(&work.0))?;
     std::fs::write(toolchain.stamp(), made_of).context("cannot write into the toolchain")?;
     let place = cache.join("toolchain");
     if place.exists() {
@@ -68,21 +80,6 @@ fn make_in(cache: &Path) -> Result<()> {
     std::fs::rename(toolchain.folder(), &place).context("cannot put the toolchain in its place")?;
     println!("setup: the toolchain for other systems is made, in {}", place.display());
     Ok(())
-}
-
-/// What the first recipe makes that does not fail. That others failed is said; that all did is the error, with their reasons.
-fn by_the_first_that_works<T>(recipes: &[Recipe], mut make: impl FnMut(Recipe) -> Result<T>) -> Result<T> {
-    let mut reasons = Vec::new();
-    for recipe in recipes {
-        match make(*recipe) {
-            Ok(made) => return Ok(made),
-            Err(error) => {
-                println!("setup: no toolchain for other systems by the recipe {recipe:?}: {error:#}");
-                reasons.push(format!("{recipe:?}: {error:#}"));
-            }
-        }
-    }
-    bail!("{}", reasons.join("; "))
 }
 
 fn of_nightly(work: &Path) -> Result<Toolchain> {
@@ -263,27 +260,6 @@ fn has_library(folder: &Path) -> bool {
 mod tests {
     use super::*;
     use crate::scratch::Scratch;
-
-    #[test]
-    fn the_second_recipe_is_tried_where_the_first_does_not_fit_and_only_there() {
-        let mut tried = Vec::new();
-        let mut make = |fits: &[Recipe]| {
-            tried.clear();
-            let made = by_the_first_that_works(&RECIPES, |recipe| {
-                tried.push(recipe);
-                ensure!(fits.contains(&recipe), "34 errors");
-                Ok(recipe)
-            });
-            (made, tried.clone())
-        };
-        let (made, tried) = make(&[Recipe::Nightly, Recipe::Debian]);
-        assert_eq!((made.unwrap(), tried.as_slice()), (Recipe::Nightly, [Recipe::Nightly].as_slice()));
-        let (made, tried) = make(&[Recipe::Debian]);
-        assert_eq!((made.unwrap(), tried.as_slice()), (Recipe::Debian, RECIPES.as_slice()));
-        let (made, tried) = make(&[]);
-        assert_eq!(made.unwrap_err().to_string(), "Nightly: 34 errors; Debian: 34 errors");
-        assert_eq!(tried, RECIPES);
-    }
 
     #[test]
     fn a_folder_is_linked_with_all_that_is_in_it() {
