@@ -50,7 +50,7 @@ usage: proactor-bench [WORKLOAD]... [--backend NAME]... [--cores 1|2] [--runs N]
        proactor-bench counts [--assert] [WORKLOAD]... [--backend NAME]... [--json FILE]
        proactor-bench child PROGRAM BACKEND WORKLOAD CORES COUNT
 
-Without a workload, measures ping throughput and waking in less than a minute.
+Without a workload, measures ping throughput and waking in less than a minute: with fewer rounds where time runs short.
 `counts` tells instructions (valgrind), system calls (strace) and allocations per operation.
 `child` runs one program once, pinned, and prints its figures as one line of JSON.
 
@@ -127,6 +127,11 @@ fn parse_selection(mut arguments: impl Iterator<Item = String>, form: Form) -> R
 }
 
 impl Selection {
+    /// Whether it is what is measured when nothing is named: it is to be done in a minute.
+    pub(crate) const fn is_default(&self) -> bool {
+        self.workloads.is_empty() && !self.full && self.runs <= RUNS
+    }
+
     /// The workloads to run, `default` if none was named.
     pub(crate) fn workloads_or(&self, default: &[Workload]) -> Vec<Workload> {
         let named = if self.workloads.is_empty() { default } else { &self.workloads };
@@ -195,6 +200,16 @@ mod tests {
             let message = parsed(line).expect_err(line);
             assert!(message.contains(part), "`{line}`: {message}");
         }
+    }
+
+    #[test]
+    fn what_is_to_be_done_in_a_minute_is_what_nobody_asked_more_of() {
+        let is_default = |line: &str| match parsed(line) {
+            Ok(Command::Times(selection)) => selection.is_default(),
+            other => panic!("`{line}` became {other:?}"),
+        };
+        assert!(is_default("") && is_default("--backend epoll") && is_default("--runs 2"));
+        assert!(!is_default("async-1") && !is_default("--full") && !is_default("--runs 7"));
     }
 
     #[test]

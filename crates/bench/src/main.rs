@@ -4,6 +4,7 @@
 mod allocations;
 mod arguments;
 mod blocks;
+mod budget;
 mod bulk;
 mod child;
 mod churn;

@@ -1,8 +1,9 @@
 //! Throughput and processor time: programs in turn, round after round, each run in a process of its own.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::arguments::Selection;
+use crate::budget::{self, Budget};
 use crate::child;
 use crate::cores::Cores;
 use crate::counts::{HEAP, RESIDENT};
@@ -31,6 +32,10 @@ const FULL_TARGET: Duration = Duration::from_secs(120);
 /// The longest that a run may take; beyond, it hangs.
 const LIMIT: Duration = Duration::from_secs(600);
 
+/// How long all may take that is measured when nothing is named, without building. On a machine with nothing else to do it takes
+/// less: 31 programs, each calibrated in some 200 ms and run five times.
+const WHOLE: Duration = Duration::from_secs(55);
+
 /// What is run when nothing is named: ping throughput, and waking.
 const DEFAULT: [Workload; 4] = [
     Workload { family: Family::TcpPingPong, parameter: 1 },
@@ -45,11 +50,18 @@ const DEFAULT: [Workload; 4] = [
 /// When a program fails, or the result cannot be written.
 pub(crate) fn run(selection: &Selection) -> Result<()> {
     let available = Cores::available()?;
-    let mut rows = Vec::new();
+    let mut parts = Vec::new();
     for workload in selection.workloads_or(&DEFAULT) {
         for cores in numbers_of_cores(selection, workload, available)? {
-            rows.extend(measure(selection, workload, cores)?);
+            parts.push((workload, cores, programs(selection, workload)));
         }
+    }
+    let weights = parts.iter().map(|(_, _, programs)| programs.len()).sum();
+    let mut budget = selection.is_default().then(|| Budget::new(WHOLE, Instant::now(), weights));
+    let mut rows = Vec::new();
+    for (workload, cores, programs) in parts {
+        let end = budget.as_mut().map(|budget| budget.share(programs.len(), Instant::now()));
+        rows.extend(measure(selection, workload, cores, programs, end)?);
     }
     let counts = if selection.full { "a million operations a run" } else { "counts calibrated by time" };
     println!("{}", machine::describe(available));
@@ -57,7 +69,8 @@ pub(crate) fn run(selection: &Selection) -> Result<()> {
         Some(runtime) => println!("wasi under {}", runtime.name),
         None => println!("wasi left out: no runtime for it is named"),
     }
-    println!("{} rounds, programs in turn, {counts}; medians\n", selection.runs);
+    let most = if selection.is_default() { "up to " } else { "" };
+    println!("{most}{} rounds, programs in turn, {counts}; medians\n", selection.runs);
     print!("{}", report::table(&rows));
     if let Some(file) = &selection.json {
         report::write_json(&rows, file)?;
@@ -77,16 +90,28 @@ fn numbers_of_cores(selection: &Selection, workload: Workload, available: usize)
     Ok(possible)
 }
 
-/// Runs every program of a workload, in turn, and makes rows of their figures.
-fn measure(selection: &Selection, workload: Workload, cores: u32) -> Result<Vec<Row>> {
-    let place = if cores == 1 { "1 core".to_owned() } else { format!("{cores} cores") };
-    let mut runs = Vec::new();
+/// The programs of a workload that can run here.
+fn programs(selection: &Selection, workload: Workload) -> Vec<Program> {
     let mut programs = selection.programs(workload.family);
     programs.retain(|program| runtime::can_run(program, workload));
     if selection.workloads.is_empty() && workload.parameter > 1 {
         // All that is measured when nothing is named is to fit a minute.
         programs.retain(|program| program.mechanism != Mechanism::Wasi);
     }
+    programs
+}
+
+/// Runs the programs of a workload, in turn, and makes rows of their figures. Of the rounds, of which there is one in any case,
+/// those are left out that would not be done by `end`.
+fn measure(
+    selection: &Selection,
+    workload: Workload,
+    cores: u32,
+    programs: Vec<Program>,
+    end: Option<Instant>,
+) -> Result<Vec<Row>> {
+    let place = if cores == 1 { "1 core".to_owned() } else { format!("{cores} cores") };
+    let mut runs = Vec::new();
     for program in programs {
         let mut run = ChildRun { program, workload, cores, count: nominal(program, workload) };
         if workload.family.is_calibrated() {
@@ -103,13 +128,20 @@ fn measure(selection: &Selection, workload: Workload, cores: u32) -> Result<Vec<
         }
         runs.push((run, Vec::new()));
     }
+    let mut last = Duration::ZERO;
     for round in 1..=selection.runs {
+        let started = Instant::now();
+        if round > 1 && !budget::fits(last, started, end) {
+            eprintln!("{workload}, {place}: {} rounds, as all is to be done in a minute", round - 1);
+            break;
+        }
         eprintln!("{workload}, {place}: round {round} of {}", selection.runs);
         for (run, figures) in &mut runs {
             let measured = child::start(run, &[], LIMIT)?;
             run.count = recalibrated(run, &measured, selection);
             figures.push(measured);
         }
+        last = started.elapsed();
     }
     Ok(runs.iter().flat_map(|(run, figures)| rows(workload, run.program, cores, figures)).collect())
 }
