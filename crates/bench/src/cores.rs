@@ -26,6 +26,14 @@ impl Cores {
         Ok(cores)
     }
 
+    /// All the processors that this process may use.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub(crate) fn all() -> Result<Self> {
+        Ok(Cores(Self::allowed()?))
+    }
+
     /// The number of processors that this process may use.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use crate::limits::{self, Finding};
 use crate::machine;
 use crate::measurement::{BYTES_PER_TIMER, HEAP_PER_CONNECTION, RSS_PER_CONNECTION, Result};
 use crate::report::{self, Row};
+use crate::side_by_side;
 use crate::workload::{Family, Mechanism, Program, Workload};
 
 /// The longest that one run may take under a tool.
@@ -58,12 +59,15 @@ pub(crate) fn run(selection: &Selection, assert: bool) -> Result<()> {
     require("valgrind")?;
     require("strace")?;
     let scratch = Scratch::open()?;
-    let mut rows = Vec::new();
+    let mut counted = Vec::new();
     for workload in selection.workloads_or(&DEFAULT) {
-        for program in selection.counted_programs(workload.family) {
-            eprintln!("{workload}: counting {} on {}", program.name, program.mechanism.name());
-            rows.extend(count(workload, program, &scratch)?);
-        }
+        counted.extend(selection.counted_programs(workload.family).into_iter().map(|each| (workload, each)));
+    }
+    let instructions = all_instructions(&counted, &scratch)?;
+    let mut rows = Vec::new();
+    for ((workload, program), instructions) in counted.into_iter().zip(instructions) {
+        eprintln!("{workload}: counting {} on {}", program.name, program.mechanism.name());
+        rows.extend(count(workload, program, instructions, &scratch)?);
     }
     println!("{}", machine::describe(Cores::available()?));
     println!("one core; differences of a short and a long run\n");
@@ -108,17 +112,48 @@ fn lengths(workload: Workload) -> [u64; 2] {
     }
 }
 
-fn count(workload: Workload, program: Program, scratch: &Scratch) -> Result<Vec<Row>> {
-    let [short, long] = lengths(workload).map(|count| ChildRun { program, workload, cores: 1, count });
+/// A short and a long run.
+fn runs(workload: Workload, program: Program) -> [ChildRun; 2] {
+    lengths(workload).map(|count| ChildRun { program, workload, cores: 1, count })
+}
+
+/// The instructions that lie between the short and the long run of each, of those that valgrind can run. It takes long, and as long
+/// as it likes, so runs are counted on all processors at once; each is alone on its own.
+fn all_instructions(counted: &[(Workload, Program)], scratch: &Scratch) -> Result<Vec<Option<f64>>> {
+    let can_run = |(workload, program): &&(Workload, Program)| valgrind_can_run(*workload, *program);
+    let mut all: Vec<ChildRun> = Vec::new();
+    for (workload, program) in counted.iter().filter(can_run) {
+        all.extend(runs(*workload, *program));
+    }
+    let mut totals = side_by_side::each(&all, |worker, run| instructions(run, worker, scratch))?.into_iter();
+    let mut next = || totals.next().ok_or("a run was left out")?;
+    let mut differences = Vec::new();
+    for pair in counted {
+        let difference = match can_run(&pair) {
+            true => {
+                let (fewer, more) = (next()?, next()?);
+                Some(more as f64 - fewer as f64)
+            }
+            false => None,
+        };
+        differences.push(difference);
+    }
+    Ok(differences)
+}
+
+fn count(
+    workload: Workload,
+    program: Program,
+    instructions: Option<f64>,
+    scratch: &Scratch,
+) -> Result<Vec<Row>> {
+    let [short, long] = runs(workload, program);
     let operations = (long.count - short.count) as f64;
     let row = |unit, difference: f64| Row::of(workload, program, 1, unit, &[difference / operations]);
     let difference = |short: u64, long: u64| long as f64 - short as f64;
 
     let mut rows = Vec::new();
-    if valgrind_can_run(workload, program) {
-        let [fewer, more] = [&short, &long].map(|run| instructions(run, scratch));
-        rows.push(row(INSTRUCTIONS, difference(fewer?, more?)));
-    }
+    rows.extend(instructions.map(|difference| row(INSTRUCTIONS, difference)));
     let [fewer, more] = [&short, &long].map(|run| system_calls(run, scratch));
     let (fewer, more) = (fewer?, more?);
     rows.push(row(SYSTEM_CALLS, difference(fewer.all, more.all)));
@@ -143,11 +178,14 @@ const fn valgrind_can_run(workload: Workload, program: Program) -> bool {
 
 /// User instructions of a run. Of async-pummel only those of the receiving thread: how often the others notify in
 /// vain depends on the time that valgrind takes.
-fn instructions(run: &ChildRun, scratch: &Scratch) -> Result<u64> {
-    let file = scratch.file("instructions");
+fn instructions(run: &ChildRun, worker: usize, scratch: &Scratch) -> Result<u64> {
+    let (program, mechanism) = (run.program.name, run.program.mechanism.name());
+    eprintln!("{}: instructions of {} operations of {program} on {mechanism}", run.workload, run.count);
+    let name = format!("instructions-{worker}-");
+    let file = scratch.file(&name);
     let output = format!("--callgrind-out-file={}", file.display());
     child::start(run, &["valgrind", "--tool=callgrind", "--separate-threads=yes", &output], LIMIT)?;
-    let mut threads = scratch.take("instructions")?;
+    let mut threads = scratch.take(&name)?;
     // Beside one file per thread there is one without a number, which is empty.
     threads.retain(|profile| !profile.is_empty());
     let counted = if run.workload.family == Family::AsyncPummel { 1 } else { threads.len() };

@@ -22,6 +22,7 @@ mod packets;
 mod pummel;
 mod report;
 mod runtime;
+mod side_by_side;
 mod sockets;
 mod timer_load;
 mod times;
