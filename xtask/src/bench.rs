@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use crate::Colour;
-use crate::cross::{self, RUNNER_VERSION, Toolchain, WASI};
+use crate::cross::{Toolchain, WASI};
 use crate::executables::{self, Programs};
+use crate::wasi::Host;
 use crate::workspace::Workspace;
 
 const PACKAGE: &str = "proactor-bench";
@@ -16,8 +17,10 @@ const PACKAGE: &str = "proactor-bench";
 /// The program that runs under a runtime of WASI.
 const OF_WASI: &str = "proactor-bench-wasi";
 
-/// What the benchmark program is told by: the runtime, what it is called, and the program for it.
+/// What the benchmark program is told by: the runtime, the arguments that a run of it begins with, to the last of which the
+/// address of a listener is added, what it is called, and the program for it.
 const RUNNER_VARIABLE: &str = "PROACTOR_BENCH_WASI_RUNNER";
+const OPTIONS_VARIABLE: &str = "PROACTOR_BENCH_WASI_OPTIONS";
 const NAME_VARIABLE: &str = "PROACTOR_BENCH_WASI_RUNTIME";
 const PROGRAM_VARIABLE: &str = "PROACTOR_BENCH_WASI_PROGRAM";
 
@@ -28,9 +31,10 @@ pub(crate) fn main(workspace: &Workspace, arguments: impl Iterator<Item = OsStri
     command.arg(workspace.path("Cargo.toml")).arg("--").args(&arguments);
     if wants_wasi(&arguments) {
         match build(workspace) {
-            Ok((runner, program)) => {
-                command.env(RUNNER_VARIABLE, runner).env(PROGRAM_VARIABLE, program);
-                command.env(NAME_VARIABLE, format!("wasmi {RUNNER_VERSION}"));
+            Ok((host, program)) => {
+                command.env(RUNNER_VARIABLE, host.program()).env(PROGRAM_VARIABLE, program);
+                command.env(OPTIONS_VARIABLE, [host.options(), &[host.listener()]].concat().join(" "));
+                command.env(NAME_VARIABLE, host.name());
             }
             Err(error) => eprintln!("wasi is left out: {error:#}"),
         }
@@ -53,15 +57,16 @@ fn wants_wasi(arguments: &[OsString]) -> bool {
 }
 
 /// Builds the program, and finds the runtime.
-fn build(workspace: &Workspace) -> Result<(PathBuf, PathBuf)> {
-    let runner = cross::wasm_runner()?;
+fn build(workspace: &Workspace) -> Result<(Host, PathBuf)> {
+    let host = Host::find()?;
     let mut command = Toolchain::find()?.cargo(workspace, WASI);
     command.args(["build", "--quiet", "--release", "--package", PACKAGE, "--bin", OF_WASI]);
     // The toolchain's standard library has nothing that could be optimised at link time.
     command.env("CARGO_PROFILE_RELEASE_LTO", "false");
     let programs = executables::build(workspace, &mut command, Programs::Ordinary)?;
     let program = programs.into_iter().next().context("cargo built no program")?;
-    Ok((runner, program.path))
+    let program = host.prepare(&program.path)?;
+    Ok((host, program))
 }
 
 #[cfg(test)]

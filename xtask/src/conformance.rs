@@ -178,7 +178,7 @@ pub(crate) fn run_all(
     report: &Path,
     patience: u32,
 ) -> Result<(Finished, Vec<CaseReport>)> {
-    if program.runner().is_some() {
+    if program.host().is_some() {
         return wasi::run_all(program, report, patience);
     }
     run_some(program, report, patience, &[])
@@ -232,7 +232,7 @@ fn run_all_that_end(
 
 /// Runs one case for its verdict alone: what it prints is nobody's concern.
 pub(crate) fn run_case(program: &Executable, case: &str, report: &Path) -> Result<CaseReport> {
-    if program.runner().is_some() {
+    if program.host().is_some() {
         return wasi::run_case(program, case, report);
     }
     let mut command = program.command();

@@ -1,4 +1,4 @@
-//! Builds for the systems of the other backends: the toolchain that `setup` makes for them, and the host of WASI programs.
+//! Builds for the systems of the other backends: the toolchain that `setup` makes for them, and the linker.
 //!
 //! Both lie in the user's cache, outside the checkout, so that all checkouts share them and `cargo clean` leaves them.
 
@@ -19,9 +19,6 @@ pub(crate) const WASI: &str = "wasm32-wasip1";
 /// standard libraries.
 pub(crate) const KQUEUE: [&str; 4] =
     ["aarch64-apple-darwin", "x86_64-unknown-freebsd", "x86_64-unknown-netbsd", "x86_64-unknown-openbsd"];
-
-/// The version of the runner that the tests know.
-pub(crate) const RUNNER_VERSION: &str = "2.0.0";
 
 /// The linker that has other systems' libraries, and what has cargo use it: packages of PyPI's, with the versions that were
 /// seen to fit each other.
@@ -211,18 +208,6 @@ pub(crate) fn nightly(arguments: &[&str]) -> Result<String> {
     let output = command.output().context("cannot start rustup")?;
     ensure!(output.status.success(), "there is no toolchain `{NIGHTLY}`");
     String::from_utf8(output.stdout).context("the compiler's answer is no text")
-}
-
-/// The program that runs WASI programs: `wasmi run --dir DIR [--tcplisten 127.0.0.1:PORT] PROGRAM`.
-pub(crate) fn wasm_runner() -> Result<PathBuf> {
-    let program = cache()?.join("wasmi/bin/wasmi");
-    let output = Command::new(&program).arg("--version").stdin(Stdio::null()).output();
-    let version = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    ensure!(
-        version.is_ok_and(|version| version.split_whitespace().any(|word| word == RUNNER_VERSION)),
-        "wasmi {RUNNER_VERSION}, which runs WASI programs, is missing; `cargo xtask setup` installs it"
-    );
-    Ok(program)
 }
 
 #[cfg(test)]

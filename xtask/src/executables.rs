@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::process::{self, Echo, Finished};
+use crate::wasi::Host;
 use crate::workspace::Workspace;
 
 /// How long one test program may run. The suites take seconds; this is for what hangs.
@@ -28,7 +29,7 @@ pub(crate) struct Executable {
     package_folder: PathBuf,
     environment: Vec<(&'static str, OsString)>,
     /// What runs it, where the system does not.
-    runner: Option<PathBuf>,
+    host: Option<Host>,
     /// Whether others run at the same time, so that its output is shown in one piece when it has ended.
     beside_others: bool,
 }
@@ -40,15 +41,19 @@ impl Executable {
         self
     }
 
-    /// The same, a program of WASI that `runner` runs.
-    pub(crate) fn run_by(mut self, runner: PathBuf) -> Self {
-        self.runner = Some(runner);
-        self
+    /// The same, a program of WASI that `host` runs.
+    ///
+    /// # Errors
+    /// When the host cannot compile it.
+    pub(crate) fn run_by(mut self, host: Host) -> Result<Self> {
+        self.path = host.prepare(&self.path)?;
+        self.host = Some(host);
+        Ok(self)
     }
 
     /// What runs it, where the system does not.
-    pub(crate) fn runner(&self) -> Option<&Path> {
-        self.runner.as_deref()
+    pub(crate) const fn host(&self) -> Option<&Host> {
+        self.host.as_ref()
     }
 
     /// The same, to be run while others run too.
@@ -58,11 +63,11 @@ impl Executable {
 
     /// A command that runs it as `cargo test` would.
     pub(crate) fn command(&self) -> Command {
-        let mut command = match &self.runner {
+        let mut command = match &self.host {
             None => Command::new(&self.path),
-            Some(runner) => {
-                let mut command = Command::new(runner);
-                command.arg("run").arg(&self.path).arg("--");
+            Some(host) => {
+                let mut command = host.run();
+                command.arg("--").arg(&self.path);
                 command
             }
         };
@@ -92,7 +97,7 @@ impl Executable {
             path,
             package_folder,
             environment: Vec::new(),
-            runner: None,
+            host: None,
             beside_others: false,
         }
     }
@@ -185,7 +190,7 @@ fn parse(root: &Path, output: &str, programs: Programs) -> Result<Vec<Executable
             path,
             package_folder,
             environment,
-            runner: None,
+            host: None,
             beside_others: false,
         });
     }

@@ -37,10 +37,11 @@ cargo xtask TASK [ARGUMENT]...
   mutate [RULE]...     break the code on purpose, rule by rule, and see that its case notices
   link-check [--setup] link the suite and the examples for FreeBSD and macOS, and look at what comes of it;
                        with --setup the linker for that is installed first
-  setup [--toolchain RECIPE]
+  setup [--toolchain RECIPE] [--runtime NAME]
                        install what the tasks need and this machine lacks; with --toolchain the one for other
                        systems is made anew, by that recipe alone: `nightly` (a copy of it) or `debian` (the
-                       compiler that Debian has for building browsers)
+                       compiler that Debian has for building browsers); with --runtime programs of WASI run
+                       under that one, `wasmi` or `wasmtime`, from now on
 
 With LIBKQUEUE_DIR=FOLDER, where a libkqueue is installed, test-all has a column kqueue-libkqueue too.
 ";

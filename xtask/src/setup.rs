@@ -15,6 +15,7 @@ mod toolchain;
 use crate::Colour;
 use crate::cross;
 use crate::process;
+use crate::wasi::{Host, host};
 
 /// The toolchain of the address sanitizer: a flag that only nightly has.
 pub(crate) const NIGHTLY: &str = "nightly";
@@ -105,8 +106,12 @@ pub(crate) const CROSS_TOOLCHAIN: Tool = Tool {
     probe: Probe::Toolchain,
     source: Source::Toolchain,
 };
-pub(crate) const WASI_RUNNER: Tool =
-    Tool { name: "wasmi", needed_by: "the backend wasi", probe: Probe::Runner, source: Source::Runner };
+pub(crate) const WASI_RUNNER: Tool = Tool {
+    name: "a runtime for WASI",
+    needed_by: "the backend wasi",
+    probe: Probe::Runner,
+    source: Source::Runner,
+};
 
 pub(crate) const LINKER: Tool = Tool {
     name: "the linker for other systems",
@@ -134,7 +139,7 @@ impl Tool {
         let [program, arguments @ ..] = (match self.probe {
             Probe::Runs(command) => command,
             Probe::Toolchain => return cross::Toolchain::find().is_ok(),
-            Probe::Runner => return cross::wasm_runner().is_ok(),
+            Probe::Runner => return Host::find().is_ok(),
             Probe::Linker => return cross::Linker::find().is_ok(),
         }) else {
             return false;
@@ -153,11 +158,12 @@ impl Tool {
     }
 }
 
-/// By which of several recipes something is to be made: by that one alone, also where it is there already. None means by
-/// the first that works, where it is missing.
+/// By which of several recipes something is to be made: by that one alone, also where another's is there already. None means
+/// by the first that works, where it is missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Recipes {
     toolchain: Option<toolchain::Recipe>,
+    runtime: Option<host::Kind>,
 }
 
 impl Recipes {
@@ -169,6 +175,9 @@ impl Recipes {
                 lexopt::Arg::Long("toolchain") => {
                     recipes.toolchain = Some(named(&toolchain::RECIPES, &parser.value()?.string()?)?);
                 }
+                lexopt::Arg::Long("runtime") => {
+                    recipes.runtime = Some(named(&host::KINDS, &parser.value()?.string()?)?);
+                }
                 other => return Err(other.unexpected().into()),
             }
         }
@@ -177,7 +186,11 @@ impl Recipes {
 
     /// Whether a tool is to be made anew.
     fn ask_for(&self, tool: &Tool) -> bool {
-        tool.source == Source::Toolchain && self.toolchain.is_some()
+        match tool.source {
+            Source::Toolchain => self.toolchain.is_some(),
+            Source::Runner => self.runtime.is_some(),
+            _ => false,
+        }
     }
 }
 
@@ -260,7 +273,11 @@ fn install_by(tools: &[Tool], recipes: Recipes) -> Result<()> {
                     println!("setup: no toolchain for other systems: {error:#}");
                 }
             }
-            Source::Runner => attempt(&mut install_runner()?),
+            Source::Runner => {
+                if let Err(error) = install_runner(recipes.runtime) {
+                    println!("setup: no runtime for WASI: {error:#}");
+                }
+            }
             Source::Linker => {
                 if let Err(error) = linker::install() {
                     println!("setup: no linker for other systems: {error:#}");
@@ -271,23 +288,23 @@ fn install_by(tools: &[Tool], recipes: Recipes) -> Result<()> {
     Ok(())
 }
 
-/// With the runner's own profile: its interpreter jumps from one instruction to the next by tail calls, which only optimised
-/// code has. Without them it is ten times slower, or runs out of stack.
-fn install_runner() -> Result<Command> {
-    let mut command = Command::new("cargo");
-    command.args([
-        "install",
-        "--quiet",
-        "--locked",
-        "wasmi_cli",
-        "--version",
-        cross::RUNNER_VERSION,
-        "--force",
-    ]);
+/// Installs `kind` and has it be the one that is taken, or the first that can be built.
+fn install_runner(kind: Option<host::Kind>) -> Result<()> {
     let cache = cross::cache()?;
-    command.arg("--root").arg(cache.join("wasmi"));
-    command.env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS");
-    Ok(command)
+    let kinds = kind.as_ref().map_or(host::KINDS.as_slice(), std::slice::from_ref);
+    by_the_first_that_works("runtime for WASI", kinds, |kind| {
+        if kind.installed(&cache).is_some() {
+            return Ok(());
+        }
+        let mut command = kind.install(&cache);
+        println!("setup: {}", process::describe(&command));
+        process::run(&mut command)
+    })?;
+    if let Some(kind) = kind {
+        host::choose(kind, &cache)?;
+    }
+    println!("setup: programs of WASI run under {}", Host::find()?.name());
+    Ok(())
 }
 
 /// A folder that is gone when this is.
@@ -349,6 +366,10 @@ mod tests {
         assert!(debians.ask_for(&CROSS_TOOLCHAIN) && !debians.ask_for(&VALGRIND));
         let error = parse(&["--toolchain", "stable"]).unwrap_err().to_string();
         assert!(error.contains("stable") && error.contains("nightly, debian"), "{error}");
+        let wasmtimes = parse(&["--runtime=wasmtime"]).unwrap();
+        assert_eq!(wasmtimes.runtime, Some(host::Kind::Wasmtime));
+        assert!(wasmtimes.ask_for(&WASI_RUNNER) && !wasmtimes.ask_for(&CROSS_TOOLCHAIN));
+        assert!(parse(&["--runtime", "node"]).is_err());
         assert!(parse(&["--toolchain"]).is_err() && parse(&["debian"]).is_err());
     }
 

@@ -6,12 +6,12 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::ExitStatus;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::conformance::{self, CaseReport, Verdict};
 use crate::cross;
@@ -21,8 +21,10 @@ use crate::test_all::CONFORMANCE;
 use crate::workspace::Workspace;
 
 mod companion;
+pub(crate) mod host;
 
 use companion::Companion;
+pub(crate) use host::Host;
 
 /// The crate of the backend.
 pub(crate) const FOLDER: &str = "crates/wasi";
@@ -44,7 +46,7 @@ const FOLDER_VARIABLE: &str = "PROACTOR_CONFORMANCE_FOLDER";
 /// # Errors
 /// What is missing to do so, or why it does not compile.
 pub(crate) fn build(workspace: &Workspace, target: Option<&Path>) -> Result<Executable> {
-    let runner = cross::wasm_runner()?;
+    let host = Host::find()?;
     let mut command = cross::Toolchain::find()?.cargo(workspace, cross::WASI);
     command.args(["test", "--quiet", "--no-run", "--package", PACKAGE, "--test", CONFORMANCE]);
     // For an interpreter a little is worth much; what debuggers would read is only to be skipped.
@@ -54,7 +56,7 @@ pub(crate) fn build(workspace: &Workspace, target: Option<&Path>) -> Result<Exec
     }
     let programs = executables::build(workspace, &mut command, Programs::Tests)?;
     let program = programs.into_iter().next().context("cargo built no conformance program")?;
-    Ok(program.run_by(runner))
+    program.run_by(host)
 }
 
 /// Runs all cases, their lines shown, each allowed `patience` times its usual time. What cannot run here one instance says
@@ -64,8 +66,9 @@ pub(crate) fn run_all(
     report: &Path,
     patience: u32,
 ) -> Result<(Finished, Vec<CaseReport>)> {
-    println!("\n     Running {} of {}", program.target, program.folder.display());
     let session = Session::new(program, report, patience)?;
+    let host = session.host.name();
+    println!("\n     Running {} of {}, under {host}", program.target, program.folder.display());
     let mut cases = session.not_here()?;
     let listed = conformance::list(program)?;
     let missing: Vec<&str> = cases.iter().map(|case| case.case.as_str()).collect();
@@ -101,6 +104,7 @@ fn exit_status(code: i32) -> ExitStatus {
 /// One run of the suite, or of a part of it.
 struct Session<'a> {
     program: &'a Executable,
+    host: &'a Host,
     /// Where instances have their folders.
     folder: PathBuf,
     limit: Duration,
@@ -108,10 +112,11 @@ struct Session<'a> {
 
 impl<'a> Session<'a> {
     fn new(program: &'a Executable, report: &Path, patience: u32) -> Result<Self> {
+        let host = program.host().context("it is no program of WASI")?;
         let folder = report.with_extension("instances");
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        Ok(Self { program, folder, limit: LIMIT * patience })
+        Ok(Self { program, host, folder, limit: LIMIT * patience })
     }
 
     /// The cases that need what is missing, as judged by the program.
@@ -189,16 +194,15 @@ impl Instance {
         let folder = session.folder.join(name);
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let address = Companion::free_address()?;
-        let Some(runner) = session.program.runner() else { bail!("it is no program of WASI") };
-        let mut command = Command::new(runner);
-        command.arg("run").arg("--dir").arg(&folder);
-        command.args(["--tcplisten", &address.to_string()]);
+        let mut command = session.host.run();
+        command.arg("--dir").arg(&folder);
+        command.arg(format!("{}{address}", session.host.listener()));
         for (variable, value) in
             [(FOLDER_VARIABLE, folder.clone()), (conformance::REPORT_VARIABLE, report_in(&folder))]
         {
             command.arg("--env").arg(format!("{variable}={}", value.display()));
         }
-        command.arg(&session.program.path).arg("--").args(arguments);
+        command.arg("--").arg(&session.program.path).args(arguments);
         command.stderr(File::create(folder.join("errors")).context("no file for what it complains of")?);
         // A pipe as standard input: some hosts wait for nothing else.
         let (running, input) = Running::start_with_input(&mut command)?;
@@ -221,10 +225,12 @@ impl Instance {
     /// What it wrote to standard error: most often a panic and where.
     fn complaint(&self) -> String {
         let text = std::fs::read_to_string(self.folder.join("errors")).unwrap_or_default();
+        // Wasmtime warns of the option by which it passes sockets in.
+        let said = ["note:", "Error:", "WARNING:"];
         let lines: Vec<&str> = text
             .lines()
             .map(str::trim)
-            .filter(|line| !line.is_empty() && !line.starts_with("note:") && !line.starts_with("Error:"))
+            .filter(|line| !line.is_empty() && !said.iter().any(|beginning| line.starts_with(beginning)))
             .take(6)
             .collect();
         if lines.is_empty() { "it left no word".to_owned() } else { lines.join(" ") }

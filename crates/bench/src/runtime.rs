@@ -14,6 +14,8 @@ use crate::workload::{Mechanism, Program, Workload};
 
 /// Names the runtime's program.
 const RUNNER_VARIABLE: &str = "PROACTOR_BENCH_WASI_RUNNER";
+/// The arguments that a run of it begins with, with a space between; to the last the address of a listener is added.
+const OPTIONS_VARIABLE: &str = "PROACTOR_BENCH_WASI_OPTIONS";
 /// What the runtime is called, with its version.
 const NAME_VARIABLE: &str = "PROACTOR_BENCH_WASI_RUNTIME";
 /// Names the program of WASI.
@@ -32,6 +34,7 @@ const MOST_PAIRS: u32 = 64;
 #[derive(Debug, Clone)]
 pub(crate) struct Runtime {
     runner: PathBuf,
+    options: String,
     program: PathBuf,
     /// Its name and version.
     pub(crate) name: String,
@@ -42,7 +45,8 @@ impl Runtime {
     pub(crate) fn find() -> Option<Self> {
         let path = |variable| std::env::var_os(variable).map(PathBuf::from);
         let (runner, program) = (path(RUNNER_VARIABLE)?, path(PROGRAM_VARIABLE)?);
-        Some(Self { runner, program, name: std::env::var(NAME_VARIABLE).ok()? })
+        let text = |variable| std::env::var(variable).ok();
+        Some(Self { runner, options: text(OPTIONS_VARIABLE)?, program, name: text(NAME_VARIABLE)? })
     }
 
     /// A command that runs the program with `arguments`, and its companion.
@@ -54,10 +58,9 @@ impl Runtime {
         let address = listener.local_addr()?;
         let directory = blocks::directory()?;
         let mut command = Command::new(&self.runner);
-        command.arg("run").arg("--dir").arg(&directory);
-        command.args(["--tcplisten", &address.to_string()]);
+        command.args(format!("{}{address}", self.options).split(' ')).arg("--dir").arg(&directory);
         command.arg("--env").arg(format!("{}={}", blocks::DIRECTORY_VARIABLE, directory.display()));
-        command.arg(&self.program).arg("--").args(arguments);
+        command.arg("--").arg(&self.program).args(arguments);
         Ok((command, Companion { address }))
     }
 }
@@ -140,10 +143,11 @@ mod tests {
     #[test]
     fn a_program_gets_its_arguments_and_its_listener() {
         let (runner, program) = ("runner".into(), "x.wasm".into());
-        let runtime = Runtime { runner, program, name: "a runtime".to_owned() };
+        let options = "run --listen=".to_owned();
+        let runtime = Runtime { runner, options, program, name: "a runtime".to_owned() };
         let (command, companion) = runtime.command(&["child".to_owned()]).expect("a free port");
         let arguments: Vec<_> = command.get_args().map(|each| each.to_string_lossy().into_owned()).collect();
-        assert!(arguments.contains(&companion.address.to_string()), "{arguments:?}");
-        assert!(arguments.ends_with(&["x.wasm".to_owned(), "--".to_owned(), "child".to_owned()]));
+        assert_eq!(arguments[..2], ["run".to_owned(), format!("--listen={}", companion.address)]);
+        assert!(arguments.ends_with(&["--".to_owned(), "x.wasm".to_owned(), "child".to_owned()]));
     }
 }
