@@ -19,6 +19,9 @@ macro_rules! body {
     (datagrams, $case:ident) => {
         cases::not_here::<B>
     };
+    (ended_datagrams, $case:ident) => {
+        cases::not_here::<B>
+    };
     (passing, $case:ident) => {
         cases::not_here::<B>
     };

@@ -12,8 +12,8 @@ use crate::cases::{
 };
 #[cfg(unix)]
 use crate::cases::{
-    children, datagrams, detaching, messages, passing, pipes, polls, signals, splice, steady_unix, unix,
-    unix_datagrams, unix_paths,
+    children, datagrams, detaching, ended_datagrams, messages, passing, pipes, polls, signals, splice,
+    steady_unix, unix, unix_datagrams, unix_paths,
 };
 
 /// A row each: the case, the rules of the contract that it proves, the capabilities that it needs, and how many times the
@@ -366,6 +366,8 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         datagrams::a_multicast_group_hears_its_messages: ["R1", "E1"] needs ["ipv4"];
         datagrams::std_sockets_are_spoken_to: ["R1", "H5"] needs ["descriptors", "ipv4"];
         datagrams::a_send_waits_for_room: ["X2", "R1", "R3"] needs ["descriptors", "unix_sockets"];
+        ended_datagrams::shut_down_for_reading_it_brings_nothing: ["R1", "H3"] needs ["ipv4"];
+        ended_datagrams::what_others_shut_down_brings_nothing: ["R1"] needs ["ipv4", "unix_sockets", "descriptors"];
 
         unix::connections_by_abstract_name: ["R4", "H1"] needs ["unix_sockets"];
         unix::connections_by_path: ["R4", "H3"] needs ["unix_sockets", "descriptors"];

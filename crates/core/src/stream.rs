@@ -76,8 +76,8 @@ pub enum ShutdownHow {
 
 /// Ends one or both directions of a stream, behind the sends queued before.
 ///
-/// To end what waits on a datagram socket, cancel or close: on one whose receiving is shut down, systems differ in whether a
-/// receive waits, or brings an empty datagram again and again.
+/// On a datagram socket whose receiving is shut down, what receives gets what is queued, and then an empty message from nobody, at
+/// once and as often as it asks (contract R1). Whether messages still arrive there, systems differ in: over UDP they do on Linux.
 #[derive(Debug)]
 pub struct Shutdown {
     /// A connected socket.

@@ -205,8 +205,10 @@ fn to_read(descriptor: BorrowedFd<'_>, kind: Kind, told: PollFlags) -> Option<Fo
         }
         Kind::Stream => (told.intersects(PollFlags::RDHUP | PollFlags::ERR), error(told)),
         Kind::Messages => {
+            // Shut down for reading.
+            let flags = if told.contains(PollFlags::RDHUP) { EOF } else { 0 };
             let is_active = is_readable || told.contains(PollFlags::ERR);
-            return is_active.then_some(Found { data, ..Found::default() });
+            return is_active.then_some(Found { flags, fflags: 0, data });
         }
         Kind::Pipe if is_write_only(descriptor) => (told.contains(PollFlags::ERR), 0),
         Kind::Pipe => (told.contains(PollFlags::HUP), 0),

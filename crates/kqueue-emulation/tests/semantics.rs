@@ -204,7 +204,13 @@ fn listeners_datagrams_pipes_and_files() {
     rig.add(Filter::Read, &socket, ONESHOT);
     // An empty datagram is something to receive.
     socket.send_to(b"", socket.local_addr().unwrap()).unwrap();
-    assert_eq!(rig.one().data(), 0);
+    let event = rig.one();
+    assert_eq!((event.data(), event.flags() & EOF), (0, 0));
+    // That it is shut down for reading is its end.
+    socket.connect(socket.local_addr().unwrap()).unwrap();
+    rustix::net::shutdown(&socket, rustix::net::Shutdown::Read).unwrap();
+    rig.add(Filter::Read, &socket, ONESHOT);
+    assert_eq!(rig.one().flags() & EOF, EOF);
 
     let (reader, mut writer) = std::io::pipe().unwrap();
     rig.add(Filter::Read, &reader, 0);

@@ -138,6 +138,10 @@ impl<P: Poller> Readiness<P> {
         let Some(entry) = self.table.registered(event.registration) else { return Rest::Nothing };
         if event.bits & P::SIGNS.irregular != 0 {
             entry.source.short_read_drains = false;
+            if entry.source.takes_messages() {
+                self.dispatch_to_ended(event, done);
+                return Rest::Nothing;
+            }
         }
         if event.bits & P::SIGNS.readable == 0 {
             return Rest::Nothing;
@@ -263,13 +267,18 @@ impl<P: Poller> Readiness<P> {
     fn take_unfinished(&mut self, len: usize, done: &mut Done) {
         for index in 0..len {
             let registration = self.unfinished[index];
-            if let Some(entry) = self.table.registered(registration) {
+            let entry = self.table.registered(registration);
+            let is_ended = entry.is_some_and(|entry| {
                 entry.source.is_unfinished = false;
-            }
+                entry.source.is_ended
+            });
             let bits = P::SIGNS.readable & !P::SIGNS.irregular | P::SIGNS.writable & !P::SIGNS.irregular;
             let event = Event { registration, bits };
             let rest = self.dispatch(event, done);
             self.dispatch_rest(event, rest, done);
+            if is_ended {
+                self.receive_nothing(registration, done);
+            }
         }
         self.unfinished.drain(..len);
     }
@@ -408,7 +417,7 @@ impl<P: Poller> Backend for Readiness<P> {
     fn prepare_wait(&mut self, done: &mut Done) -> Result<bool, Error> {
         self.wait(Until::Now, done)?;
         // What the events have found may wait for a buffer, which nobody was asked for yet.
-        Ok(self.unfinished.is_empty() && !self.dry.can_go_on())
+        Ok(!self.goes_on() && !self.dry.can_go_on())
     }
 
     fn close(&mut self, slot: Slot) -> Result<(), Error> {

@@ -165,8 +165,11 @@ impl<P: Poller> Readiness<P> {
     #[cold]
     pub(crate) fn until_unfinished(&mut self, until: Until) -> Until {
         let pause = self.elsewhere.pause;
-        if until == Until::Now || self.unfinished.iter().any(|registration| registration.slot & TAG == 0) {
+        if until == Until::Now || self.goes_on_here() {
             return Until::Now;
+        }
+        if !self.unfinished.iter().any(is_elsewhere) {
+            return until;
         }
         self.elsewhere.pause = (pause * 2).clamp(PAUSE_MIN, PAUSE_MAX);
         if pause.is_zero() {
@@ -201,6 +204,11 @@ impl<P: Poller> Readiness<P> {
         fail(token, Error::Canceled, done);
         is_undecided
     }
+}
+
+/// Whether it is of what waits on no handle.
+pub(crate) const fn is_elsewhere(registration: &Registration) -> bool {
+    registration.slot & TAG != 0
 }
 
 /// The name that the poller tells the events of an entry by. There are as many entries as operations, of which core has

@@ -20,6 +20,7 @@ mod backend;
 mod bytes;
 mod datagram;
 mod elsewhere;
+mod ended;
 mod files;
 mod held;
 mod message;

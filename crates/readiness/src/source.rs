@@ -32,6 +32,8 @@ pub(crate) struct Source {
     pub(crate) short_read_drains: bool,
     /// Whether it has had its turn though it could go on, for which no edge will come.
     pub(crate) is_unfinished: bool,
+    /// Whether it carries messages and will bring none any more: what is queued is not followed by an edge.
+    pub(crate) is_ended: bool,
     /// Whether what waits to read waits for a buffer, not for an edge.
     pub(crate) is_dry: bool,
     /// Whether it can be read at positions without waiting.
@@ -75,6 +77,7 @@ impl Source {
         write_drained: false,
         short_read_drains: false,
         is_unfinished: false,
+        is_ended: false,
         is_dry: false,
         reads_at_once: AtOnce::Unknown,
         writes_at_once: AtOnce::Unknown,

@@ -25,6 +25,7 @@ pub(crate) struct Datagrams {
     headers: VecDeque<Header>,
     /// The multicast groups that it has joined.
     groups: Vec<IpAddr>,
+    read_shut: bool,
     write_shut: bool,
 }
 
@@ -206,15 +207,19 @@ impl Network {
         let family = socket.family;
         match self.datagrams(id)?.pop(bytes) {
             Some((datagram, from)) => Poll::Ready(Ok((datagram, Some(address::shown(family, from))))),
+            // Shut down for reading: an empty one, from nobody.
+            None if self.datagrams(id)?.read_shut => Poll::Ready(Ok((Datagram::new(0, false), None))),
             None => Poll::Pending,
         }
     }
 
-    /// Ends sending. What the end of receiving means for one that waits, systems do not agree on: nothing, here.
+    /// Ends sending, or receiving.
     pub(crate) fn shutdown_datagrams(&mut self, id: Id, how: ShutdownHow) -> Result<(), Errno> {
         let datagrams = self.datagrams(id)?;
         datagrams.remote.ok_or(Errno::NOTCONN)?;
+        datagrams.read_shut |= how != ShutdownHow::Write;
         datagrams.write_shut |= how != ShutdownHow::Read;
+        self.touch(id, Direction::Read);
         Ok(())
     }
 

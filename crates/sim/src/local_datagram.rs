@@ -141,6 +141,8 @@ impl Network {
         }
         match self.sockets[id].error.take() {
             Some(error) => Poll::Ready(Err(error)),
+            // Shut down for reading: an empty one, from nobody.
+            None if self.local_datagrams(id)?.read_shut => Poll::Ready(Ok((Datagram::new(0, false), None))),
             None => Poll::Pending,
         }
     }
@@ -161,6 +163,7 @@ impl Network {
         datagrams.write_shut |= how != ShutdownHow::Read;
         self.wake_waiting(id);
         self.touch(id, Direction::Write);
+        self.touch(id, Direction::Read);
         Ok(())
     }
 

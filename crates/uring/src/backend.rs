@@ -243,6 +243,7 @@ impl Uring {
                 self.fail(place, Error::Canceled, done);
             }
             Errno::INTR => self.resubmit(place, done),
+            Errno::AGAIN if self.has_ended(place) => self.receive_nothing(place, done),
             Errno::AGAIN => self.poll(place, done),
             errno => self.fail(place, Error::from_errno(errno), done),
         }

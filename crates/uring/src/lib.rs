@@ -14,6 +14,7 @@ mod bytes;
 mod datagram;
 mod descriptors;
 mod enclosed;
+mod ended;
 mod file_requests;
 mod files;
 mod message;

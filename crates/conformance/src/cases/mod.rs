@@ -19,6 +19,8 @@ pub(crate) mod detaching;
 pub(crate) mod directories;
 pub(crate) mod edges;
 pub(crate) mod embedding;
+#[cfg(unix)]
+pub(crate) mod ended_datagrams;
 pub(crate) mod every_kind;
 pub(crate) mod file_descriptors;
 pub(crate) mod file_ends;
