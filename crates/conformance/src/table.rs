@@ -652,6 +652,8 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         random::programs_of_files_match_the_model_with_small_rings: ["C1", "C2", "H3", "L5"] needs ["files"];
         random::programs_of_what_waits_match_the_model: ["C1", "H1", "X1", "X2"] needs ["polling", "descriptors", "child_processes", "signals"];
         random::programs_of_what_waits_match_the_model_with_small_rings: ["C1", "X1", "L5"] needs ["polling", "descriptors", "child_processes", "signals"];
+        random::programs_of_splices_lose_no_byte: ["C1", "C5", "H3", "X1", "X4"] needs ["splicing", "ipv4"];
+        random::programs_of_splices_lose_no_byte_with_small_rings: ["C1", "H3", "X1", "L5"] needs ["splicing", "ipv4"];
         random::programs_of_a_mailbox_match_the_model: ["W2", "C5", "C6", "L2"] needs ["threads"];
         random::programs_of_jobs_keep_the_contract: ["C1", "C2", "C5", "X1", "X3", "X4", "H1"] needs ["files", "threads"];
         random::programs_of_jobs_keep_the_contract_with_small_rings: ["C1", "C5", "X1", "L5"] needs ["files", "threads"];

@@ -3,9 +3,9 @@
 use proactor_core::{Backend, Config, PoolConfig, UnixAddress};
 
 use crate::Fixture;
-#[cfg(unix)]
-use crate::random::watched;
 use crate::random::{check_programs, datagrams, files, jobs, mailboxes, raced, settled};
+#[cfg(unix)]
+use crate::random::{spliced, watched};
 use crate::steps::{IPV4, address};
 
 /// Each step takes effect before the next, and every outcome is the one that the model predicts.
@@ -107,6 +107,18 @@ pub(crate) fn programs_of_a_mailbox_match_the_model<B: Backend>(_fixture: &Fixtu
     check_programs(&mailboxes::program(), |program| mailboxes::run::<B>(program, &Config::default()));
 }
 
+/// Pipes, and what carries on from one to the next: every byte arrives, once, in order, whatever was cancelled meanwhile.
+#[cfg(unix)]
+pub(crate) fn programs_of_splices_lose_no_byte<B: Backend>(_fixture: &Fixture<B>) {
+    check_programs(&spliced::program(), |program| spliced::run::<B>(program, &Config::default()));
+}
+
+/// The same with the smallest rings.
+#[cfg(unix)]
+pub(crate) fn programs_of_splices_lose_no_byte_with_small_rings<B: Backend>(_fixture: &Fixture<B>) {
+    check_programs(&spliced::program(), |program| spliced::run::<B>(program, &smallest()));
+}
+
 fn smallest() -> Config {
     Config::default().entries(1).own_pool(PoolConfig::default().threads(1).queue(1))
 }
@@ -114,6 +126,8 @@ fn smallest() -> Config {
 /// About what only Unix has.
 #[cfg(not(unix))]
 pub(crate) use super::{
+    not_here as programs_of_splices_lose_no_byte,
+    not_here as programs_of_splices_lose_no_byte_with_small_rings,
     not_here as programs_of_what_waits_match_the_model,
     not_here as programs_of_what_waits_match_the_model_with_small_rings,
 };

@@ -5,7 +5,7 @@
 //! and backends that agree with the model agree with each other; so do programs on [`files`], and those of what only waits,
 //! [`watched`], and of a mailbox, [`mailboxes`]. [`raced`] gives no time at all,
 //! and checks what must hold whatever comes first; [`datagrams`] does the same with messages, [`jobs`] with a file and what else
-//! the pool's threads do.
+//! the pool's threads do, and [`spliced`] moves bytes along a chain, of which none may be lost.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,6 +23,8 @@ pub(crate) mod mailboxes;
 mod pieces;
 pub(crate) mod raced;
 pub(crate) mod settled;
+#[cfg(unix)]
+pub(crate) mod spliced;
 #[cfg(unix)]
 pub(crate) mod watched;
 
