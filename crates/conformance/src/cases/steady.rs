@@ -325,19 +325,35 @@ pub(crate) fn passing_descriptors_does_not_allocate<B: Backend>(fixture: &Fixtur
     });
 }
 
+/// Has another thread do this again and again until what is returned is called. It has begun by then: what a thread allocates as it
+/// begins is not counted.
+fn on_another_thread(mut step: impl FnMut() + Send + 'static) -> impl FnOnce() {
+    let [begun, end] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+    let (begins, ends) = (Arc::clone(&begun), Arc::clone(&end));
+    let thread = thread::spawn(move || {
+        begins.store(true, Ordering::Release);
+        while !ends.load(Ordering::Acquire) {
+            step();
+            thread::yield_now();
+        }
+    });
+    while !begun.load(Ordering::Acquire) {
+        thread::yield_now();
+    }
+    move || {
+        end.store(true, Ordering::Release);
+        thread.join().unwrap();
+    }
+}
+
 /// Messages from this thread and another, through a bounded mailbox.
 pub(crate) fn messages_do_not_allocate<B: Backend>(fixture: &Fixture<B>) {
-    let [begun, end] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
     let mut ev = fixture.open_state::<Count>();
     let (sender, mailbox) = ev.context().mailbox::<u64>(64).unwrap();
-    let other = {
-        let (sender, begins, ended) = (sender.clone(), Arc::clone(&begun), Arc::clone(&end));
-        thread::spawn(move || {
-            begins.store(true, Ordering::Release);
-            while !ended.load(Ordering::Acquire) {
-                let _ = sender.try_send(1);
-                thread::yield_now();
-            }
+    let end = {
+        let sender = sender.clone();
+        on_another_thread(move || {
+            let _ = sender.try_send(1);
         })
     };
     ev.context().receive(&mailbox, move |count: &mut Count, cx, delivery| {
@@ -356,14 +372,9 @@ pub(crate) fn messages_do_not_allocate<B: Backend>(fixture: &Fixture<B>) {
         assert_eq!(count.left, 0);
         allocator::allocations() - before
     };
-    // What a thread allocates as it begins is not the messages'.
-    while !begun.load(Ordering::Acquire) {
-        thread::yield_now();
-    }
     run(1000);
     let (few, many) = (run(FEW), run(MANY));
-    end.store(true, Ordering::Release);
-    other.join().unwrap();
+    end();
     assert_eq!(few, many, "{FEW} and {MANY} messages");
 }
 
@@ -389,18 +400,11 @@ pub(crate) fn exact_reads_and_writes_do_not_allocate<B: Backend>(fixture: &Fixtu
 
 /// Notifications from this thread and another; what that thread would allocate is counted too.
 pub(crate) fn notifications_do_not_allocate<B: Backend>(fixture: &Fixture<B>) {
-    let end = Arc::new(AtomicBool::new(false));
     let mut other = fixture.open_state::<Count>();
     let notifier = other.context().notifier();
-    let ended = Arc::clone(&end);
-    let sender = {
+    let end = {
         let notifier = notifier.clone();
-        thread::spawn(move || {
-            while !ended.load(Ordering::Acquire) {
-                notifier.notify();
-                thread::yield_now();
-            }
-        })
+        on_another_thread(move || notifier.notify())
     };
     let mut run = |operations| {
         let mut count = Count { left: operations };
@@ -421,8 +425,7 @@ pub(crate) fn notifications_do_not_allocate<B: Backend>(fixture: &Fixture<B>) {
     };
     run(1000);
     let (few, many) = (run(FEW), run(MANY));
-    end.store(true, Ordering::Release);
-    sender.join().unwrap();
+    end();
     assert_eq!(few, many, "{FEW} and {MANY} notifications");
 }
 
