@@ -230,6 +230,7 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         send_file::what_is_on_disk_waits_for_a_thread: ["H4", "X1", "X2"] needs ["files", "ipv4", "threads", "descriptors"];
         send_file::on_the_pool_it_waits_for_a_thread: ["H4", "X2", "X4", "H1"] needs ["files", "ipv4", "threads", "descriptors"];
         send_file::the_socket_comes_out_as_it_was: ["H5", "H3"] needs ["files", "ipv4", "descriptors"];
+        send_file::a_pipe_takes_a_file: ["C1", "H3", "H5", "X1", "R2"] needs ["files", "splicing", "threads"];
         send_file::without_a_pool_the_loop_reads: ["H4"] needs ["files", "streams"];
 
         splice::one_connection_goes_on_as_another: ["C1", "C2", "H3"] needs ["splicing", "ipv4"];

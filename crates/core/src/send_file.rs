@@ -18,6 +18,9 @@ use crate::{Error, Handle, Outcome};
 /// Nothing is copied, so what is written to that part of the file afterwards may still arrive in the place of what was
 /// there, until the peer has received it; the outcome says that the socket has taken the bytes, no more.
 ///
+/// Where bytes are moved within the system ([`Capabilities::splicing`](crate::Capabilities::splicing)), it may be a pipe in place of
+/// the socket, to go on from there with a [`Splice`](crate::Splice).
+///
 /// A closed peer is `EPIPE` or `ECONNRESET`, as with a [`Send`](crate::Send), without a signal (contract R3). What is no
 /// socket is `ENOTSOCK`, one that carries messages [`Error::Unsupported`]; a file that the system cannot send from (a pipe, a directory) `EINVAL`, or `ESPIPE`.
 ///
@@ -62,7 +65,7 @@ use crate::{Error, Handle, Outcome};
 /// ```
 #[derive(Debug)]
 pub struct SendFile {
-    /// A connected stream socket.
+    /// A connected stream socket, or a pipe.
     pub handle: Handle,
     /// A file that was opened for reading.
     pub file: Handle,
@@ -77,7 +80,7 @@ pub struct SendFile {
 /// no other between them. A file that ends before is [`Error::EndOfStream`].
 #[derive(Debug)]
 pub struct SendFileAll {
-    /// A connected stream socket.
+    /// A connected stream socket, or a pipe.
     pub handle: Handle,
     /// A file that was opened for reading.
     pub file: Handle,

@@ -102,6 +102,7 @@ impl crate::table::Table {
     /// Sends a part, on the socket in `slot`.
     fn send_file(&mut self, slot: Slot, outcome: &mut Outcome) -> Result<FileSent, Error> {
         let part = outcome.file_part().ok_or(Error::Unsupported)?;
+        self.get(slot)?.source.keep_nonblocking_within()?;
         let [socket, file] = self.pair(slot, part.file.slot())?;
         let sent = system::send_file(outcome, socket, file);
         self.get(slot)?.source.write_drained = sent == FileSent::Full;

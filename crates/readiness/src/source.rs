@@ -169,7 +169,7 @@ impl Source {
     }
 
     /// Before a call that only O_NONBLOCK keeps from waiting.
-    pub(crate) fn make_nonblocking(&mut self) -> Result<(), Error> {
+    fn make_nonblocking(&mut self) -> Result<(), Error> {
         if self.traits.mode == Mode::Nonblocking {
             return Ok(());
         }
@@ -230,7 +230,13 @@ impl Source {
     /// # Errors
     /// `ENOTSOCK`; [`Error::Unsupported`] of a socket that carries messages, of which a file has none.
     pub(crate) fn prepare_to_send_file(&mut self) -> Result<(), Error> {
-        if self.takes_messages() { Err(Error::Unsupported) } else { self.make_nonblocking() }
+        system::check_to_send_file(self.descriptor()?, self.kind())?;
+        self.keep_nonblocking_within()
+    }
+
+    /// Before each call that moves bytes within the system, on a socket or on something else.
+    pub(crate) fn keep_nonblocking_within(&mut self) -> Result<(), Error> {
+        if self.is_socket() { self.make_nonblocking() } else { self.keep_nonblocking() }
     }
 
     /// Accepts a connection.

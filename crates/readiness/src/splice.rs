@@ -86,7 +86,7 @@ impl Table {
     fn splice(&mut self, from: Slot, to: Slot, outcome: &mut Outcome) -> Result<SpliceStep, Error> {
         // All who share an open file share its flags, and may have changed them since.
         for slot in [from, to] {
-            self.get(slot)?.source.keep_nonblocking_to_splice()?;
+            self.get(slot)?.source.keep_nonblocking_within()?;
         }
         let [reader, writer] = self.pair(from, to)?;
         let step = system::splice(outcome, reader, writer);
@@ -104,11 +104,7 @@ impl Source {
     /// Before bytes are moved from it or to it within the system.
     fn prepare_to_splice(&mut self) -> Result<(), Error> {
         system::check_to_splice(self.kind())?;
-        self.keep_nonblocking_to_splice()
-    }
-
-    fn keep_nonblocking_to_splice(&mut self) -> Result<(), Error> {
-        if self.is_socket() { self.make_nonblocking() } else { self.keep_nonblocking() }
+        self.keep_nonblocking_within()
     }
 
     /// Notes whether it has to be waited for, which no edge would end of what has none.

@@ -81,7 +81,7 @@ pub use poll::{can_poll, poll_flags, readiness, take_change, watch_alone};
 #[cfg(unix)]
 pub use probe::probe;
 pub use resolve::resolve;
-pub use send_file::{FileSent, is_decided, send_file, send_file_job};
+pub use send_file::{FileSent, check_to_send_file, is_decided, send_file, send_file_job};
 #[cfg(unix)]
 pub use signals::HeldSignals;
 #[cfg(target_os = "linux")]

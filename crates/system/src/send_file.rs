@@ -6,7 +6,7 @@ use proactor_core::{Call, Error, FilePart, Job, Outcome};
 use rustix::io::Errno;
 
 use crate::vectored::Disk;
-use crate::{Mode, set_mode};
+use crate::{DescriptorKind, Mode, set_mode};
 
 #[cfg(not(any(target_os = "linux", target_os = "wasi")))]
 mod bsd;
@@ -16,11 +16,24 @@ mod linux;
 mod wasi;
 
 #[cfg(not(any(target_os = "linux", target_os = "wasi")))]
-use bsd::{is_cached, transfer};
+use bsd::{is_cached, takes_files, transfer};
 #[cfg(target_os = "linux")]
-use linux::{is_cached, transfer};
+use linux::{is_cached, takes_files, transfer};
 #[cfg(target_os = "wasi")]
-use wasi::{is_cached, transfer};
+use wasi::{is_cached, takes_files, transfer};
+
+/// Whether a file can be sent on such a descriptor: on a stream socket, and where the system knows how, into a pipe.
+///
+/// # Errors
+/// `ENOTSOCK`; [`Error::Unsupported`] of a socket that carries messages, of which a file has none.
+pub fn check_to_send_file(descriptor: BorrowedFd<'_>, kind: DescriptorKind) -> Result<(), Error> {
+    match kind {
+        DescriptorKind::Socket(transport) if transport.is_stream() => Ok(()),
+        DescriptorKind::Socket(_) => Err(Error::Unsupported),
+        DescriptorKind::Character if takes_files(descriptor) => Ok(()),
+        _ => Err(Errno::NOTSOCK.into()),
+    }
+}
 
 /// The most that one call sends: what the kernel reads ahead of a file that is read from front to back.
 const PIECE: u64 = 128 << 10;

@@ -13,8 +13,7 @@
 use std::os::fd::AsFd;
 
 use proactor_core::{Done, Error, Outcome, Returned, Slot, Token};
-use proactor_system::{self as system, DescriptorKind, FileSent, Mode};
-use rustix::io::Errno;
+use proactor_system::{self as system, FileSent, Mode};
 
 use crate::Uring;
 use crate::requests::Place;
@@ -31,19 +30,14 @@ impl Uring {
 
     fn can_send_file(&self, slot: Slot) -> Result<(), Error> {
         let socket = self.descriptors.get(slot)?;
-        if !matches!(socket.kind, DescriptorKind::Socket(_)) {
-            return Err(Errno::NOTSOCK.into());
-        }
-        if socket.takes_messages() {
-            return Err(Error::Unsupported);
-        }
+        system::check_to_send_file(socket.as_fd(), socket.kind)?;
         if !self.requests.is_idle(Place::writing(slot)) {
             return Err(Error::Busy);
         }
         Ok(())
     }
 
-    /// Starts, or goes on after a thread had it.
+    /// Starts, or goes on: whoever shares the socket may have set it back meanwhile.
     fn begin_send_file(&mut self, token: Token, slot: Slot, done: &mut Done) {
         if done.is_for_pool(token) && is_something(token, done) {
             return self.offload_send_file(token, slot, done);
@@ -54,7 +48,7 @@ impl Uring {
         }
     }
 
-    /// Goes on, or starts, with a socket that does not block.
+    /// With a socket, or a pipe, that does not block.
     fn resume_send_file(&mut self, token: Token, slot: Slot, done: &mut Done) {
         let Some(outcome) = done.undecided(token) else { return };
         match self.send_file_part(slot, outcome) {
@@ -129,10 +123,7 @@ impl Uring {
             fail(token, Error::Canceled, done);
             return self.send_file_ended(place.slot());
         }
-        if done.is_for_pool(token) {
-            return self.begin_send_file(token, place.slot(), done);
-        }
-        self.resume_send_file(token, place.slot(), done);
+        self.begin_send_file(token, place.slot(), done);
     }
 
     /// The socket is as it came. What the ring does on one that does not block takes a detour.

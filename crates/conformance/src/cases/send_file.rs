@@ -540,6 +540,56 @@ pub(crate) fn the_socket_comes_out_as_it_was<B: Backend>(fixture: &Fixture<B>) {
     assert_eq!(flags(&near), before);
 }
 
+/// A pipe takes a file as a socket does: in its turn among what is written, waiting for whoever reads, and cancelled with what it
+/// tells to have moved; who reads no more is an error.
+#[cfg(unix)]
+pub(crate) fn a_pipe_takes_a_file<B: Backend>(fixture: &Fixture<B>) {
+    let scratch = Scratch::new(fixture);
+    let mut ev = fixture.open();
+    let bytes = pattern(11, 1 << 20);
+    let source = file(&mut ev, &scratch, "file", &bytes);
+    let write = |handle, bytes: &[u8]| proactor_core::WriteAll { handle, buffer: bytes.to_vec().into() };
+    for on_pool in [false, true] {
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        let before = rustix::fs::fcntl_getfl(&writer).unwrap();
+        let reader = ev.context().attach(reader).unwrap();
+        let writer = ev.context().attach(writer).unwrap();
+        let send = |offset, len| {
+            let operation = all(writer, source, offset, len);
+            if on_pool { operation.on_pool() } else { operation.offload(Offload::WhereNeeded) }
+        };
+        let canceled = ev.start(send(5, 1_000_000));
+        for _ in 0..5 {
+            ev.idle();
+        }
+        assert!(!canceled.is_done(), "nobody takes it");
+        assert_eq!(ev.cancel(canceled.key), Cancel::Requested);
+        let canceled = ev.finish(&canceled);
+        let moved = canceled.transferred as usize;
+        assert_eq!(canceled.result, Err(Error::Canceled));
+        assert!(moved > 0 && moved < 1_000_000);
+        let written = ev.start(write(writer, b"between"));
+        let sent = ev.start(send(100, 900_000));
+        let last = ev.start(write(writer, b"last"));
+        let mut expected = bytes[5..][..moved].to_vec();
+        expected.extend_from_slice(&[b"between", &bytes[100..900_100], b"last"].concat());
+        let mut arrived = Vec::new();
+        while arrived.len() < expected.len() {
+            let read = ev.complete(proactor_core::Read { handle: reader, buffer: Buffer::zeroed(1 << 16) });
+            arrived.extend_from_slice(&read.buffer[..read.result.unwrap()]);
+        }
+        assert_bytes(&arrived, &expected);
+        let sent = ev.finish(&sent);
+        assert_eq!((sent.result, sent.transferred), (Ok(()), 900_000));
+        assert_eq!((ev.finish(&written).result, ev.finish(&last).result), (Ok(()), Ok(())));
+        ev.context().close(reader);
+        let failed = ev.complete(send(0, 10));
+        assert_eq!((failed.result, failed.transferred), (Err(system(Errno::PIPE)), 0));
+        let out = ev.context().detach(writer).unwrap();
+        assert_eq!(rustix::fs::fcntl_getfl(&out).unwrap(), before);
+    }
+}
+
 /// A loop that has no pool reads from the disk itself.
 pub(crate) fn without_a_pool_the_loop_reads<B: Backend>(fixture: &Fixture<B>) {
     let scratch = Scratch::new(fixture);
@@ -561,5 +611,6 @@ pub(crate) fn without_a_pool_the_loop_reads<B: Backend>(fixture: &Fixture<B>) {
 /// About what only Unix has.
 #[cfg(not(unix))]
 pub(crate) use super::{
-    not_here as what_is_on_disk_waits_for_a_thread, not_here as a_peer_that_is_gone_raises_no_signal,
+    not_here as a_pipe_takes_a_file, not_here as what_is_on_disk_waits_for_a_thread,
+    not_here as a_peer_that_is_gone_raises_no_signal,
 };

@@ -29,3 +29,8 @@ pub(super) fn transfer(
     }
     rustix::net::send(socket, &bytes[..read], SEND_FLAGS)
 }
+
+/// Whether what is no socket takes a file: it is copied by the call of a socket.
+pub(super) const fn takes_files(_descriptor: BorrowedFd<'_>) -> bool {
+    false
+}

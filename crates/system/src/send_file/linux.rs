@@ -1,4 +1,4 @@
-//! From a file to a socket, in the kernel.
+//! From a file to a socket, or into a pipe, in the kernel.
 //!
 //! sendfile(2) waits for whatever it needs. For the peer it does not where the socket is non-blocking, which it has to be:
 //! there is no flag for one call. For the disk it would, and the kernel cannot be asked not to: so before each piece some
@@ -14,7 +14,7 @@
 
 use std::os::fd::BorrowedFd;
 
-use rustix::fs::sendfile;
+use rustix::fs::{FileType, fstat, sendfile};
 use rustix::io::Errno;
 
 use super::PIECE;
@@ -41,4 +41,10 @@ pub(super) fn is_cached(file: BorrowedFd<'_>, offset: u64, (len, left): (u64, u6
     let is_there = |ahead| matches!(read_now(file, &mut [0], offset + ahead), Now::Done(Ok(_)));
     let next = left.min(2 * PIECE) - 1;
     (0..len).step_by(PROBE).all(is_there) && is_there(len - 1) && (next < len || is_there(next))
+}
+
+/// Whether what is no socket takes a file: a pipe does, piece by piece without copying. Of a terminal or another device, the system
+/// would have to wait.
+pub(super) fn takes_files(descriptor: BorrowedFd<'_>) -> bool {
+    fstat(descriptor).is_ok_and(|about| FileType::from_raw_mode(about.st_mode) == FileType::Fifo)
 }

@@ -26,3 +26,8 @@ pub(super) fn transfer(
     }
     rustix::io::write(socket, &bytes[..read])
 }
+
+/// Whether what is no socket takes a file: it is copied by the call of a socket.
+pub(super) const fn takes_files(_descriptor: BorrowedFd<'_>) -> bool {
+    false
+}
