@@ -17,10 +17,11 @@ const PACKAGE: &str = "proactor-bench";
 /// The program that runs under a runtime of WASI.
 const OF_WASI: &str = "proactor-bench-wasi";
 
-/// What the benchmark program is told by: the runtime, the arguments that a run of it begins with, to the last of which the
-/// address of a listener is added, what it is called, and the program for it.
+/// What the benchmark program is told by: the runtime, the arguments that a run of it begins with, its option for a listener, what
+/// it is called, and the program for it.
 const RUNNER_VARIABLE: &str = "PROACTOR_BENCH_WASI_RUNNER";
 const OPTIONS_VARIABLE: &str = "PROACTOR_BENCH_WASI_OPTIONS";
+const LISTENER_VARIABLE: &str = "PROACTOR_BENCH_WASI_LISTENER";
 const NAME_VARIABLE: &str = "PROACTOR_BENCH_WASI_RUNTIME";
 const PROGRAM_VARIABLE: &str = "PROACTOR_BENCH_WASI_PROGRAM";
 
@@ -33,7 +34,8 @@ pub(crate) fn main(workspace: &Workspace, arguments: impl Iterator<Item = OsStri
         match build(workspace) {
             Ok((host, program)) => {
                 command.env(RUNNER_VARIABLE, host.program()).env(PROGRAM_VARIABLE, program);
-                command.env(OPTIONS_VARIABLE, [host.options(), &[host.listener()]].concat().join(" "));
+                command.env(OPTIONS_VARIABLE, host.options().join(" "));
+                command.env(LISTENER_VARIABLE, host.listener());
                 command.env(NAME_VARIABLE, host.name());
             }
             Err(error) => eprintln!("wasi is left out: {error:#}"),

@@ -13,7 +13,7 @@ use crate::floor;
 use crate::measurement::{Figures, Result};
 use crate::ours;
 use crate::runtime::Runtime;
-use crate::workload::{Kind, Mechanism};
+use crate::workload::{Family, Kind, Mechanism};
 
 /// Runs the program in this process and prints its figures as one line of JSON.
 ///
@@ -46,7 +46,7 @@ pub(crate) fn start(run: &ChildRun, under: &[&str], limit: Duration) -> Result<F
     let named = |error| format!("{}: {error}", arguments.join(" "));
     if run.program.mechanism == Mechanism::Wasi {
         let runtime = Runtime::find().ok_or("no runtime for WASI is named")?;
-        let (command, companion) = runtime.command(&arguments)?;
+        let (command, companion) = runtime.command(&arguments, run.workload.family == Family::TcpPingPong)?;
         let hear = move |line: &str| companion.hear(line);
         return from_json(&wait(command, Some(run.cores), limit, hear).map_err(named)?);
     }

@@ -14,8 +14,10 @@ use crate::workload::{Mechanism, Program, Workload};
 
 /// Names the runtime's program.
 const RUNNER_VARIABLE: &str = "PROACTOR_BENCH_WASI_RUNNER";
-/// The arguments that a run of it begins with, with a space between; to the last the address of a listener is added.
+/// The arguments that a run of it begins with, with a space between.
 const OPTIONS_VARIABLE: &str = "PROACTOR_BENCH_WASI_OPTIONS";
+/// Its option that passes a listener in, to which the address is added.
+const LISTENER_VARIABLE: &str = "PROACTOR_BENCH_WASI_LISTENER";
 /// What the runtime is called, with its version.
 const NAME_VARIABLE: &str = "PROACTOR_BENCH_WASI_RUNTIME";
 /// Names the program of WASI.
@@ -35,6 +37,7 @@ const MOST_PAIRS: u32 = 64;
 pub(crate) struct Runtime {
     runner: PathBuf,
     options: String,
+    listener: String,
     program: PathBuf,
     /// Its name and version.
     pub(crate) name: String,
@@ -46,19 +49,25 @@ impl Runtime {
         let path = |variable| std::env::var_os(variable).map(PathBuf::from);
         let (runner, program) = (path(RUNNER_VARIABLE)?, path(PROGRAM_VARIABLE)?);
         let text = |variable| std::env::var(variable).ok();
-        Some(Self { runner, options: text(OPTIONS_VARIABLE)?, program, name: text(NAME_VARIABLE)? })
+        let (options, listener) = (text(OPTIONS_VARIABLE)?, text(LISTENER_VARIABLE)?);
+        Some(Self { runner, options, listener, program, name: text(NAME_VARIABLE)? })
     }
 
-    /// A command that runs the program with `arguments`, and its companion.
+    /// A command that runs the program with `arguments`, and its companion. The program is given a listener if it connects, and not
+    /// otherwise: behind that the C library would find no directory.
     ///
     /// # Errors
     /// When there is no free port, or no directory.
-    pub(crate) fn command(&self, arguments: &[String]) -> Result<(Command, Companion)> {
+    pub(crate) fn command(&self, arguments: &[String], connects: bool) -> Result<(Command, Companion)> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let directory = blocks::directory()?;
         let mut command = Command::new(&self.runner);
-        command.args(format!("{}{address}", self.options).split(' ')).arg("--dir").arg(&directory);
+        command.args(self.options.split(' '));
+        if connects {
+            command.arg(format!("{}{address}", self.listener));
+        }
+        command.arg("--dir").arg(&directory);
         command.arg("--env").arg(format!("{}={}", blocks::DIRECTORY_VARIABLE, directory.display()));
         command.arg("--").arg(&self.program).args(arguments);
         Ok((command, Companion { address }))
@@ -143,11 +152,15 @@ mod tests {
     #[test]
     fn a_program_gets_its_arguments_and_its_listener() {
         let (runner, program) = ("runner".into(), "x.wasm".into());
-        let options = "run --listen=".to_owned();
-        let runtime = Runtime { runner, options, program, name: "a runtime".to_owned() };
-        let (command, companion) = runtime.command(&["child".to_owned()]).expect("a free port");
+        let (options, listener) = ("run --fast".to_owned(), "--listen=".to_owned());
+        let runtime = Runtime { runner, options, listener, program, name: "a runtime".to_owned() };
+        let command = |connects| runtime.command(&["child".to_owned()], connects).expect("a free port");
+        let (without, _) = command(false);
+        assert!(!without.get_args().any(|each| each.to_string_lossy().starts_with("--listen")));
+        let (command, companion) = command(true);
         let arguments: Vec<_> = command.get_args().map(|each| each.to_string_lossy().into_owned()).collect();
-        assert_eq!(arguments[..2], ["run".to_owned(), format!("--listen={}", companion.address)]);
+        let listener = format!("--listen={}", companion.address);
+        assert_eq!(arguments[..3], ["run".to_owned(), "--fast".to_owned(), listener]);
         assert!(arguments.ends_with(&["--".to_owned(), "x.wasm".to_owned(), "child".to_owned()]));
     }
 }
