@@ -28,7 +28,7 @@
 //!
 //! What WASI does not have is [`Error::Unsupported`], with everything handed back, and
 //! [`Capabilities`] tells before: opening sockets, and so connecting; datagrams; Unix sockets; child processes;
-//! signals; threads, and with them the pool. Operations on files are done at once, on the only thread there is;
+//! signals; moving bytes between descriptors ([`Splice`]); threads, and with them the pool. Operations on files are done at once, on the only thread there is;
 //! [`Work`] and [`Resolve`] come back, unless the loop was opened [without a pool](Config::no_pool). A panic
 //! ends the program. Since nobody else could wake it, a loop that waits for a notifier alone ends with [`Error::Deadlock`].
 //!
