@@ -284,10 +284,10 @@ impl Deref for Buffer {
     }
 }
 
-/// An empty buffer; allocates nothing. Static, so a receive into it is [`Error::ReadOnlyBuffer`].
+/// An empty buffer, as of an empty `Vec`; allocates nothing. To receive into it is to receive nothing, in its place (contract R1).
 impl Default for Buffer {
     fn default() -> Self {
-        Self::new(NonNull::dangling(), &STATIC, 0, 0)
+        Self::new(NonNull::dangling(), &GLOBAL, 0, 0)
     }
 }
 
@@ -393,7 +393,10 @@ mod tests {
     #[test]
     fn capacity_without_length_is_empty() {
         assert!(Buffer::from(Vec::with_capacity(64)).is_empty());
-        assert!(Buffer::default().is_empty());
+        let mut empty = Buffer::default();
+        assert!(empty.is_empty() && empty.is_writable());
+        assert_eq!(empty.as_mut_slice(), Ok(&mut [][..]));
+        assert_eq!(empty.unslice().into_vec().capacity(), 0);
         assert_eq!(Buffer::from(Vec::new()).into_vec(), b"");
     }
 

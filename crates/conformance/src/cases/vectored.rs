@@ -360,7 +360,7 @@ pub(crate) fn no_buffers_empty_ones_and_read_only_ones<B: Backend>(fixture: &Fix
     let refused = (
         ev.start(ReadVectored { handle: server, buffers: fixed() }),
         ev.start(ReadVectoredExact { handle: server, buffers: fixed() }),
-        ev.start(ReadVectored { handle: server, buffers: vec![Buffer::zeroed(1), Buffer::default()] }),
+        ev.start(ReadVectored { handle: server, buffers: vec![Buffer::zeroed(1), b"".into()] }),
     );
     ev.idle();
     assert!(!empty.iter().any(|(one, exact)| one.is_done() || exact.is_done()) && !refused.0.is_done());

@@ -77,7 +77,7 @@ fn empty_and_read_only_buffers() {
     assert_eq!(bed.send(client, b""), Ok(0));
     let token = bed.start_send_all(client, vec![]);
     assert_eq!(bed.sent_all(token), (0, Ok(())));
-    for buffer in [Buffer::from(b"static"), Buffer::default()] {
+    for buffer in [Buffer::from(b"static"), Buffer::from(b"")] {
         let token = bed.start(Recv { handle: server, buffer });
         assert_eq!(bed.received(token), Err(Error::ReadOnlyBuffer));
     }
