@@ -172,12 +172,15 @@ pub struct Membership {
     pub interface: u32,
 }
 
-/// How a listening socket is opened. Made by [`default`](Self::default) and changed by its fields:
+/// How a listening socket is opened. Made by [`default`](Self::default), and changed by what is named after each field:
 ///
 /// ```
 /// use proactor_core::ListenOptions;
-/// let mut options = ListenOptions::default();
-/// options.backlog = 16;
+/// let options = ListenOptions::default().backlog(16).reuse_port(true).v6_only(true);
+/// assert_eq!((options.backlog, options.reuse_port, options.v6_only), (16, true, Some(true)));
+/// let options = options.reuse_address(false).receive_buffer(1 << 16).send_buffer(1 << 17);
+/// assert_eq!((options.reuse_address, options.backlog), (false, 16));
+/// assert_eq!((options.receive_buffer, options.send_buffer), (Some(1 << 16), Some(1 << 17)));
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -194,6 +197,50 @@ pub struct ListenOptions {
     pub receive_buffer: Option<u32>,
     /// [`SocketOption::SendBuffer`], which accepted sockets inherit; the system's default unless set.
     pub send_buffer: Option<u32>,
+}
+
+impl ListenOptions {
+    /// Sets [`backlog`](field@Self::backlog).
+    #[must_use]
+    pub const fn backlog(mut self, backlog: u32) -> Self {
+        self.backlog = backlog;
+        self
+    }
+
+    /// Sets [`reuse_address`](field@Self::reuse_address).
+    #[must_use]
+    pub const fn reuse_address(mut self, reuse_address: bool) -> Self {
+        self.reuse_address = reuse_address;
+        self
+    }
+
+    /// Sets [`reuse_port`](field@Self::reuse_port).
+    #[must_use]
+    pub const fn reuse_port(mut self, reuse_port: bool) -> Self {
+        self.reuse_port = reuse_port;
+        self
+    }
+
+    /// Sets [`v6_only`](field@Self::v6_only), away from the system's default.
+    #[must_use]
+    pub const fn v6_only(mut self, v6_only: bool) -> Self {
+        self.v6_only = Some(v6_only);
+        self
+    }
+
+    /// Sets [`receive_buffer`](field@Self::receive_buffer), in bytes.
+    #[must_use]
+    pub const fn receive_buffer(mut self, bytes: u32) -> Self {
+        self.receive_buffer = Some(bytes);
+        self
+    }
+
+    /// Sets [`send_buffer`](field@Self::send_buffer), in bytes.
+    #[must_use]
+    pub const fn send_buffer(mut self, bytes: u32) -> Self {
+        self.send_buffer = Some(bytes);
+        self
+    }
 }
 
 impl Default for ListenOptions {
