@@ -156,7 +156,7 @@ impl<'a, B: Backend, S> Context<'a, B, S> {
         O: OneShot,
         F: FnOnce(&mut S, &mut Context<'_, B, S>, O::Output) + 'static,
     {
-        self.inner.submit::<O, Once<O, F>>(operation, callback)
+        self.inner.submit::<Once<O, F>>(operation, callback)
     }
 
     /// Submits an operation that its callback may arm again, with a fresh operation each time.
@@ -194,7 +194,7 @@ impl<'a, B: Backend, S> Context<'a, B, S> {
         O: OneShot,
         F: FnMut(&mut S, &mut Context<'_, B, S>, O::Output) -> Action<O> + 'static,
     {
-        self.inner.submit::<O, Repeated<O, F>>(operation, callback)
+        self.inner.submit::<Repeated<O, F>>(operation, callback)
     }
 
     /// Submits an operation with many outcomes: any number of [`Event::More`], then one [`Event::Last`], which hands the
@@ -240,7 +240,7 @@ impl<'a, B: Backend, S> Context<'a, B, S> {
         O: Multishot,
         F: FnMut(&mut S, &mut Context<'_, B, S>, Event<O>) -> Flow<O> + 'static,
     {
-        self.inner.submit::<O, Many<O, F>>(operation, callback)
+        self.inner.submit::<Many<O, F>>(operation, callback)
     }
 
     /// Calls `callback` after `duration`, not at all if it is cancelled.

@@ -464,7 +464,11 @@ impl<B: Backend> Driver<B> {
             record.outcome.take()?
         };
         trace!(kind = ?O::KIND, key = ?self.done.records.key(index), error = ?outcome.error(), "completed");
-        O::output(outcome)
+        let output = O::output(outcome);
+        if output.is_none() {
+            self.exchanged(index);
+        }
+        output
     }
 
     /// Takes the next entry of the queue; its outcome remains in its record.
@@ -556,6 +560,12 @@ impl<B: Backend> Driver<B> {
     fn next_rare(&mut self, index: u32) -> Next {
         let is_timer = index & TIMER != 0;
         let completion = self.done.records.get(index);
+        if !is_timer && completion.is_undecided() {
+            // It was about what is no longer there.
+            self.faults += 1;
+            self.fault_unreported = true;
+            return Next::Nothing;
+        }
         if !is_timer
             && completion.phase != Phase::Adding
             && completion.place.is_of_core()

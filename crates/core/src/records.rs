@@ -167,6 +167,9 @@ pub(crate) enum Link {
     Queue,
     /// In that of those which use the handle in no order.
     Unordered,
+    /// In none any more: it was decided as it was started, and has made way for the one behind it. It uses the handle until it is
+    /// delivered.
+    Left,
 }
 
 /// How a timer has ended.
@@ -256,7 +259,7 @@ impl Head {
     /// A veto is for those who arm it again; one that depends on the outcome has no place in this phase.
     #[inline(always)]
     pub(crate) const fn deliver_alone(&mut self) -> bool {
-        let is_common = self.stage() == stage(Phase::Active, Place::Backend, Link::Queue) && self.is_alone();
+        let is_common = self.stage() == STARTED_IN_QUEUE && self.is_alone() && !self.is_undecided();
         if is_common {
             (self.phase, self.link) = (Phase::Running, Link::None);
         }
@@ -268,9 +271,10 @@ impl Head {
     pub(crate) const fn deliver(&mut self) -> bool {
         let is_common = match self.stage() {
             ENDED => !self.is_refused,
-            STARTED | STARTED_IN_QUEUE | STARTED_IN_NO_ORDER => true,
+            STARTED | STARTED_IN_QUEUE | STARTED_IN_NO_ORDER | STARTED_AND_LEFT => true,
             _ => false,
         };
+        let is_common = is_common && !self.is_undecided();
         if is_common {
             self.phase = Phase::Running;
         }
@@ -290,6 +294,7 @@ impl Head {
     }
 
     /// Whether its outcome is not decided yet.
+    #[inline(always)]
     pub(crate) const fn is_undecided(&self) -> bool {
         self.arming.is_multiple_of(2)
     }
@@ -360,6 +365,7 @@ impl Head {
 const STARTED: u32 = stage(Phase::Active, Place::Backend, Link::None);
 const STARTED_IN_QUEUE: u32 = stage(Phase::Active, Place::Backend, Link::Queue);
 const STARTED_IN_NO_ORDER: u32 = stage(Phase::Active, Place::Backend, Link::Unordered);
+const STARTED_AND_LEFT: u32 = stage(Phase::Active, Place::Backend, Link::Left);
 const ENDED: u32 = stage(Phase::Ended, Place::Nothing, Link::None);
 
 /// The stage of what has no deadline, or none any more.
@@ -706,7 +712,7 @@ impl Records {
 /// (contract C7).
 #[inline(always)]
 fn retire(head: &mut Head, background: &mut u32) -> bool {
-    (head.veto, head.phase, head.bound, head.place) = (Veto::None, Phase::Dead, Bound::None, Place::Starting);
+    (head.veto, head.phase, head.bound, head.place) = (Veto::None, Phase::Dead, Bound::None, Place::Nothing);
     if head.background {
         head.background = false;
         *background -= 1;

@@ -398,7 +398,7 @@ impl Backend for Uring {
     #[inline(always)]
     fn attempt(&mut self, token: Token, slot: Slot, operation: &mut Outcome) -> Attempted {
         if self.requests.ring.is_crowded {
-            // Whoever starts what follows makes room first.
+            // To be reaped as soon as something is at hand for that.
             return Attempted::Declined;
         }
         let begun = match operation {

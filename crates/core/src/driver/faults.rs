@@ -105,6 +105,15 @@ impl<B: Backend> Driver<B> {
         Some(record)
     }
 
+    /// The backend has exchanged the parts of two operations of one kind, which are of different types: those of the one at `index`
+    /// are lost.
+    #[cold]
+    pub(super) fn exchanged(&mut self, index: u32) {
+        warning!(key = ?self.done.records.key(index), "the backend has exchanged an operation's parts");
+        self.done.records.take_back(index);
+        self.faults += 1;
+    }
+
     /// Outcomes that nothing was started for.
     #[cold]
     pub(super) fn take_strays(&mut self) {

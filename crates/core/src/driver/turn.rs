@@ -65,7 +65,7 @@ impl<B: Backend> Driver<B> {
             started += 1;
             self.started = started;
             if self.start(token, &mut clock) {
-                self.start_followers(token, &mut clock);
+                self.append_follower(token.index);
             }
         }
         self.batch.clear();
@@ -107,16 +107,12 @@ impl<B: Backend> Driver<B> {
         false
     }
 
-    /// Starts those that wait behind what was decided as it was started, until one is not: a socket that has many datagrams takes
-    /// as many receives as there are in one turn.
+    /// Something was decided as it was started: has the one behind it started too, after all others. So a socket that has many
+    /// datagrams takes as many receives as there are in one turn.
     #[inline(never)]
-    fn start_followers(&mut self, first: Token, clock: &mut Option<Time>) {
-        let mut decided = first;
-        while let Some(follower) = self.follower(decided.index) {
-            if !self.start(follower, clock) {
-                break;
-            }
-            decided = follower;
+    fn append_follower(&mut self, decided: u32) {
+        if let Some(follower) = self.follower(decided) {
+            self.batch.push(follower);
         }
     }
 

@@ -46,7 +46,7 @@ impl<B: Backend, S> Context<'_, B, S> {
         mailbox.notify();
         let notifier = mailbox.0.notifier.clone();
         let callback = (mailbox.clone(), callback);
-        self.inner.submit::<NotifierWait, Receiver<T, F>>(NotifierWait { notifier }, callback)
+        self.inner.submit::<Receiver<T, F>>(NotifierWait { notifier }, callback)
     }
 }
 
