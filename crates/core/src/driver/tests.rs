@@ -7,18 +7,20 @@ use proptest::prelude::*;
 
 mod attacks;
 mod deadline;
+mod hostile;
 mod mended;
 mod splice;
+mod storms;
 
 use super::{Driver, Next};
-use crate::backend::{Backend, OwnedDescriptor, Token, Until, Wake};
+use crate::backend::{Attempted, Backend, OwnedDescriptor, Token, Until, Wake};
 use crate::done::Done;
 use crate::file::ReadAt;
 use crate::operation::{Direction, Nop, Operation, Target, Timer};
 use crate::outcome::Outcome;
 use crate::socket::{Control, Family, Reply, SocketKind};
 use crate::state::State;
-use crate::stream::{Received, Recv, Send};
+use crate::stream::{Received, Recv, Send, Sent};
 use crate::{Buffer, Cancel, Capabilities, Close, Config, Error, Handle, Key, Slot, Splice, Time};
 
 #[derive(Clone)]
@@ -46,6 +48,13 @@ struct Manual {
     trouble: Option<bool>,
     /// Whether the next cancel panics.
     cancel_panics: bool,
+    /// Chooses what is decided as it is started, or begun with its parts alone; zero where nothing is.
+    chance: u64,
+    /// Whether all is decided as it is started, and as something else.
+    decides: bool,
+    swaps: bool,
+    /// How many of those to come until it panics over one.
+    attempts_to_panic: Option<u32>,
 }
 
 impl Manual {
@@ -119,6 +128,62 @@ impl Backend for Manual {
         assert!(self.at_most_one_per_direction());
     }
 
+    fn attempt(&mut self, token: Token, slot: Slot, operation: &mut Outcome) -> Attempted {
+        match self.attempts_to_panic.as_mut() {
+            Some(0) => {
+                self.attempts_to_panic = None;
+                panic!("it was told to");
+            }
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        if self.decides {
+            if let Outcome::Recv(received) = operation {
+                received.result = Ok(1);
+            }
+            if self.swaps {
+                *operation = Outcome::Nop(crate::outcome::NopDone { result: Ok(()) });
+            }
+            return Attempted::Decided;
+        }
+        if self.chance == 0 {
+            return Attempted::Declined;
+        }
+        assert!(self.open.contains(&slot.0), "started on an open slot");
+        self.chance = self.chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1) | 1;
+        let choice = self.chance >> 33;
+        let (is_decided, is_begun) = (choice % 8 < 4, choice % 8 < 6);
+        let held = match operation {
+            Outcome::Recv(Received { result, .. }) | Outcome::Send(Sent { result, .. }) if is_decided => {
+                *result = Ok(1);
+                None
+            }
+            Outcome::ReadAt(done) if is_decided => {
+                done.result = Ok(1);
+                None
+            }
+            Outcome::Recv(Received { handle, buffer, .. }) if is_begun => {
+                Some(Operation::Recv(Recv { handle: *handle, buffer: std::mem::take(buffer) }))
+            }
+            Outcome::Send(Sent { handle, buffer, .. }) if is_begun => {
+                Some(Operation::Send(Send { handle: *handle, buffer: std::mem::take(buffer) }))
+            }
+            _ => return Attempted::Declined,
+        };
+        let at_once = held.is_none();
+        if let Some(operation) = held {
+            assert!(self.held.insert((token.index, token.arming), (slot, operation)).is_none());
+        } else {
+            // Nothing else of its queue is under way.
+            let Outcome::Recv(_) = operation else { return Attempted::Decided };
+            assert!(
+                !self.held.values().any(|(used, held)| *used == slot && matches!(held, Operation::Recv(_)))
+            );
+        }
+        assert!(self.at_most_one_per_direction());
+        if at_once { Attempted::Decided } else { Attempted::Begun }
+    }
+
     fn cancel(&mut self, token: Token, _: Slot, done: &mut Done) -> bool {
         assert!(!std::mem::take(&mut self.cancel_panics), "it was told to");
         if !self.answers_late {
@@ -154,18 +219,22 @@ impl Backend for Manual {
     }
 
     fn close(&mut self, slot: Slot) -> Result<(), Error> {
-        let is_unused =
-            |(used, operation): &(Slot, Operation)| *used != slot && second_slot(operation) != Some(slot);
-        assert!(self.held.values().all(is_unused), "closed after the last use has ended");
+        let uses =
+            |(used, operation): &(Slot, Operation)| *used == slot || second_slot(operation) == Some(slot);
+        assert!(!self.held.values().any(uses), "closed after the last use has ended");
         let position = self.open.iter().position(|open| *open == slot.0).expect("closed once");
         self.open.swap_remove(position);
         Ok(())
     }
 }
 
-/// The second of the handles on which an operation has its turn.
+/// The second of the handles that an operation uses.
 fn second_slot(operation: &Operation) -> Option<Slot> {
-    if let Operation::Splice(splice) = operation { Some(splice.to.slot()) } else { None }
+    match operation {
+        Operation::Splice(splice) => Some(splice.to.slot()),
+        Operation::SendFile(send) => Some(send.file.slot()),
+        _ => None,
+    }
 }
 
 /// One step of a program; numbers choose among what there is.
@@ -237,8 +306,8 @@ struct Program {
 }
 
 impl Program {
-    fn new(answers_late: bool) -> Self {
-        let driver = Driver::with_backend(Manual { answers_late, ..Manual::default() });
+    fn new(answers_late: bool, chance: u64) -> Self {
+        let driver = Driver::with_backend(Manual { answers_late, chance, ..Manual::default() });
         Self { driver, handles: Vec::new(), submitted: Vec::new(), last: BTreeMap::new() }
     }
 
@@ -462,6 +531,7 @@ impl Program {
             self.pop_all();
         }
         assert_eq!(self.driver.active(), 0);
+        assert_eq!(self.driver.metrics().starting, 0);
         assert_eq!(self.driver.backend_faults(), 0);
         assert!(self.driver.backend.open.is_empty(), "every descriptor is closed");
         assert!(self.driver.backend.held.is_empty());
@@ -478,8 +548,12 @@ proptest! {
 
     /// Any program keeps what the contract says of completions and handles: C1, C2, C5, X1, H1, H3.
     #[test]
-    fn any_program_keeps_the_contract(late in any::<bool>(), steps in prop::collection::vec(step(), 0..120)) {
-        let mut program = Program::new(late);
+    fn any_program_keeps_the_contract(
+        late in any::<bool>(),
+        chance in prop_oneof![Just(0), any::<u64>()],
+        steps in prop::collection::vec(step(), 0..120)
+    ) {
+        let mut program = Program::new(late, chance);
         for step in &steps {
             program.run(step);
         }
