@@ -10,8 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use proactor_epoll::{
-    Action, Buffer, Cancel, Config, Driver, Error, Event, Flow, Handle, Key, Loop, Nop, Outcome, Peer,
-    ReceivedFrom, Recv, RecvFrom, RecvMany, RunMode, State, Until, Work,
+    Action, Buffer, Cancel, Config, Driver, Error, Event, Flow, Handle, Interest, Key, Loop, Nop, Outcome,
+    Peer, Poll, ReceivedFrom, Recv, RecvFrom, RecvMany, RunMode, Send, State, Time, Until, Work,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -242,4 +242,56 @@ fn what_left_its_queue_before_it_was_delivered_can_be_deleted() {
     assert_eq!(got, (keys[2], Ok(b"b".to_vec())));
     assert_eq!(driver.active(), 0);
     assert!(driver.detach(handle).is_ok(), "nothing uses it any more");
+}
+
+#[test]
+fn what_was_queued_in_between_is_started_in_its_order() {
+    let mut driver = Driver::open(Config::default()).unwrap();
+    let (ours, peer) = UnixDatagram::pair().unwrap();
+    for bytes in [b"a", b"b"] {
+        peer.send(bytes).unwrap();
+    }
+    let handle = driver.attach(ours).unwrap();
+    let receive = || RecvFrom { handle, buffer: Buffer::zeroed(4), peer: Peer::default() };
+    driver.submit(receive());
+    let poll = driver.submit(Poll { handle, interest: Interest::READABLE });
+    driver.submit(receive());
+    let mut ended = Vec::new();
+    for _ in 0..3 {
+        driver.turn(Until::Now).unwrap();
+        ended.extend(std::iter::from_fn(|| driver.pop()).map(|(key, _)| key));
+    }
+    assert!(ended.contains(&poll), "when its turn came, there was a datagram");
+}
+
+#[test]
+fn what_is_behind_one_that_fails_can_be_cancelled_by_its_callback() {
+    let mut ev = Loop::<Vec<Result<usize, Error>>>::open(Config::default()).unwrap();
+    let (ours, peer) = UnixDatagram::pair().unwrap();
+    peer.set_nonblocking(true).unwrap();
+    let mut cx = ev.context();
+    let handle = cx.attach(ours).unwrap();
+    let behind = std::rc::Rc::new(std::cell::Cell::new(None));
+    let its_key = Rc::clone(&behind);
+    // Far beyond what a datagram has.
+    cx.submit(Send { handle, buffer: Buffer::zeroed(16 << 20) }, move |results: &mut Vec<_>, cx, sent| {
+        results.push(sent.result);
+        cx.cancel(its_key.get().unwrap());
+    });
+    let second = Send { handle, buffer: Buffer::from(b"without the first".to_vec()) };
+    behind.set(Some(cx.submit(second, |results, _cx, sent| results.push(sent.result))));
+    let mut results = Vec::new();
+    ev.run(&mut results, RunMode::UntilDone).unwrap();
+    assert!(results[0].is_err());
+    assert_eq!(results[1], Err(Error::Canceled));
+    assert!(peer.recv(&mut [0; 32]).is_err(), "it was never sent");
+}
+
+#[test]
+fn a_descriptor_stays_until_what_it_has_brought_is_delivered() {
+    let (mut driver, _peer, handle, _) = datagrams(&[b"a"], 1);
+    let behind = RecvFrom { handle, buffer: Buffer::zeroed(4), peer: Peer::default() };
+    driver.submit(behind.with_deadline(Time::ZERO));
+    driver.turn(Until::Now).unwrap();
+    assert_eq!(driver.detach(handle).map(drop), Err(Error::Busy), "two outcomes are queued");
 }
