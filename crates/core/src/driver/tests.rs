@@ -46,6 +46,8 @@ struct Manual {
     arrived: Vec<Slot>,
     /// Whether the next wait panics, or fails.
     trouble: Option<bool>,
+    /// Whether the next close panics.
+    close_panics: bool,
     /// Whether the next cancel panics.
     cancel_panics: bool,
     /// Chooses what is decided as it is started, or begun with its parts alone; zero where nothing is.
@@ -219,6 +221,7 @@ impl Backend for Manual {
     }
 
     fn close(&mut self, slot: Slot) -> Result<(), Error> {
+        assert!(!std::mem::take(&mut self.close_panics), "it was told to");
         let uses =
             |(used, operation): &(Slot, Operation)| *used == slot || second_slot(operation) == Some(slot);
         assert!(!self.held.values().any(uses), "closed after the last use has ended");

@@ -18,7 +18,7 @@ fn a_panic_over_a_follower() {
     let b = driver.submit(recv(first));
     let c = driver.submit(recv(first));
     let y = driver.submit(recv(second));
-    driver.backend.attempts_to_panic = Some(1);
+    driver.backend.attempts_to_panic = Some(2);
     assert!(catch_unwind(AssertUnwindSafe(|| driver.turn(Until::Now))).is_err());
     assert_eq!(driver.metrics().starting, 1);
     assert_eq!(driver.prepare_wait(), Ok(Until::Now));
@@ -82,4 +82,46 @@ fn a_stale_entry_is_nobodys() {
     let _ = driver.turn(Until::Now);
     assert!(driver.pop().is_none(), "the backend has it");
     assert_eq!(driver.backend_faults(), 1);
+}
+
+/// A close that panics between what was decided at once and its callback: that is called later, once.
+#[test]
+fn a_panic_over_the_close_before_a_delivery() {
+    for (count, vetoes) in [(1, false), (1, true), (3, false), (3, true)] {
+        let backend = Manual { decides: true, ..Manual::default() };
+        let mut ev = Loop::<Manual, Vec<Result<usize, Error>>>::with_backend(backend);
+        let handle = ev.context().socket(Family::Ipv4).unwrap();
+        let other = ev.context().socket(Family::Ipv4).unwrap();
+        for _ in 0..count {
+            ev.context().submit_rearm(
+                Recv { handle, buffer: Buffer::zeroed(1) },
+                move |results: &mut Vec<_>, _, received| {
+                    results.push(received.result);
+                    if received.result.is_err() {
+                        return crate::Action::Disarm;
+                    }
+                    crate::Action::Rearm(Recv { handle: other, buffer: received.buffer })
+                },
+            );
+        }
+        ev.context().inner.driver.turn(Until::Now).unwrap();
+        ev.context().close(handle);
+        if vetoes {
+            ev.context().cancel_all();
+        }
+        let driver = &mut ev.context().inner.driver;
+        driver.backend.close_panics = true;
+        driver.backend.decides = false;
+        let mut results = Vec::new();
+        let ran = catch_unwind(AssertUnwindSafe(|| ev.run(&mut results, RunMode::NoWait)));
+        assert!(ran.is_err());
+        ev.run(&mut results, RunMode::NoWait).unwrap();
+        assert_eq!(results[..count], vec![Ok(1); count]);
+        ev.run(&mut results, RunMode::NoWait).unwrap();
+        let canceled = results.iter().filter(|result| **result == Err(Error::Canceled)).count();
+        assert_eq!(canceled, if vetoes { count } else { 0 });
+        ev.context().close(other);
+        ev.run(&mut results, RunMode::UntilDone).unwrap();
+        assert_eq!((ev.context().active(), results.len()), (0, 2 * count));
+    }
 }
