@@ -78,7 +78,9 @@ impl Manual {
             let Target::Stream(_, direction) = operation.target() else {
                 return matches!(operation.target(), Target::Unordered(_));
             };
-            let second = second_slot(operation).is_none_or(|second| is_fresh((second, Direction::Write)));
+            let is_queued = |_: &Slot| matches!(operation, Operation::Splice(_));
+            let second = second_slot(operation).filter(is_queued);
+            let second = second.is_none_or(|second| is_fresh((second, Direction::Write)));
             second && is_fresh((*slot, direction))
         })
     }
