@@ -6,15 +6,25 @@
 use std::os::fd::BorrowedFd;
 
 use proactor_core::{
-    BytesRead, Datagram, Error, ExactRead, Interest, Message, Outcome, Readiness, Received, ReceivedFrom,
-    ReceivedMsg, VectoredExactRead, VectoredRead,
+    BytesRead, Datagram, Error, ExactRead, Message, Outcome, Received, ReceivedFrom, ReceivedMsg,
+    VectoredExactRead, VectoredRead,
 };
 
 /// Whether a socket that carries messages, and has none, will bring nothing but that.
 #[must_use]
 #[cold]
+#[cfg(unix)]
 pub fn has_ended(socket: BorrowedFd<'_>) -> bool {
+    use proactor_core::{Interest, Readiness};
+
     crate::poll_now(socket, Interest::HANG_UP).is_ok_and(Readiness::is_hang_up)
+}
+
+/// Whether it has: no socket carries messages here.
+#[must_use]
+#[cfg(not(unix))]
+pub const fn has_ended(_socket: BorrowedFd<'_>) -> bool {
+    false
 }
 
 /// Fills in what such a socket brings: an empty message, from nobody. False, and nothing is done, if the operation does not

@@ -19,7 +19,6 @@ mod close;
 mod datagram;
 mod descriptor;
 mod directory;
-#[cfg(unix)]
 mod ended;
 mod file;
 #[cfg(unix)]
@@ -65,7 +64,6 @@ pub use datagram::{Message, has_room, receive_from, send_to};
 #[cfg(unix)]
 pub use descriptor::descriptor_kind;
 pub use descriptor::{DescriptorKind, Mode, Transport, set_mode};
-#[cfg(unix)]
 pub use ended::{has_ended, receive_nothing};
 pub use file::{
     Now, check_positions, directory_mode, do_file, file_job, is_direct, open_flags, read_now, write_now,
