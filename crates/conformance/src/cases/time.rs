@@ -345,7 +345,7 @@ pub(crate) fn cancelled_timers_leave_the_others_in_order<B: Backend>(fixture: &F
     let log = Log::new();
     let keys: Vec<_> = (0..60_u64)
         .map(|number| {
-            let (due, seen) = (begin + Duration::from_micros(10_000 + (number * 37) % 60), log.clone());
+            let (due, seen) = (begin + Duration::from_micros(100_000 + (number * 37) % 60), log.clone());
             ev.context().submit(Timer::at(due), move |(), _, expired| {
                 seen.push((due, expired.result));
             })
