@@ -72,6 +72,13 @@ fn expected_with(root: &Path, is_set: impl Fn(&str) -> bool) -> Vec<Backend> {
     BACKENDS.into_iter().filter(|backend| here(backend) && exists(backend) && wanted(backend)).collect()
 }
 
+/// The folders of the backends none of which can run on `system`, named as [`Backend::folder`] is.
+pub(crate) fn elsewhere(system: &str) -> BTreeSet<&'static str> {
+    let runs = |backend: &&Backend| backend.systems.is_empty() || backend.systems.contains(&system);
+    let here: BTreeSet<_> = BACKENDS.iter().filter(runs).map(|backend| backend.folder).collect();
+    BACKENDS.iter().map(|backend| backend.folder).filter(|folder| !here.contains(folder)).collect()
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Verdict {

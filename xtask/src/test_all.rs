@@ -17,6 +17,9 @@ use crate::setup;
 use crate::wasi;
 use crate::workspace::Workspace;
 
+/// What is made of the backends that Linux has: its packages are left out of the build elsewhere, as those backends' are.
+const OF_LINUX: [&str; 3] = ["proactor-bench", "proactor-examples-epoll", "proactor-examples-uring"];
+
 /// The target that holds a backend's conformance program.
 pub(crate) const CONFORMANCE: &str = "conformance";
 
@@ -40,6 +43,9 @@ pub(crate) fn main(workspace: &Workspace, arguments: impl Iterator<Item = OsStri
     let started = Instant::now();
     let mut build = workspace.cargo();
     build.args(["build", "--workspace", "--tests", "--keep-going"]);
+    for package in left_out(std::env::consts::OS) {
+        build.args(["--exclude", &package]);
+    }
     let Built { programs, failure } = executables::build_what_can_be(workspace, &mut build, Programs::Tests)?;
     let mut outcome = Outcome { failed: failure.into_iter().collect(), ..Outcome::default() };
     if options.backends.is_empty() {
@@ -94,6 +100,14 @@ fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Options> {
         }
     }
     Ok(options)
+}
+
+/// The packages that cannot be built for `system`. What is left is built as a whole whichever backends are named, so that each
+/// crate has one set of dependency features.
+fn left_out(system: &str) -> Vec<String> {
+    let package = |folder: &str| folder.replace("crates/", "proactor-");
+    let of_linux = OF_LINUX.iter().filter(|_| system != "linux").map(|&package| package.to_owned());
+    conformance::elsewhere(system).into_iter().map(package).chain(of_linux).collect()
 }
 
 /// The backends named, or all that are expected here.
@@ -191,6 +205,22 @@ mod tests {
         let error = choose(&expected, &["iocp".to_owned()]).unwrap_err().to_string();
         assert!(error.contains("iocp") && error.contains("sim"), "{error}");
         assert!(choose(&[], &[]).is_err());
+    }
+
+    #[test]
+    fn what_a_system_cannot_have_is_left_out_there_and_nothing_else() {
+        assert_eq!(left_out("linux"), Vec::<String>::new());
+        for system in ["macos", "freebsd", "netbsd", "openbsd", "dragonfly"] {
+            let backends = ["proactor-epoll", "proactor-uring", "proactor-wasi"];
+            assert_eq!(left_out(system), [backends, OF_LINUX].concat(), "{system}");
+        }
+        // A package that has been renamed would be left out no more.
+        let workspace = Workspace::here();
+        let manifests = ["crates/bench", "examples/epoll", "examples/uring"];
+        for (folder, package) in manifests.into_iter().zip(OF_LINUX) {
+            let manifest = workspace.read(format!("{folder}/Cargo.toml")).unwrap();
+            assert!(manifest.contains(&format!("name = \"{package}\"")), "{folder}");
+        }
     }
 
     #[test]
