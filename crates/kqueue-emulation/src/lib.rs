@@ -37,6 +37,6 @@ pub use kevent::{
     NOTE_FFOR, NOTE_OOB, NOTE_TRIGGER, ONESHOT, RECEIPT, TELLS_URGENT_DATA,
 };
 #[cfg(libkqueue)]
-pub use libkqueue::{Kqueue, NAME, lack_user_events};
+pub use libkqueue::{Kqueue, NAME, interrupt_next, interruptions_left, lack_user_events, refuse_next};
 #[cfg(not(libkqueue))]
-pub use queue::{Kqueue, NAME, lack_user_events};
+pub use queue::{Kqueue, NAME, interrupt_next, interruptions_left, lack_user_events, refuse_next};

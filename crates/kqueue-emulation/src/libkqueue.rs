@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use crate::kevent::Kevent;
+use crate::kevent::{Filter, Kevent};
 
 /// What a backend over it is called.
 pub const NAME: &str = "kqueue-libkqueue";
@@ -16,6 +16,21 @@ pub const NAME: &str = "kqueue-libkqueue";
 /// That it lacks user events cannot be had.
 pub fn lack_user_events() -> bool {
     false
+}
+
+/// That it refuses a change for no reason cannot be had.
+pub fn refuse_next(_filter: Filter, _flags: u32, _errno: Errno) -> bool {
+    false
+}
+
+/// That a call is interrupted cannot be had.
+pub fn interrupt_next(_count: u32) -> bool {
+    false
+}
+
+/// None are to come.
+pub fn interruptions_left() -> u32 {
+    0
 }
 
 #[repr(C)]

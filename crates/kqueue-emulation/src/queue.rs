@@ -17,6 +17,8 @@ pub const NAME: &str = "kqueue-emulated";
 
 thread_local! {
     static LACKS_USER_EVENTS: Cell<bool> = const { Cell::new(false) };
+    static REFUSAL: Cell<Option<(Filter, u32, Errno)>> = const { Cell::new(None) };
+    static INTERRUPTIONS: Cell<u32> = const { Cell::new(0) };
 }
 
 /// Has the queues that this thread makes from now on refuse user events, as some older systems do. Returns whether that can
@@ -24,6 +26,25 @@ thread_local! {
 pub fn lack_user_events() -> bool {
     LACKS_USER_EVENTS.set(true);
     true
+}
+
+/// Has the next change by this thread that is of this filter, and has one of these flags, refused with this error. Returns
+/// whether that can be had.
+pub fn refuse_next(filter: Filter, flags: u32, errno: Errno) -> bool {
+    REFUSAL.set(Some((filter, flags, errno)));
+    true
+}
+
+/// Has the next `count` calls by this thread that make changes interrupted when those are made, so that nobody hears the answers.
+/// Returns whether that can be had.
+pub fn interrupt_next(count: u32) -> bool {
+    INTERRUPTIONS.set(count);
+    true
+}
+
+/// How many of the interruptions asked for by this thread are yet to come.
+pub fn interruptions_left() -> u32 {
+    INTERRUPTIONS.get()
 }
 
 /// A queue of events.
@@ -65,6 +86,11 @@ impl Kqueue {
         events.clear();
         let room = events.capacity();
         self.change(changes, events, room)?;
+        if !changes.is_empty() && INTERRUPTIONS.get() > 0 {
+            INTERRUPTIONS.set(INTERRUPTIONS.get() - 1);
+            events.clear();
+            return Err(Errno::INTR);
+        }
         if !events.is_empty() || room == 0 {
             return Ok(events.len());
         }
@@ -90,8 +116,10 @@ impl Kqueue {
     fn change(&self, changes: &[Kevent], answers: &mut Vec<Kevent>, room: usize) -> Result<(), Errno> {
         let mut state = self.state();
         for change in changes {
-            let refused = self.lacks_user_events && change.filter() == Some(Filter::User);
-            let changed = if refused { Err(Errno::INVAL) } else { state.change(&self.epoll, change) };
+            let changed = match self.refusal(change) {
+                Some(errno) => Err(errno),
+                None => state.change(&self.epoll, change),
+            };
             if changed.is_ok() && change.flags() & RECEIPT == 0 {
                 continue;
             }
@@ -104,6 +132,19 @@ impl Kqueue {
             }
         }
         state.ring(&self.bell)
+    }
+
+    /// Why a change is refused before it is looked at, if it is.
+    fn refusal(&self, change: &Kevent) -> Option<Errno> {
+        if self.lacks_user_events && change.filter() == Some(Filter::User) {
+            return Some(Errno::INVAL);
+        }
+        let (filter, flags, errno) = REFUSAL.get()?;
+        let is_meant = change.filter() == Some(filter) && change.flags() & flags != 0;
+        is_meant.then(|| {
+            REFUSAL.set(None);
+            errno
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -504,3 +504,25 @@ fn a_queue_without_user_events_refuses_them() {
     let mut rig = Rig::new();
     assert_eq!(rig.answer(Kevent::new(Filter::User, 0, ADD)), Some(Errno::INVAL));
 }
+
+#[test]
+fn one_change_is_refused_and_the_next_one_is_not() {
+    let mut rig = Rig::new();
+    let add = Kevent::new(Filter::User, 0, ADD | CLEAR);
+    assert!(proactor_kqueue_emulation::refuse_next(Filter::User, ADD, Errno::NOMEM));
+    assert_eq!(rig.answer(Kevent::new(Filter::User, 0, DELETE)), Some(Errno::NOENT), "it is another change");
+    assert_eq!(rig.answer(add), Some(Errno::NOMEM));
+    assert_eq!(rig.answer(Kevent::new(Filter::User, 0, DELETE)), Some(Errno::NOENT), "it was not made");
+    assert_eq!(rig.answer(add), None);
+}
+
+#[test]
+fn an_interrupted_change_is_made_without_an_answer() {
+    let rig = Rig::new();
+    assert!(proactor_kqueue_emulation::interrupt_next(1));
+    let add = Kevent::new(Filter::User, 0, ADD | CLEAR | RECEIPT).with_fflags(NOTE_TRIGGER);
+    let mut answers = Vec::with_capacity(1);
+    assert_eq!(rig.kqueue.kevent(&[add], &mut answers, NOW), Err(Errno::INTR));
+    assert_eq!((answers.len(), proactor_kqueue_emulation::interruptions_left()), (0, 0));
+    assert_eq!(rig.kqueue.kevent(&[], &mut answers, NOW), Ok(1), "it was made");
+}

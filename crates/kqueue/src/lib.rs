@@ -2,7 +2,7 @@
 //!
 //! This crate is all of proactor's core with the loop of this backend; another backend's crate has the same names,
 //! so that changing the backend is changing one `use`. The examples on their pages run on the simulator's crate,
-//! `proactor-sim`, and here with this one's name. The project's README begins with an echo server.
+//! `proactor-sim`, and here with this one's name. The project's README begins with an echo server over epoll.
 //!
 //! On Linux, which has no kqueue, it compiles and has no loop; its tests run there against an emulation.
 //!
@@ -39,6 +39,10 @@
 //! # }
 //! ```
 //!
+//! # What is not there
+//! [`Splice`]: none of these systems moves bytes between a pipe and another stream. It ends with [`Error::Unsupported`],
+//! everything handed back, as [`Capabilities::splicing`] foretells. Nor are abstract names of Unix sockets, which are Linux's alone.
+//!
 //! # How it works
 //! Each descriptor is registered once, with each filter that is of use, edge-triggered (EV_CLEAR), when it comes into the
 //! loop, and removed when it goes: no call changes a registration in between. Each change is answered (EV_RECEIPT), so that
@@ -56,6 +60,8 @@ mod own_tests;
 #[cfg(any(test, not(target_os = "linux")))]
 #[cfg_attr(target_os = "linux", allow(unreachable_pub, reason = "the aliases that show it are not there"))]
 mod poller;
+#[cfg(all(test, target_os = "linux"))]
+mod refusal_tests;
 #[cfg(any(test, not(target_os = "linux")))]
 #[cfg_attr(target_os = "linux", allow(unreachable_pub, reason = "the aliases that show it are not there"))]
 mod signals;
@@ -89,8 +95,3 @@ mod backend {
     /// Operations in, outcomes out, over kqueue.
     pub type Driver = proactor_core::Driver<Kqueue>;
 }
-
-/// The programs in the README, as tests.
-#[cfg(all(doctest, not(target_os = "linux")))]
-#[doc = include_str!("../../../README.md")]
-struct Readme;

@@ -211,7 +211,8 @@ impl KqueuePoller {
 
 /// Makes changes that ask to be answered.
 fn apply(kqueue: &Kqueue, changes: &[Kevent], receipts: &mut Vec<Kevent>) -> Result<(), Error> {
-    // With room for no more than the answers: what is told in their place would be lost.
+    // Each is answered, so there has to be room for at least the answers: a change without room for its own fails the call.
+    // More room does no harm: with an answer in the list the system takes no events.
     debug_assert!(changes.len() <= receipts.capacity());
     loop {
         match kqueue.kevent(changes, receipts, Some(Duration::ZERO)) {
