@@ -4,7 +4,7 @@ use proactor_core::Backend;
 
 use crate::Fixture;
 #[cfg(unix)]
-use crate::cases::{bad_input, bytes, passed_in, passing, results, send_file, splice, vectored};
+use crate::cases::{bad_input, bytes, passed_in, passing, results, send_file, signals, splice, vectored};
 
 /// A part of a case that plays in a process of its own: its name, and how it goes.
 pub(crate) type Child<B> = (&'static str, fn(&Fixture<B>));
@@ -23,6 +23,7 @@ pub(crate) fn children<B: Backend + 'static>() -> Vec<Child<B>> {
         ("talk_over_standard_streams", passed_in::talk_over_standard_streams::<B>),
         ("wait_for_standard_input", passed_in::wait_for_standard_input::<B>),
         ("read_into_several_buffers", passed_in::read_into_several_buffers::<B>),
+        ("tell_what_is_inherited", signals::tell_what_is_inherited::<B>),
         ("receive_without_descriptors", passing::receive_without_descriptors::<B>),
     ]
 }

@@ -55,6 +55,12 @@ macro_rules! body {
     (pollers, two_wait_for_one_child) => {
         cases::not_here::<B>
     };
+    (random, raced_programs_over_unix_sockets_keep_the_contract) => {
+        cases::not_here::<B>
+    };
+    (random, programs_of_unix_datagrams_lose_none) => {
+        cases::not_here::<B>
+    };
     (steady_unix, $case:ident) => {
         cases::not_here::<B>
     };

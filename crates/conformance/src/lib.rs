@@ -38,6 +38,8 @@ mod expected;
 mod fixture;
 #[cfg(not(unix))]
 mod given;
+#[cfg(any(all(unix, not(target_os = "linux")), test))]
+mod open_files;
 mod outside;
 mod patience;
 mod peers;

@@ -72,6 +72,24 @@ pub(crate) fn disposition(signal: Signal) -> libc::sighandler_t {
     action.sa_sigaction
 }
 
+/// What a program has of its parent: the signals that are blocked, in the calling thread, and those that are ignored.
+pub(crate) fn blocked_and_ignored() -> [Vec<i32>; 2] {
+    // SAFETY: all zero is a valid `sigset_t`, whose parts are numbers.
+    let mut mask: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `mask` is a whole `sigset_t`, and nothing is set.
+    let done = unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::null(), &raw mut mask) };
+    assert_eq!(done, 0, "the mask can be asked for");
+    // SAFETY: `mask` is a whole `sigset_t`, and these are numbers of signals on every system.
+    let is_blocked = |&signal: &i32| unsafe { libc::sigismember(&raw const mask, signal) } == 1;
+    let blocked = (1..=31).filter(is_blocked).collect();
+    // Of those two it is no question.
+    let others = (1..=31).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal));
+    let ignored = others.filter(|&signal| {
+        Signal::from_raw(signal).is_some_and(|signal| disposition(signal) == libc::SIG_IGN)
+    });
+    [blocked, ignored.collect()]
+}
+
 /// Has the process ignore a signal.
 pub(crate) fn set_ignored(signal: Signal) {
     handle(signal.as_raw(), libc::SIG_IGN);

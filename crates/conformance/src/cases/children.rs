@@ -1,6 +1,5 @@
 //! Waiting for child processes (contract C1, C2, C5, R2, X1, X2, X5).
 
-use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -8,7 +7,7 @@ use std::time::Duration;
 
 use proactor_core::{Backend, Cancel, ChildProcess, Error, WaitChild};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, test_kill_process, waitpid};
 
 use crate::Fixture;
 use crate::signals::let_end;
@@ -37,7 +36,8 @@ fn pid(child: &Child) -> Pid {
 
 /// Whether a process is still there, having ended or not.
 fn exists(pid: u32) -> bool {
-    fs::metadata(format!("/proc/{pid}")).is_ok()
+    let pid = Pid::from_raw(pid.cast_signed()).expect("a process's number is positive");
+    test_kill_process(pid) != Err(Errno::SRCH)
 }
 
 #[track_caller]

@@ -16,6 +16,7 @@ use rustix::process::{Resource, setrlimit};
 
 use super::bad_input::limit_descriptors;
 use super::messages::{bytes, recv_msg, send_msg, whole};
+use super::unix::free_name;
 use crate::Fixture;
 use crate::steps::{IPV4, Steps, address, join_at};
 use crate::turns::Turns;
@@ -132,7 +133,8 @@ pub(crate) fn a_passed_socket_is_used<B: Backend>(fixture: &Fixture<B>) {
     let mut ev = fixture.open();
     let mut bound = || {
         let handle = ev.context().datagram_socket(Family::Unix).unwrap();
-        ev.context().bind(handle, UnixAddress::unnamed().into()).unwrap();
+        let name = free_name(&mut ev);
+        ev.context().bind(handle, name).unwrap();
         (handle, ev.context().local_address(handle).unwrap())
     };
     let [(server, to), (client, from)] = [bound(), bound()];

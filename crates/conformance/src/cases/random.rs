@@ -1,7 +1,9 @@
 //! Random programs (contract C1, C2, H3 and all that they touch).
 
-use proactor_core::{Backend, Config, PoolConfig, UnixAddress};
+use proactor_core::{Backend, Config, PoolConfig};
 
+#[cfg(unix)]
+use super::unix::free_name_where;
 use crate::Fixture;
 use crate::random::{check_programs, datagrams, files, jobs, mailboxes, raced, settled};
 #[cfg(unix)]
@@ -24,41 +26,47 @@ pub(crate) fn settled_programs_match_the_model_with_small_rings<B: Backend>(_fix
 
 /// Steps race with each other and with the system: each outcome is one that the contract allows.
 pub(crate) fn raced_programs_keep_the_contract<B: Backend>(_fixture: &Fixture<B>) {
-    check_programs(&raced::program(), |program| raced::run::<B>(program, &Config::default(), &address(IPV4)));
+    check_programs(&raced::program(), |program| {
+        raced::run::<B>(program, &Config::default(), || address(IPV4))
+    });
 }
 
 /// The same with the smallest rings.
 pub(crate) fn raced_programs_keep_the_contract_with_small_rings<B: Backend>(_fixture: &Fixture<B>) {
     check_programs(&raced::program(), |program| {
-        raced::run::<B>(program, &Config::default().entries(1), &address(IPV4))
+        raced::run::<B>(program, &Config::default().entries(1), || address(IPV4))
     });
 }
 
 /// The same over Unix sockets.
-pub(crate) fn raced_programs_over_unix_sockets_keep_the_contract<B: Backend>(_fixture: &Fixture<B>) {
+#[cfg(unix)]
+pub(crate) fn raced_programs_over_unix_sockets_keep_the_contract<B: Backend>(fixture: &Fixture<B>) {
     check_programs(&raced::program(), |program| {
-        raced::run::<B>(program, &Config::default(), &UnixAddress::unnamed().into());
+        let names = || free_name_where::<B>(fixture.capabilities());
+        raced::run::<B>(program, &Config::default(), names);
     });
 }
 
 /// No datagram is lost, doubled or out of order, whatever is cancelled.
 pub(crate) fn programs_of_datagrams_lose_none<B: Backend>(_fixture: &Fixture<B>) {
     check_programs(&datagrams::program(), |program| {
-        datagrams::run::<B>(program, &Config::default(), &address(IPV4))
+        datagrams::run::<B>(program, &Config::default(), || address(IPV4))
     });
 }
 
 /// The same with the smallest rings.
 pub(crate) fn programs_of_datagrams_lose_none_with_small_rings<B: Backend>(_fixture: &Fixture<B>) {
     check_programs(&datagrams::program(), |program| {
-        datagrams::run::<B>(program, &Config::default().entries(1), &address(IPV4))
+        datagrams::run::<B>(program, &Config::default().entries(1), || address(IPV4))
     });
 }
 
 /// No datagram over Unix sockets is lost, doubled or out of order; who is full or gone is told.
-pub(crate) fn programs_of_unix_datagrams_lose_none<B: Backend>(_fixture: &Fixture<B>) {
+#[cfg(unix)]
+pub(crate) fn programs_of_unix_datagrams_lose_none<B: Backend>(fixture: &Fixture<B>) {
     check_programs(&datagrams::program(), |program| {
-        datagrams::run::<B>(program, &Config::default(), &UnixAddress::unnamed().into());
+        let names = || free_name_where::<B>(fixture.capabilities());
+        datagrams::run::<B>(program, &Config::default(), names);
     });
 }
 

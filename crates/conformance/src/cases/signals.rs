@@ -1,13 +1,12 @@
 //! Signals of the process as events (contract C1, C5, E1, W1, X1, X2, X5).
 
-use std::process::Command;
 use std::thread;
 
 use proactor_core::{Backend, Cancel, Error, Event, Flow, Key, Loop, RunMode, Signal, SignalSet, Signals};
 use rustix::process::{getpid, kill_process};
 
 use crate::Fixture;
-use crate::signals::{disposition, restore, send_to_this_thread, set_ignored};
+use crate::signals::{blocked_and_ignored, disposition, restore, send_to_this_thread, set_ignored};
 use crate::steps::{Log, Steps};
 
 /// Ignored unless somebody watches it, so that a loop which does nothing leaves the process alone.
@@ -215,18 +214,25 @@ pub(crate) fn what_came_before_the_end_is_told<B: Backend>(fixture: &Fixture<B>)
 
 /// Child processes have no signal blocked or ignored because somebody watches it.
 pub(crate) fn child_processes_inherit_nothing<B: Backend>(fixture: &Fixture<B>) {
-    let status = || {
-        let output = Command::new("cat").arg("/proc/self/status").output().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        let lines = text.lines().filter(|line| line.starts_with("Sig") && !line.starts_with("SigQ"));
-        lines.map(str::to_owned).collect::<Vec<_>>()
-    };
-    let before = status();
+    let inherited = || fixture.child("tell_what_is_inherited");
+    let before = inherited();
     let mut ev = fixture.open();
     // Not one that may be ignored from the start, as the end of a terminal is: a handler in its place is no part of a program.
     watch(&mut ev, [WINCH, Signal::TERM, Signal::USR2]);
-    assert_eq!((status(), before.len()), (before, 4));
+    assert_eq!(inherited(), before);
+    // What is there to be inherited is told.
+    let usual = disposition(Signal::USR1);
+    set_ignored(Signal::USR1);
+    assert_ne!(inherited(), before);
+    restore(Signal::USR1, usual);
+    assert_eq!(inherited(), before);
     drop(ev);
+}
+
+/// Prints what a program has of its parent's signals.
+pub(crate) fn tell_what_is_inherited<B: Backend>(_fixture: &Fixture<B>) {
+    let [blocked, ignored] = blocked_and_ignored();
+    println!("blocked {blocked:?}, ignored {ignored:?}");
 }
 
 /// Deleted it is silent.

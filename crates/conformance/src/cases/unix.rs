@@ -1,13 +1,16 @@
 //! Unix stream sockets: addresses of each form, connections, faults (contract R4, H3, R1, R2, E1).
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use proactor_core::{
-    Accept, AcceptMany, Address, Backend, Cancel, Connect, Error, Event, Family, Flow, Handle, ListenOptions,
-    Loop, ReadExact, Recv, Send, SendAll, Shutdown, ShutdownHow, SocketOption, UnixAddress, WriteAll,
+    Accept, AcceptMany, Address, Backend, Cancel, Capabilities, Connect, Error, Event, Family, Flow, Handle,
+    ListenOptions, Loop, ReadExact, Recv, Send, SendAll, SendTo, Shutdown, ShutdownHow, SocketOption,
+    UnixAddress, WriteAll,
 };
 use rustix::io::Errno;
 
@@ -42,12 +45,67 @@ impl Drop for Place {
     }
 }
 
-/// A listener on a name that the system chooses, and its address.
+/// Whether sockets can be bound to abstract names, ours or the system's choice: on Linux, and on the simulator, which does as
+/// Linux does.
+pub(super) const fn has_abstract_names(capabilities: &Capabilities) -> bool {
+    cfg!(target_os = "linux") || !capabilities.descriptors
+}
+
+/// What a socket is bound to that is to have a name of its own: one that the system chooses, or, where it does not, a path, which
+/// goes with the case's thread.
+pub(super) fn free_name<B: Backend, S>(ev: &mut Loop<B, S>) -> Address {
+    free_name_where::<B>(&ev.context().capabilities())
+}
+
+/// The same, where that is how a backend is.
+pub(super) fn free_name_where<B: Backend>(capabilities: &Capabilities) -> Address {
+    if has_abstract_names(capabilities) { unnamed() } else { free_path::<B>() }
+}
+
+#[cold]
+fn free_path<B: Backend>() -> Address {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    thread_local! {
+        static PLACES: RefCell<Vec<Place>> = const { RefCell::new(Vec::new()) };
+    }
+    let place = Place::new::<B>(&format!("free-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
+    let address = place.address();
+    PLACES.with_borrow_mut(|places| places.push(place));
+    address
+}
+
+/// Where there are no abstract names, using one is refused, and so is being bound to none, which asks for one (contract R4).
+#[track_caller]
+pub(super) fn abstract_names_are_refused<B: Backend>(ev: &mut Loop<B, ()>) {
+    let name = Address::from(UnixAddress::abstract_name(b"proactor").unwrap());
+    for address in [name.clone(), unnamed()] {
+        let socket = ev.context().socket(Family::Unix).unwrap();
+        let datagrams = ev.context().datagram_socket(Family::Unix).unwrap();
+        for handle in [socket, datagrams] {
+            assert_eq!(ev.context().bind(handle, address.clone()), Err(Error::Unsupported));
+            let refused = ev.complete(Connect { handle, address: address.clone() });
+            assert_eq!((refused.result, &refused.address), (Err(Error::Unsupported), &address));
+        }
+        let refused = ev.context().listen(address.clone(), ListenOptions::default());
+        assert_eq!(refused.map(drop), Err(Error::Unsupported));
+        let message = SendTo { handle: datagrams, buffer: b"text".into(), peer: address.clone().into() };
+        let refused = ev.complete(message);
+        assert_eq!((refused.result, &refused.buffer[..]), (Err(Error::Unsupported), &b"text"[..]));
+    }
+}
+
+/// A listener on a name of its own, and its address.
 #[track_caller]
 fn listener<B: Backend>(ev: &mut Loop<B, ()>) -> (Handle, Address) {
-    let listener = ev.context().listen(unnamed(), ListenOptions::default()).unwrap();
+    let name = free_name(ev);
+    let listener = ev.context().listen(name, ListenOptions::default()).unwrap();
     let address = ev.context().local_address(listener).unwrap();
     (listener, address)
+}
+
+/// Why nobody is reached who has no name.
+pub(super) fn no_name(capabilities: &Capabilities) -> Error {
+    if has_abstract_names(capabilities) { system(Errno::INVAL) } else { Error::Unsupported }
 }
 
 /// Two ends of a connection, both in this loop.
@@ -60,8 +118,12 @@ fn pair<B: Backend>(ev: &mut Loop<B, ()>) -> (Handle, Handle) {
 }
 
 /// By abstract name, the system's choice or ours: each end tells its own and the other's, and a name goes with its socket.
+/// Elsewhere than on Linux, such names are refused.
 pub(crate) fn connections_by_abstract_name<B: Backend>(fixture: &Fixture<B>) {
     let mut ev = fixture.open();
+    if !has_abstract_names(fixture.capabilities()) {
+        return abstract_names_are_refused(&mut ev);
+    }
     let (listener, chosen) = listener(&mut ev);
     assert_eq!(chosen.family(), Family::Unix);
     assert!(chosen.as_unix().and_then(UnixAddress::as_abstract_name).is_some_and(|name| !name.is_empty()));
@@ -239,7 +301,8 @@ pub(crate) fn a_full_queue_holds_up_nobody<B: Backend>(fixture: &Fixture<B>) {
         options.backlog = 1;
         options
     };
-    let listener = ev.context().listen(unnamed(), options).unwrap();
+    let name = free_name(&mut ev);
+    let listener = ev.context().listen(name, options).unwrap();
     let address = ev.context().local_address(listener).unwrap();
     let connects: Vec<_> = (0..6)
         .map(|_| {
@@ -284,7 +347,7 @@ pub(crate) fn faults_are_told<B: Backend>(fixture: &Fixture<B>) {
     let no_socket = ev.complete(Connect { handle, address: here.clone() }).result;
     assert_eq!(no_socket, Err(system(Errno::CONNREFUSED)));
     let nameless = ev.complete(Connect { handle, address: unnamed() }).result;
-    assert_eq!(nameless, Err(system(Errno::INVAL)));
+    assert_eq!(nameless, Err(no_name(fixture.capabilities())));
     let inet = ev.complete(Connect { handle, address: address("127.0.0.1:1") }).result;
     assert_eq!(inet, Err(system(Errno::INVAL)));
     assert_eq!(ev.context().bind(handle, address(IPV4)), Err(system(Errno::INVAL)));

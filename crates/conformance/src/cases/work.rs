@@ -336,7 +336,8 @@ pub(crate) fn a_wait_for_a_job_is_no_deadlock<B: Backend>(fixture: &Fixture<B>) 
     ev.until_done();
 }
 
-/// No thread is there before it is needed, nor after it has been idle for its time.
+/// No thread is there before it is needed, nor after it has been idle for its time. Linux alone tells how many there are:
+/// elsewhere, that what is idle for its time comes again.
 pub(crate) fn threads_come_and_go<B: Backend>(fixture: &Fixture<B>) {
     let threads = || std::path::Path::new("/proc/self/task").read_dir().map_or(0, Iterator::count);
     let config = PoolConfig::default().threads(3).idle(Duration::from_millis(1)).stack_size(1 << 20);
@@ -349,8 +350,8 @@ pub(crate) fn threads_come_and_go<B: Backend>(fixture: &Fixture<B>) {
     let jobs: Vec<_> = passes.into_iter().map(|pass| ev.start(Work::new(pass))).collect();
     ev.no_wait();
     gates.iter().for_each(Gate::wait_until_begun);
-    if before > 0 {
-        assert_eq!(threads(), before + 3, "one for each job that runs");
+    if cfg!(target_os = "linux") {
+        assert_eq!((before > 0, threads()), (true, before + 3), "one for each job that runs");
     }
     gates.iter().for_each(Gate::open);
     ev.until_done();

@@ -135,11 +135,12 @@ struct World<B: Backend> {
 
 /// Runs `program`, and panics where something came that the contract does not allow.
 /// Its sockets are at free places of `wanted`.
-pub(crate) fn run<B: Backend>(program: &[Step], config: &Config, wanted: &Address) {
+pub(crate) fn run<B: Backend>(program: &[Step], config: &Config, wanted: impl Fn() -> Address) {
     let mut driver = Driver::<B>::open(config.clone()).expect("the backend opens");
     let handles = [(); ENDS].map(|()| {
+        let wanted = wanted();
         let handle = driver.datagram_socket(wanted.family()).expect("a datagram socket");
-        driver.bind(handle, wanted.clone()).expect("a free port");
+        driver.bind(handle, wanted).expect("a free port");
         handle
     });
     let addresses = handles.map(|handle| driver.local_address(handle).expect("it is bound"));

@@ -188,9 +188,9 @@ macro_rules! bounded {
 
 /// Runs `program`, and panics where something came that the contract does not allow.
 /// Its connections are at free places of `wanted`.
-pub(crate) fn run<B: Backend>(program: &[Step], config: &Config, wanted: &Address) {
+pub(crate) fn run<B: Backend>(program: &[Step], config: &Config, wanted: impl Fn() -> Address) {
     let mut driver = Driver::<B>::open(config.clone()).expect("the backend opens");
-    let [first, second] = [(); 2].map(|()| pair_on(&mut driver, wanted.clone()));
+    let [first, second] = [(); 2].map(|()| pair_on(&mut driver, wanted()));
     let notifier = driver.notifier();
     let pool = driver.buffer_pool(BUFFERS.0, BUFFERS.1).expect("a small pool");
     let mut world = World {
