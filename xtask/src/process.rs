@@ -1,5 +1,6 @@
 //! Running other programs: their output passes through as it comes, and none runs for ever.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -43,6 +44,9 @@ pub(crate) struct Finished {
     pub(crate) lines: Vec<String>,
 }
 
+/// How many lines of what a failed program complained of are told.
+const LAST_LINES: usize = 6;
+
 /// Whether the lines of a child are shown while they come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Echo {
@@ -55,6 +59,35 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot start {}", describe(command)))?;
     if !status.success() {
         bail!("{} ended with {status}", describe(command));
+    }
+    Ok(())
+}
+
+/// The same with standard error read on its way: that a program failed is told with what it wrote there last.
+pub(crate) fn run_and_tell(command: &mut Command) -> Result<()> {
+    let mut child = command
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start {}", describe(command)))?;
+    let errors = child.stderr.take().context("the child has no standard error")?;
+    let (sender, lines) = mpsc::channel();
+    let reader = std::thread::spawn(move || pass_lines(errors, &sender));
+    let mut last = VecDeque::new();
+    for line in lines {
+        eprintln!("{line}");
+        if !line.trim().is_empty() {
+            last.push_back(line.trim().to_owned());
+        }
+        if last.len() > LAST_LINES {
+            last.pop_front();
+        }
+    }
+    // It has nothing more to read, and cannot have panicked over bytes.
+    let _ = reader.join();
+    let status = child.wait().context("cannot wait for a child")?;
+    if !status.success() {
+        let said = Vec::from(last).join(" | ");
+        bail!("{} ended with {status}: {said}", describe(command));
     }
     Ok(())
 }
@@ -257,6 +290,15 @@ mod tests {
         let error = run(&mut shell("exit 4")).unwrap_err().to_string();
         assert!(error.contains("sh -c exit 4") && error.contains('4'), "{error}");
         assert!(run(&mut shell("exit 0")).is_ok());
+    }
+
+    #[test]
+    fn a_failing_child_is_told_with_the_last_that_it_complained_of() {
+        let complaints = "for n in 1 2 3 4 5 6 7; do echo \"error $n\" >&2; echo >&2; done";
+        let error = run_and_tell(&mut shell(&format!("{complaints}; exit 4"))).unwrap_err().to_string();
+        let last = "exit status: 4: error 2 | error 3 | error 4 | error 5 | error 6 | error 7";
+        assert!(error.ends_with(last), "{error}");
+        assert!(run_and_tell(&mut shell(complaints)).is_ok());
     }
 
     #[test]

@@ -5,11 +5,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use lexopt::ValueExt;
 
 mod linker;
 mod packages;
+mod runtime;
 mod toolchain;
 
 use crate::Colour;
@@ -201,7 +202,8 @@ fn named<R: Copy + fmt::Display>(recipes: &[R], name: &str) -> Result<R> {
     found.copied().with_context(|| format!("there is no recipe `{name}`; there are {}", names()))
 }
 
-/// What the first recipe makes that does not fail. That others failed is said; that all did is the error, with their reasons.
+/// What the first recipe makes that does not fail. That one failed before another is tried is said; that all did is the error,
+/// with their reasons.
 fn by_the_first_that_works<R: Copy + fmt::Display, T>(
     what: &str,
     recipes: &[R],
@@ -212,7 +214,9 @@ fn by_the_first_that_works<R: Copy + fmt::Display, T>(
         match make(*recipe) {
             Ok(made) => return Ok(made),
             Err(error) => {
-                println!("setup: no {what} by the recipe {recipe}: {error:#}");
+                if reasons.len() + 1 < recipes.len() {
+                    println!("setup: no {what} by the recipe {recipe}: {error:#}");
+                }
                 reasons.push(format!("{recipe}: {error:#}"));
             }
         }
@@ -221,11 +225,12 @@ fn by_the_first_that_works<R: Copy + fmt::Display, T>(
 }
 
 pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> Result<Colour> {
-    install_by(&TOOLS, Recipes::parse(arguments)?)?;
+    let installed = install_by(&TOOLS, Recipes::parse(arguments)?);
     let missing = missing();
     for tool in &missing {
         println!("setup: still missing: {tool}");
     }
+    installed?;
     Ok(Colour::red_if(!missing.is_empty()))
 }
 
@@ -245,6 +250,10 @@ pub(crate) fn install(tools: &[Tool]) -> Result<()> {
     install_by(tools, Recipes::default())
 }
 
+/// The same, by the recipes that were asked for.
+///
+/// # Errors
+/// What was asked for by name and could not be made; what was there before is still there then.
 fn install_by(tools: &[Tool], recipes: Recipes) -> Result<()> {
     let wanted = |tool: &Tool| recipes.ask_for(tool) || !tool.present();
     let missing: Vec<Tool> = tools.iter().copied().filter(wanted).collect();
@@ -264,47 +273,32 @@ fn install_by(tools: &[Tool], recipes: Recipes) -> Result<()> {
     if !packages.is_empty() {
         install_packages(&packages);
     }
+    let mut refused = Vec::new();
     for tool in &missing {
-        match tool.source {
-            Source::Package(_) => {}
-            Source::Rustup(arguments) => attempt(Command::new("rustup").args(arguments)),
-            Source::Toolchain => {
-                if let Err(error) = toolchain::make(recipes.toolchain) {
-                    println!("setup: no toolchain for other systems: {error:#}");
-                }
+        let (what, made) = match tool.source {
+            Source::Package(_) => continue,
+            Source::Rustup(arguments) => {
+                attempt(Command::new("rustup").args(arguments));
+                continue;
             }
-            Source::Runner => {
-                if let Err(error) = install_runner(recipes.runtime) {
-                    println!("setup: no runtime for WASI: {error:#}");
-                }
-            }
-            Source::Linker => {
-                if let Err(error) = linker::install() {
-                    println!("setup: no linker for other systems: {error:#}");
-                }
-            }
-        }
+            Source::Toolchain => ("toolchain for other systems", toolchain::make(recipes.toolchain)),
+            Source::Runner => ("runtime for WASI", runtime::install(recipes.runtime)),
+            Source::Linker => ("linker for other systems", linker::install()),
+        };
+        refused.extend(refusal(what, made, recipes.ask_for(tool)));
     }
+    ensure!(refused.is_empty(), "{}", refused.join("; "));
     Ok(())
 }
 
-/// Installs `kind` and has it be the one that is taken, or the first that can be built.
-fn install_runner(kind: Option<host::Kind>) -> Result<()> {
-    let cache = cross::cache()?;
-    let kinds = kind.as_ref().map_or(host::KINDS.as_slice(), std::slice::from_ref);
-    by_the_first_that_works("runtime for WASI", kinds, |kind| {
-        if kind.installed(&cache).is_some() {
-            return Ok(());
-        }
-        let mut command = kind.install(&cache);
-        println!("setup: {}", process::describe(&command));
-        process::run(&mut command)
-    })?;
-    if let Some(kind) = kind {
-        host::choose(kind, &cache)?;
+/// That something could not be made: an error where it was asked for by name, said at once where not.
+fn refusal(what: &str, made: Result<()>, is_asked_for: bool) -> Option<String> {
+    let error = format!("no {what}: {:#}", made.err()?);
+    if !is_asked_for {
+        println!("setup: {error}");
+        return None;
     }
-    println!("setup: programs of WASI run under {}", Host::find()?.name());
-    Ok(())
+    Some(error)
 }
 
 /// A folder that is gone when this is.
@@ -390,6 +384,14 @@ mod tests {
         assert_eq!(made(&["wheat"]), (Ok("wheat"), vec!["rye", "wheat"]));
         let reasons = "rye: 34 errors; wheat: 34 errors".to_owned();
         assert_eq!(made(&[]), (Err(reasons), vec!["rye", "wheat"]));
+    }
+
+    #[test]
+    fn only_what_was_asked_for_by_name_has_to_be_made() {
+        let failed = || Err(anyhow::anyhow!("rye: 34 errors"));
+        assert_eq!(refusal("bread", failed(), true).unwrap(), "no bread: rye: 34 errors");
+        assert_eq!(refusal("bread", failed(), false), None);
+        assert_eq!(refusal("bread", Ok(()), true), None);
     }
 
     #[test]

@@ -90,6 +90,16 @@ pub(crate) fn choose(kind: Kind, cache: &Path) -> Result<()> {
     std::fs::write(choice(cache), kind.name()).context("cannot write into the cache")
 }
 
+/// Its name and the version that the tests know.
+pub(crate) fn versioned(kind: Kind) -> String {
+    format!("{kind} {}", kind.version())
+}
+
+/// Where `setup` leaves the reason why it could install none.
+pub(crate) fn failure_file(cache: &Path) -> PathBuf {
+    cache.join("wasi-host-failure")
+}
+
 /// One that is installed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Host {
@@ -106,7 +116,8 @@ impl Host {
         Self::find_in(&cross::cache()?)
     }
 
-    fn find_in(cache: &Path) -> Result<Self> {
+    /// The same in this cache.
+    pub(crate) fn find_in(cache: &Path) -> Result<Self> {
         let chosen = std::fs::read_to_string(choice(cache)).unwrap_or_default();
         let mut kinds = KINDS;
         // The rest stays in its order.
@@ -114,13 +125,15 @@ impl Host {
         if let Some(host) = kinds.into_iter().find_map(|kind| kind.installed(cache)) {
             return Ok(host);
         }
-        let known = KINDS.map(|kind| format!("{kind} {}", kind.version())).join(" or ");
-        bail!("what runs WASI programs, {known}, is missing; `cargo xtask setup` installs it")
+        let known = KINDS.map(versioned).join(" or ");
+        let reason = std::fs::read_to_string(failure_file(cache)).unwrap_or_default();
+        let reason = if reason.is_empty() { reason } else { format!(" ({})", reason.trim()) };
+        bail!("what runs WASI programs, {known}, is missing; `cargo xtask setup` installs it{reason}")
     }
 
     /// Its name and version.
     pub(crate) fn name(&self) -> String {
-        format!("{} {}", self.kind, self.kind.version())
+        versioned(self.kind)
     }
 
     pub(crate) fn program(&self) -> &Path {
