@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use lexopt::ValueExt;
 
 use crate::Colour;
@@ -26,6 +26,7 @@ pub(crate) const CONFORMANCE: &str = "conformance";
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options {
     backends: Vec<String>,
+    without: Vec<String>,
     setup: bool,
     json: Option<PathBuf>,
 }
@@ -39,7 +40,7 @@ pub(crate) fn main(workspace: &Workspace, arguments: impl Iterator<Item = OsStri
         println!("missing on this machine, though not for these tests: {missing}; `--setup` installs it");
     }
     let expected = conformance::expected(workspace.root());
-    let chosen = choose(&expected, &options.backends)?;
+    let chosen = choose(&expected, &options)?;
     let started = Instant::now();
     let mut build = workspace.cargo();
     build.args(["build", "--workspace", "--tests", "--keep-going"]);
@@ -79,6 +80,9 @@ pub(crate) fn main(workspace: &Workspace, arguments: impl Iterator<Item = OsStri
     }
     let red = matrix.red() || outcome.red();
     println!("unit and property tests: {}", outcome.counts);
+    if !options.without.is_empty() {
+        println!("left out by name: {}", options.without.join(", "));
+    }
     for program in &outcome.failed {
         println!("failed: {program}");
     }
@@ -94,6 +98,7 @@ fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Options> {
     while let Some(argument) = parser.next()? {
         match argument {
             lexopt::Arg::Long("backend") => options.backends.push(parser.value()?.string()?),
+            lexopt::Arg::Long("without") => options.without.push(parser.value()?.string()?),
             lexopt::Arg::Long("setup") => options.setup = true,
             lexopt::Arg::Long("json") => options.json = Some(parser.value()?.into()),
             other => return Err(other.unexpected().into()),
@@ -110,19 +115,25 @@ fn left_out(system: &str) -> Vec<String> {
     conformance::elsewhere(system).into_iter().map(package).chain(of_linux).collect()
 }
 
-/// The backends named, or all that are expected here.
-fn choose(expected: &[Backend], names: &[String]) -> Result<Vec<Backend>> {
+/// The backends named, or all that are expected here; without those that are left out by name.
+fn choose(expected: &[Backend], options: &Options) -> Result<Vec<Backend>> {
     if expected.is_empty() {
         bail!("no backend can run on {}", std::env::consts::OS);
     }
-    for name in names {
+    for name in options.backends.iter().chain(&options.without) {
         if expected.iter().all(|backend| backend.name != name) {
             let known: Vec<_> = expected.iter().map(|backend| backend.name).collect();
             bail!("there is no backend `{name}` here; there are {}", known.join(", "));
         }
     }
-    let chosen = |backend: &&Backend| names.is_empty() || names.iter().any(|name| name == backend.name);
-    Ok(expected.iter().filter(chosen).copied().collect())
+    let names = |names: &[String], backend: &Backend| names.iter().any(|name| name == backend.name);
+    let chosen = |backend: &&Backend| {
+        let is_wanted = options.backends.is_empty() || names(&options.backends, backend);
+        is_wanted && !names(&options.without, backend)
+    };
+    let chosen: Vec<Backend> = expected.iter().filter(chosen).copied().collect();
+    ensure!(!chosen.is_empty(), "no backend is left");
+    Ok(chosen)
 }
 
 fn belongs(program: &Executable, backend: &Backend) -> bool {
@@ -190,7 +201,11 @@ mod tests {
         let options =
             parse_words(&["--backend", "sim", "--setup", "--json", "x.json", "--backend=epoll"]).unwrap();
         let backends = vec!["sim".to_owned(), "epoll".to_owned()];
-        assert_eq!(options, Options { backends, setup: true, json: Some("x.json".into()) });
+        let json = Some("x.json".into());
+        assert_eq!(options, Options { backends, setup: true, json, ..Options::default() });
+        let without = parse_words(&["--without", "wasi", "--without=sim"]).unwrap().without;
+        assert_eq!(without, ["wasi", "sim"]);
+        assert!(parse_words(&["--without"]).is_err());
         assert!(parse_words(&["--fast"]).is_err());
         assert!(parse_words(&["sim"]).is_err());
     }
@@ -200,11 +215,37 @@ mod tests {
         let scratch = Scratch::new();
         scratch.write("crates/sim/Cargo.toml", "");
         let expected = conformance::expected(scratch.path());
-        assert_eq!(choose(&expected, &[]).unwrap(), expected);
-        assert_eq!(choose(&expected, &["sim".to_owned()]).unwrap(), expected);
-        let error = choose(&expected, &["iocp".to_owned()]).unwrap_err().to_string();
-        assert!(error.contains("iocp") && error.contains("sim"), "{error}");
-        assert!(choose(&[], &[]).is_err());
+        let choose = |words: &[&str]| choose(&expected, &parse_words(words).unwrap());
+        assert_eq!(choose(&[]).unwrap(), expected);
+        assert_eq!(choose(&["--backend", "sim"]).unwrap(), expected);
+        for option in ["--backend", "--without"] {
+            let error = choose(&[option, "iocp"]).unwrap_err().to_string();
+            assert!(error.contains("iocp") && error.contains("sim"), "{error}");
+        }
+        assert!(super::choose(&[], &Options::default()).is_err());
+    }
+
+    #[test]
+    fn what_is_left_out_by_name_has_no_column_and_the_others_have() {
+        let scratch = Scratch::new();
+        for folder in ["sim", "wasi", "kqueue"] {
+            scratch.write(&format!("crates/{folder}/Cargo.toml"), "");
+        }
+        let expected = conformance::expected(scratch.path());
+        let names = |words: &[&str]| {
+            let chosen = choose(&expected, &parse_words(words).unwrap())?;
+            Ok::<_, anyhow::Error>(chosen.iter().map(|backend| backend.name).collect::<Vec<_>>())
+        };
+        let mut others = names(&[]).unwrap();
+        assert!(others.len() > 1, "{others:?}");
+        others.retain(|name| *name != "sim");
+        assert_eq!(names(&["--without", "sim"]).unwrap(), others);
+        assert_eq!(
+            names(&["--backend", "sim", "--backend", others[0], "--without", others[0]]).unwrap(),
+            ["sim"]
+        );
+        let error = names(&["--backend", "sim", "--without", "sim"]).unwrap_err().to_string();
+        assert!(error.contains("no backend is left"), "{error}");
     }
 
     #[test]
