@@ -5,9 +5,9 @@
 //! `proactor-sim`, and here with this one's name. For any other target than WASI only the core is there.
 //!
 //! # What there is
-//! Timers, notifiers within the instance, files and directories below those that whoever runs the program has opened for it,
-//! the standard streams, and the sockets that were passed in: accepted from, received from, sent to, shut down. A
-//! listener of std's goes into the loop like any descriptor:
+//! Timers; notifiers, wakers and mailboxes within the instance; files and directories below those that whoever runs the program
+//! has opened for it; the standard streams; and the sockets that were passed in: accepted from, received from, sent to, files
+//! too ([`SendFile`]), shut down. A listener of std's goes into the loop like any descriptor:
 //!
 //! ```no_run
 //! # #[cfg(target_os = "wasi")]
@@ -27,10 +27,13 @@
 //! ```
 //!
 //! What WASI does not have is [`Error::Unsupported`], with everything handed back, and
-//! [`Capabilities`] tells before: opening sockets, and so connecting; datagrams; Unix sockets; child processes;
-//! signals; moving bytes between descriptors ([`Splice`]); threads, and with them the pool. Operations on files are done at once, on the only thread there is;
-//! [`Work`] and [`Resolve`] come back, unless the loop was opened [without a pool](Config::no_pool). A panic
-//! ends the program. Since nobody else could wake it, a loop that waits for a notifier alone ends with [`Error::Deadlock`].
+//! [`Capabilities`] tells before: opening sockets, and so connecting, and their options; datagrams, and messages with descriptors
+//! ([`RecvMsg`], [`SendMsg`]); Unix sockets; pipes, terminals and other devices, beside the standard streams; asking what a
+//! descriptor is ready for ([`Poll`], [`PollMany`]); child processes; signals; moving bytes between descriptors ([`Splice`]);
+//! threads, and with them the pool. Operations on files are done at once, on the only thread there is; [`Work`] and [`Resolve`]
+//! come back, unless the loop was opened [without a pool](Config::no_pool): then that thread does the work, and of hosts it
+//! knows what is written out. A panic ends the program. Since nobody else could wake it, a loop that waits for a notifier alone
+//! ends with [`Error::Deadlock`], whoever holds the notifier or a waker.
 //!
 //! # How it works
 //! A list of what somebody waits for goes to the system with each wait, with the clock in it where the wait has an end. A

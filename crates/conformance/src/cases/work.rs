@@ -117,6 +117,8 @@ pub(crate) fn without_threads_it_comes_back<B: Backend>(fixture: &Fixture<B>) {
     }
     let mut ev: Loop<B, ()> = fixture.open_with(Config::default().no_pool());
     assert_eq!(ev.complete(Work::new(|| 42)).result, Ok(42));
+    let written_out = ev.complete(Resolve { host: "127.0.0.1".to_owned(), port: 80 });
+    assert_eq!(written_out.result, Ok(vec!["127.0.0.1:80".parse().unwrap()]));
 }
 
 /// A simulation does it on its own thread unless it is told otherwise, so that it can be repeated.
