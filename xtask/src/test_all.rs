@@ -66,7 +66,10 @@ pub(crate) fn main(workspace: &Workspace, arguments: impl Iterator<Item = OsStri
         }
         let column = match built_apart(workspace, backend) {
             None => run_conformance(workspace, &programs, backend),
-            Some(Ok(program)) => run_conformance(workspace, &[program], backend),
+            Some(Ok(program)) => {
+                outcome.run_tests_apart(workspace, backend)?;
+                run_conformance(workspace, &[program], backend)
+            }
             Some(Err(error)) => {
                 Column { problems: vec![format!("it cannot be built here: {error:#}")], ..Column::default() }
             }
@@ -168,7 +171,12 @@ struct Outcome {
 
 impl Outcome {
     fn run_tests(&mut self, program: &Executable) -> Result<()> {
-        let finished = program.run(&mut program.command())?;
+        let mut command = program.command();
+        if program.host().is_some() {
+            // There a panic ends the program, and with it what was kept of its output.
+            command.arg("--nocapture");
+        }
+        let finished = program.run(&mut command)?;
         let counts = TestCounts::from_lines(&finished.lines);
         self.counts += counts;
         let name = format!("{} of {}", program.target, program.folder.display());
@@ -178,6 +186,18 @@ impl Outcome {
             self.failed.push(format!("{name} reports {} failures, and success", counts.failed));
         } else if counts.ignored > 0 {
             self.failed.push(format!("{name} ignores {} tests", counts.ignored));
+        }
+        Ok(())
+    }
+
+    /// The unit tests of a backend that this system does not run itself.
+    fn run_tests_apart(&mut self, workspace: &Workspace, backend: &Backend) -> Result<()> {
+        if backend.folder != wasi::FOLDER {
+            return Ok(());
+        }
+        match wasi::build_unit_tests(workspace) {
+            Ok(program) => self.run_tests(&program)?,
+            Err(error) => self.failed.push(format!("the unit tests of {}: {error:#}", backend.folder)),
         }
         Ok(())
     }

@@ -46,16 +46,28 @@ const FOLDER_VARIABLE: &str = "PROACTOR_CONFORMANCE_FOLDER";
 /// # Errors
 /// What is missing to do so, or why it does not compile.
 pub(crate) fn build(workspace: &Workspace, target: Option<&Path>) -> Result<Executable> {
+    build_one(workspace, target, &["--test", CONFORMANCE])
+}
+
+/// Builds the unit tests of the backend's crate, of which most exist there alone.
+///
+/// # Errors
+/// As for the suite's.
+pub(crate) fn build_unit_tests(workspace: &Workspace) -> Result<Executable> {
+    build_one(workspace, None, &["--lib"])
+}
+
+fn build_one(workspace: &Workspace, target: Option<&Path>, what: &[&str]) -> Result<Executable> {
     let host = Host::find()?;
     let mut command = cross::Toolchain::find()?.cargo(workspace, cross::WASI);
-    command.args(["test", "--quiet", "--no-run", "--package", PACKAGE, "--test", CONFORMANCE]);
+    command.args(["test", "--quiet", "--no-run", "--package", PACKAGE]).args(what);
     // For an interpreter a little is worth much; what debuggers would read is only to be skipped.
     command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "1").env("CARGO_PROFILE_DEV_DEBUG", "0");
     if let Some(target) = target {
         command.env("CARGO_TARGET_DIR", target);
     }
     let programs = executables::build(workspace, &mut command, Programs::Tests)?;
-    let program = programs.into_iter().next().context("cargo built no conformance program")?;
+    let program = programs.into_iter().next().context("cargo built no test program")?;
     program.run_by(host)
 }
 

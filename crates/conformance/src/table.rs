@@ -599,6 +599,8 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         children::without_it_the_child_comes_back: ["C2", "E2"] needs ["!child_processes", "threads"];
 
         pollers::a_wake_within_the_loop_is_kept: ["L1", "W1"] needs [];
+        pollers::a_wake_ends_a_wait_of_the_backend: ["W1", "L1"] needs [];
+        pollers::alone_nobody_ends_a_wait: ["L1", "W1"] needs ["!threads"];
         pollers::disarmed_under_a_turn_that_does_not_wait: ["X1", "H2"] needs ["descriptors", "polling"];
         pollers::a_deletion_is_done_without_a_wait: ["C5", "H1"] needs ["streams"];
         pollers::two_wait_for_one_child: ["C1", "X1"] needs ["child_processes"];

@@ -118,15 +118,10 @@ impl Poller for WasiPoller {
             _ if was_woken => Some(Subscription::now(CLOCK)),
             Until::Now => Some(Subscription::now(CLOCK)),
             Until::Deadline(deadline) => Some(after_now(deadline)),
+            // The system takes no empty list, and there is nobody else.
+            Until::Forever if self.batch.is_empty() => return Err(Error::Deadlock),
             Until::Forever => None,
         };
-        // The system takes no empty list, and of this one it has nothing to say.
-        if self.batch.is_empty() && (was_woken || until == Until::Now) {
-            return Ok(Events { len: 0, is_full: false });
-        }
-        if self.batch.is_empty() && end.is_none() {
-            return Err(Error::Deadlock);
-        }
         self.take(end)?;
         Ok(Events { len: self.events.len(), is_full: false })
     }
@@ -244,5 +239,45 @@ fn event_of_one(subscription: Subscription) -> Option<Event> {
 impl fmt::Debug for WasiPoller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WasiPoller").field("subscriptions", &self.batch.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open() -> WasiPoller {
+        WasiPoller::open(&Config::default()).unwrap()
+    }
+
+    #[test]
+    fn a_wake_ends_the_wait_that_follows_and_no_other() {
+        let mut poller = open();
+        let waker = poller.waker();
+        waker.clone().wake();
+        waker.wake();
+        assert_eq!(poller.wait(Until::Forever).map(|events| events.len), Ok(0));
+        assert!(matches!(poller.wait(Until::Forever), Err(Error::Deadlock)));
+    }
+
+    #[test]
+    fn a_wait_for_nothing_is_a_deadlock_unless_it_has_an_end() {
+        let mut poller = open();
+        assert!(matches!(poller.wait(Until::Forever), Err(Error::Deadlock)));
+        assert!(poller.wait(Until::Now).is_ok());
+        let end = system::now() + Duration::from_millis(2);
+        assert!(poller.wait(Until::Deadline(end)).is_ok());
+        assert!(system::now() >= end, "it ended early");
+    }
+
+    #[test]
+    fn the_clock_is_no_event() {
+        let mut poller = open();
+        for until in [Until::Now, Until::Deadline(Time::ZERO), Until::Deadline(system::now())] {
+            assert_eq!(poller.wait(until).map(|events| events.len), Ok(0));
+        }
+        let mut happened = [Happened::NOTHING];
+        assert_eq!(poll_oneoff(&[Subscription::now(CLOCK)], &mut happened), Ok(1));
+        assert!(happened[0].is_clock() && event_of(&happened[0]).is_none());
     }
 }

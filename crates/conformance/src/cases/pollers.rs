@@ -1,6 +1,7 @@
 //! What a mechanism that is asked through lists of changes and batches of events has got wrong before (contract L1, W1, H1, H2,
 //! C1, C2, X1).
 
+use std::io;
 #[cfg(unix)]
 use std::io::Write as _;
 #[cfg(not(unix))]
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 
 #[cfg(not(unix))]
 use proactor_core::SendAll;
-use proactor_core::{Backend, Buffer, Handle, NotifierWait, Recv, Timer};
+use proactor_core::{Backend, Buffer, Config, Done, Handle, NotifierWait, Recv, RunMode, Timer, Until, Wake};
 #[cfg(unix)]
 use proactor_core::{Cancel, ChildProcess, Error, Flow, Interest, PollMany, WaitChild};
 
@@ -63,6 +64,47 @@ pub(crate) fn a_wake_within_the_loop_is_kept<B: Backend>(fixture: &Fixture<B>) {
     ev.context().submit(Timer::after(Duration::ZERO), move |(), _cx, _expired| notifier.notify());
     ev.run_for(&mut (), Duration::from_millis(100)).unwrap();
     assert!(notified.is_done());
+}
+
+/// A backend's own waker ends the wait that follows, though nothing else could, and does not keep the later ones from waiting.
+pub(crate) fn a_wake_ends_a_wait_of_the_backend<B: Backend>(_fixture: &Fixture<B>) {
+    let mut backend = B::open(&Config::default()).unwrap();
+    let mut done = Done::new();
+    let waker = backend.waker();
+    for round in 0..4 {
+        let begin = backend.now();
+        waker.clone().wake();
+        waker.wake();
+        let until = if round % 2 == 0 { Until::Forever } else { Until::Deadline(begin + LONG) };
+        assert_eq!(backend.wait(until, &mut done), Ok(()));
+        assert!(backend.now().since(begin) < LONG, "the wake was lost");
+    }
+    let end = backend.now() + Duration::from_millis(30);
+    let mut waits = 0;
+    while backend.now() < end {
+        assert_eq!(backend.wait(Until::Deadline(end), &mut done), Ok(()));
+        waits += 1;
+    }
+    assert!(waits < 10, "it was kept awake: {waits} waits");
+    assert!(done.is_empty());
+}
+
+/// What only somebody else could wake is a deadlock where there is nobody else, though the program holds a notifier and a
+/// waker; by its own hand it goes on.
+pub(crate) fn alone_nobody_ends_a_wait<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open();
+    let (notifier, waker) = (ev.context().notifier(), ev.context().waker());
+    let notified = ev.start(NotifierWait { notifier: notifier.clone() });
+    for _ in 0..2 {
+        let error = ev.run(&mut (), RunMode::UntilDone).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Deadlock);
+    }
+    waker.wake();
+    ev.once();
+    assert!(!notified.is_done());
+    notifier.notify();
+    ev.until_done();
+    assert_eq!(notified.take().result, Ok(()));
 }
 
 /// What is disarmed in a turn that does not wait hears nothing of what comes afterwards, and keeps nobody awake.
