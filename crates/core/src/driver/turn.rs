@@ -2,7 +2,6 @@
 
 use super::{Driver, deadline};
 use crate::backend::{Attempted, Backend, Token, Until};
-use crate::handles::NONE;
 use crate::notifier::{Calls, Registration};
 use crate::outcome::Outcome;
 use crate::records::{ASIDE, End, Place};
@@ -64,9 +63,7 @@ impl<B: Backend> Driver<B> {
         while let Some(&token) = self.batch.get(started) {
             started += 1;
             self.started = started;
-            if self.start(token, &mut clock) {
-                self.append_follower(token.index);
-            }
+            self.start(token, &mut clock);
         }
         self.batch.clear();
     }
@@ -78,42 +75,27 @@ impl<B: Backend> Driver<B> {
         self.batch.append(&mut self.starting);
     }
 
-    /// Starts a completion. Returns whether that has decided it, and there is one behind it in its queue.
     #[inline(always)]
-    fn start(&mut self, token: Token, clock: &mut Option<Time>) -> bool {
+    fn start(&mut self, token: Token, clock: &mut Option<Time>) {
         // What was taken back since is not undecided.
         let Some(record) = self.done.records.undecided(token) else {
-            self.start_other(token, clock);
-            return false;
+            return self.start_other(token, clock);
         };
         if !record.start() {
-            self.start_rare(token, clock);
-            return false;
+            return self.start_rare(token, clock);
         }
         let slot = record.slot;
         if let Some(operation) = &mut record.outcome {
             match self.backend.attempt(token, slot, operation) {
                 Attempted::Decided => {
                     record.decide();
-                    let has_follower = record.next != NONE;
-                    self.done.queue.push(token.index);
-                    return has_follower;
+                    return self.done.queue.push(token.index);
                 }
-                Attempted::Begun => return false,
+                Attempted::Begun => return,
                 Attempted::Declined => {}
             }
         }
         self.backend.start(token, slot, &mut self.done);
-        false
-    }
-
-    /// Something was decided as it was started: has the one behind it started too, after all others. So a socket that has many
-    /// datagrams takes as many receives as there are in one turn.
-    #[inline(never)]
-    fn append_follower(&mut self, decided: u32) {
-        if let Some(follower) = self.follower(decided) {
-            self.batch.push(follower);
-        }
     }
 
     /// Starts what core does itself, or has to look at first.
