@@ -60,7 +60,7 @@ static LIMITS: &[Limit] = &[
         unit: INSTRUCTIONS,
         most: times_the_floor(3.0),
         held: &[
-            (OURS, Mechanism::Epoll, times_the_floor(15.4)),
+            (OURS, Mechanism::Epoll, times_the_floor(15.2)),
             (OURS, Mechanism::Uring, times_the_floor(6.9)),
             (OURS_MANY, Mechanism::Epoll, times_the_floor(17.7)),
             (OURS_MANY, Mechanism::Uring, times_the_floor(6.7)),

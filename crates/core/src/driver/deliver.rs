@@ -115,8 +115,14 @@ impl<B: Backend> Driver<B> {
             return self.next_rare(entry);
         }
         let callback = record.callback.name();
-        if record.link != Link::None {
-            self.unlink(entry);
+        match record.link {
+            Link::None => {}
+            Link::Unordered => self.unlink(entry),
+            Link::Queue => {
+                record.link = Link::None;
+                let (slot, direction) = (record.slot, record.direction);
+                self.unlink_among_others(entry, slot, direction);
+            }
         }
         Next::Last { index: entry, callback }
     }

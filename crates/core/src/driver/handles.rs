@@ -352,11 +352,14 @@ impl<B: Backend> Driver<B> {
         match std::mem::replace(&mut completion.link, Link::None) {
             Link::None => {}
             Link::Unordered => self.delist(index),
-            Link::Queue if completion.is_alone() => {
+            Link::Queue => {
                 let (slot, direction) = (completion.slot, completion.direction);
-                self.leave_queue_empty(slot, direction);
+                if completion.is_alone() {
+                    self.leave_queue_empty(slot, direction);
+                } else {
+                    self.unlink_among_others(index, slot, direction);
+                }
             }
-            Link::Queue => self.unlink_among_others(index),
         }
     }
 
@@ -371,9 +374,7 @@ impl<B: Backend> Driver<B> {
     }
 
     #[inline(never)]
-    pub(super) fn unlink_among_others(&mut self, index: u32) {
-        let completion = self.done.records.get(index);
-        let (slot, direction) = (completion.slot, completion.direction);
+    pub(super) fn unlink_among_others(&mut self, index: u32, slot: Slot, direction: Direction) {
         match self.pass_on(index, slot, direction) {
             Some(follower) => self.start_later(follower),
             None => self.unlink_anywhere(index, slot, direction),
