@@ -191,9 +191,9 @@ impl<B: Backend, S> Inner<B, S> {
         // SAFETY: all that is stored in this loop's records came through `submit` and `put`, so it was made of this type; and the
         // records are this loop's, since no backend can put others in their place.
         let deliver = unsafe { mem::transmute::<unsafe fn(), DeliverStored<B, S>>(table.deliver) };
-        // SAFETY: the driver has read `callback`, as it took the next outcome, from the record at `index`, and nothing has stored or taken a callback
-        // there since: the driver does neither, and a backend that closes a descriptor meanwhile, lent the records, cannot. The
-        // table in a record is that which its storage was written with; `put` sees to that.
+        // SAFETY: the driver has read `callback`, as it took the next outcome, from the record at `index`, and nothing has stored or
+        // taken a callback there since: the driver does neither, and a backend that closes a descriptor meanwhile, lent the records,
+        // cannot. The table in a record is that which its storage was written with; `put` sees to that.
         unsafe { deliver(self, state, index, item) };
     }
 }

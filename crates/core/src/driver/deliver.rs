@@ -77,7 +77,7 @@ impl<B: Backend> Driver<B> {
         trace!(kind = ?O::KIND, key = ?self.done.records.key(index), error = ?outcome.error(), "completed");
         let output = O::output(outcome);
         if output.is_none() {
-            self.exchanged(index);
+            self.exchanged();
         }
         output
     }

@@ -105,12 +105,10 @@ impl<B: Backend> Driver<B> {
         Some(record)
     }
 
-    /// The backend has exchanged the parts of two operations of one kind, which are of different types: those of the one at `index`
-    /// are lost.
+    /// The backend has exchanged the parts of two operations of one kind, which are of different types: those of one are lost.
     #[cold]
-    pub(super) fn exchanged(&mut self, index: u32) {
-        warning!(key = ?self.done.records.key(index), "the backend has exchanged an operation's parts");
-        self.done.records.take_back(index);
+    pub(super) fn exchanged(&mut self) {
+        warning!("the backend has exchanged an operation's parts");
         self.faults += 1;
     }
 
