@@ -31,6 +31,8 @@ pub(crate) struct Entry {
     pub(crate) unordered: u32,
     /// Whether operations on two handles use it as their second.
     pub(crate) has_seconds: bool,
+    /// How many have left a queue and are still to be delivered.
+    pub(crate) left: u16,
 }
 
 const _: () = assert!(size_of::<Entry>() == 32);
@@ -64,7 +66,7 @@ impl Entry {
 
     /// Whether no completion uses it.
     pub(crate) fn is_idle(&self) -> bool {
-        self.queues == [Queue::EMPTY; 2] && self.unordered == NONE && !self.has_seconds
+        self.queues == [Queue::EMPTY; 2] && self.unordered == NONE && !self.has_seconds && self.left == 0
     }
 }
 
@@ -88,6 +90,7 @@ impl Handles {
                 closer: NONE,
                 unordered: NONE,
                 has_seconds: false,
+                left: 0,
             });
             u32::try_from(self.entries.len() - 1).expect("fewer than 2^32 handles")
         });
@@ -136,7 +139,7 @@ impl Handles {
             HandleState::Closing | HandleState::Leaving => {}
         }
         entry.queues = [Queue::EMPTY; 2];
-        (entry.closer, entry.unordered, entry.has_seconds) = (NONE, NONE, false);
+        (entry.closer, entry.unordered, entry.has_seconds, entry.left) = (NONE, NONE, false, 0);
         if entry.generation < u32::MAX {
             self.free.push(slot.0);
         }

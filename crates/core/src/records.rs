@@ -167,6 +167,9 @@ pub(crate) enum Link {
     Queue,
     /// In that of those which use the handle in no order.
     Unordered,
+    /// In none any more: it was decided as it was started, and has made way for the one behind it. It uses the handle until it is
+    /// delivered.
+    Left,
 }
 
 /// How a timer has ended.
@@ -268,7 +271,7 @@ impl Head {
     pub(crate) const fn deliver(&mut self) -> bool {
         let is_common = match self.stage() {
             ENDED => !self.is_refused,
-            STARTED | STARTED_IN_QUEUE | STARTED_IN_NO_ORDER => true,
+            STARTED | STARTED_IN_QUEUE | STARTED_IN_NO_ORDER | STARTED_AND_LEFT => true,
             _ => false,
         };
         let is_common = is_common && !self.is_undecided();
@@ -362,6 +365,7 @@ impl Head {
 const STARTED: u32 = stage(Phase::Active, Place::Backend, Link::None);
 const STARTED_IN_QUEUE: u32 = stage(Phase::Active, Place::Backend, Link::Queue);
 const STARTED_IN_NO_ORDER: u32 = stage(Phase::Active, Place::Backend, Link::Unordered);
+const STARTED_AND_LEFT: u32 = stage(Phase::Active, Place::Backend, Link::Left);
 const ENDED: u32 = stage(Phase::Ended, Place::Nothing, Link::None);
 
 /// The stage of what has no deadline, or none any more.

@@ -10,8 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use proactor_epoll::{
-    Action, Buffer, Config, Driver, Error, Event, Flow, Handle, Interest, Key, Loop, Nop, Peer, Poll, Recv,
-    RecvFrom, RecvMany, RunMode, Send, Time, Until, Work,
+    Action, Buffer, Cancel, Config, Driver, Error, Event, Flow, Handle, Interest, Key, Loop, Nop, Outcome,
+    Peer, Poll, ReceivedFrom, Recv, RecvFrom, RecvMany, RunMode, Send, State, Time, Until, Work,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -180,6 +180,68 @@ fn datagrams(sent: &[&[u8]], receives: usize) -> (Driver, UnixDatagram, Handle, 
     };
     let keys = (0..receives).map(|_| submit(&mut driver)).collect();
     (driver, peer, handle, keys)
+}
+
+/// What the next outcome says, which is of a `RecvFrom`.
+fn received(driver: &mut Driver) -> Option<(Key, Result<Vec<u8>, Error>)> {
+    let (key, outcome) = driver.pop()?;
+    let Outcome::RecvFrom(ReceivedFrom { buffer, result, .. }) = outcome else { panic!("{outcome:?}") };
+    Some((key, result.map(|datagram| buffer[..datagram.len()].to_vec())))
+}
+
+#[test]
+fn one_turn_takes_as_many_datagrams_as_there_are() {
+    let (mut driver, peer, _, keys) = datagrams(&[b"a", b"bb", b"ccc"], 5);
+    driver.turn(Until::Now).unwrap();
+    for (&key, bytes) in keys.iter().zip([&b"a"[..], b"bb", b"ccc"]) {
+        assert_eq!(received(&mut driver), Some((key, Ok(bytes.to_vec()))));
+    }
+    assert_eq!(received(&mut driver), None);
+    peer.send(b"dddd").unwrap();
+    peer.send(b"e").unwrap();
+    driver.turn(Until::Forever).unwrap();
+    driver.turn(Until::Now).unwrap();
+    assert_eq!(received(&mut driver), Some((keys[3], Ok(b"dddd".to_vec()))));
+    driver.turn(Until::Now).unwrap();
+    assert_eq!(received(&mut driver), Some((keys[4], Ok(b"e".to_vec()))));
+    assert_eq!((received(&mut driver), driver.active()), (None, 0));
+}
+
+#[test]
+fn what_left_its_queue_before_it_was_delivered_is_delivered_when_the_handle_closes() {
+    let (mut driver, peer, handle, keys) = datagrams(&[b"a"], 3);
+    driver.turn(Until::Now).unwrap();
+    // The first has ended, the second waits for a datagram, the third for the second.
+    assert_eq!(driver.cancel(keys[0]), Cancel::TooLate);
+    assert_eq!(driver.state(keys[1]), State::Active);
+    assert_eq!(driver.state(keys[2]), State::Adding);
+    driver.close(handle);
+    driver.turn(Until::Now).unwrap();
+    assert_eq!(received(&mut driver), Some((keys[0], Ok(b"a".to_vec()))));
+    for &key in &keys[1..] {
+        assert_eq!(received(&mut driver), Some((key, Err(Error::Canceled))));
+    }
+    driver.turn(Until::Now).unwrap();
+    assert_eq!((received(&mut driver), driver.active()), (None, 0));
+    assert!(peer.send(b"x").is_err(), "the descriptor is closed");
+}
+
+#[test]
+fn what_left_its_queue_before_it_was_delivered_can_be_deleted() {
+    let (mut driver, peer, handle, keys) = datagrams(&[b"a"], 3);
+    driver.turn(Until::Now).unwrap();
+    driver.delete(keys[0]).unwrap();
+    driver.delete(keys[1]).unwrap();
+    peer.send(b"b").unwrap();
+    let got = loop {
+        driver.turn(Until::Now).unwrap();
+        if let Some(got) = received(&mut driver) {
+            break got;
+        }
+    };
+    assert_eq!(got, (keys[2], Ok(b"b".to_vec())));
+    assert_eq!(driver.active(), 0);
+    assert!(driver.detach(handle).is_ok(), "nothing uses it any more");
 }
 
 #[test]

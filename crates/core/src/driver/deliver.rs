@@ -123,6 +123,11 @@ impl<B: Backend> Driver<B> {
                 let (slot, direction) = (record.slot, record.direction);
                 self.unlink_among_others(entry, slot, direction);
             }
+            Link::Left => {
+                record.link = Link::None;
+                let slot = record.slot;
+                self.is_delivered(slot);
+            }
         }
         Next::Last { index: entry, callback }
     }

@@ -360,6 +360,20 @@ impl<B: Backend> Driver<B> {
                     self.unlink_among_others(index, slot, direction);
                 }
             }
+            Link::Left => {
+                let slot = completion.slot;
+                self.is_delivered(slot);
+            }
+        }
+    }
+
+    /// One that has left its queue before is delivered now.
+    #[inline]
+    pub(super) fn is_delivered(&mut self, slot: Slot) {
+        let Some(entry) = self.done.handles.slot(slot) else { return };
+        entry.left -= 1;
+        if entry.left == 0 {
+            self.close_if_idle(slot);
         }
     }
 
@@ -397,6 +411,22 @@ impl<B: Backend> Driver<B> {
         queue.head = next;
         records.operation(head)?.next = NONE;
         Some(token)
+    }
+
+    /// The head of a queue, which was decided as it was started, leaves it now, before it is delivered, if the one behind it only
+    /// waits for that: its turn to be started has come. Behind one that has failed it has not, as long as nobody has heard of that.
+    pub(super) fn follower(&mut self, head: u32) -> Option<Token> {
+        let record = self.done.records.operation(head)?;
+        let has_failed = record.outcome.as_ref().is_none_or(|outcome| outcome.error().is_some());
+        if record.link != Link::Queue || has_failed {
+            return None;
+        }
+        let (slot, direction) = (record.slot, record.direction);
+        let left = self.done.handles.slot(slot)?.left.checked_add(1)?;
+        let follower = self.pass_on(head, slot, direction)?;
+        self.done.records.get(head).link = Link::Left;
+        self.done.handles.slot(slot)?.left = left;
+        Some(follower)
     }
 
     #[cold]

@@ -2,6 +2,7 @@
 
 use super::{Driver, deadline};
 use crate::backend::{Attempted, Backend, Token, Until};
+use crate::handles::NONE;
 use crate::notifier::{Calls, Registration};
 use crate::outcome::Outcome;
 use crate::records::{ASIDE, End, Place};
@@ -63,7 +64,9 @@ impl<B: Backend> Driver<B> {
         while let Some(&token) = self.batch.get(started) {
             started += 1;
             self.started = started;
-            self.start(token, &mut clock);
+            if self.start(token, &mut clock) {
+                self.append_follower(token.index);
+            }
         }
         self.batch.clear();
     }
@@ -75,27 +78,42 @@ impl<B: Backend> Driver<B> {
         self.batch.append(&mut self.starting);
     }
 
+    /// Starts a completion. Returns whether that has decided it, and there is one behind it in its queue.
     #[inline(always)]
-    fn start(&mut self, token: Token, clock: &mut Option<Time>) {
+    fn start(&mut self, token: Token, clock: &mut Option<Time>) -> bool {
         // What was taken back since is not undecided.
         let Some(record) = self.done.records.undecided(token) else {
-            return self.start_other(token, clock);
+            self.start_other(token, clock);
+            return false;
         };
         if !record.start() {
-            return self.start_rare(token, clock);
+            self.start_rare(token, clock);
+            return false;
         }
         let slot = record.slot;
         if let Some(operation) = &mut record.outcome {
             match self.backend.attempt(token, slot, operation) {
                 Attempted::Decided => {
                     record.decide();
-                    return self.done.queue.push(token.index);
+                    let has_follower = record.next != NONE;
+                    self.done.queue.push(token.index);
+                    return has_follower;
                 }
-                Attempted::Begun => return,
+                Attempted::Begun => return false,
                 Attempted::Declined => {}
             }
         }
         self.backend.start(token, slot, &mut self.done);
+        false
+    }
+
+    /// Something was decided as it was started: has the one behind it started too, after all others. So a socket that has many
+    /// datagrams takes as many receives as there are in one turn.
+    #[inline(never)]
+    fn append_follower(&mut self, decided: u32) {
+        if let Some(follower) = self.follower(decided) {
+            self.batch.push(follower);
+        }
     }
 
     /// Starts what core does itself, or has to look at first.

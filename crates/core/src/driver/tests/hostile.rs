@@ -7,22 +7,29 @@ use crate::event_loop::Loop;
 use crate::outcome::NopDone;
 use crate::{RunMode, Work};
 
-/// A panic over one of those that a turn starts: what is behind it goes first in the next one.
+/// A panic over one that follows another.
 #[test]
-fn a_panic_over_one_of_many() {
+fn a_panic_over_a_follower() {
     let mut driver = Driver::with_backend(Manual { decides: true, ..Manual::default() });
-    let handles = [(); 4].map(|()| driver.socket(Family::Ipv4).unwrap());
+    let [first, second] = [(); 2].map(|()| driver.socket(Family::Ipv4).unwrap());
     let recv = |handle| Recv { handle, buffer: Buffer::zeroed(1) };
-    let [a, b, c] = [0, 1, 2].map(|which: usize| driver.submit(recv(handles[which])));
-    driver.backend.attempts_to_panic = Some(1);
+    let a = driver.submit(recv(first));
+    let x = driver.submit(recv(second));
+    let b = driver.submit(recv(first));
+    let c = driver.submit(recv(first));
+    let y = driver.submit(recv(second));
+    driver.backend.attempts_to_panic = Some(2);
     assert!(catch_unwind(AssertUnwindSafe(|| driver.turn(Until::Now))).is_err());
     assert_eq!(driver.metrics().starting, 1);
     assert_eq!(driver.prepare_wait(), Ok(Until::Now));
-    let d = driver.submit(recv(handles[3]));
+    let z = driver.submit(recv(second));
     driver.turn(Until::Forever).unwrap();
     let ended: Vec<Key> = std::iter::from_fn(|| driver.pop()).map(|(key, _)| key).collect();
-    assert_eq!(ended, [a, c, d]);
-    assert_eq!(driver.state(b), State::Active);
+    assert_eq!(ended, [a, x, y, z]);
+    assert_eq!((driver.state(b), driver.state(c)), (State::Active, State::Adding));
+    assert_eq!(driver.cancel(c), Cancel::Requested);
+    let ended: Vec<Key> = std::iter::from_fn(|| driver.pop()).map(|(key, _)| key).collect();
+    assert_eq!(ended, [c]);
 }
 
 /// What a backend has exchanged is a fault.
@@ -80,7 +87,7 @@ fn a_stale_entry_is_nobodys() {
 /// A close that panics between what was decided at once and its callback: that is called later, once.
 #[test]
 fn a_panic_over_the_close_before_a_delivery() {
-    for (count, vetoes) in [(1, false), (1, true)] {
+    for (count, vetoes) in [(1, false), (1, true), (3, false), (3, true)] {
         let backend = Manual { decides: true, ..Manual::default() };
         let mut ev = Loop::<Manual, Vec<Result<usize, Error>>>::with_backend(backend);
         let handle = ev.context().socket(Family::Ipv4).unwrap();
