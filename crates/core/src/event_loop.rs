@@ -128,11 +128,10 @@ impl<B: Backend, S> Loop<B, S> {
     /// What `fail` was given; [`Error::Deadlock`](crate::Error::Deadlock) where nothing could ever end a wait;
     /// [`Error::Backend`](crate::Error::Backend) where the backend broke a rule; or the system's own, from waiting.
     pub fn run(&mut self, state: &mut S, mode: RunMode) -> io::Result<()> {
-        match mode {
-            RunMode::NoWait => self.run_no_wait(state),
-            RunMode::Once => self.run_once(state),
-            RunMode::UntilDone => self.run_until_done(state),
+        if mode == RunMode::NoWait {
+            self.inner.driver.awake();
         }
+        self.run_turns(state, Ends::By(mode))
     }
 
     /// Runs as [`RunMode::UntilDone`], but for at most `duration`; an explicit wake ends it early.
@@ -149,55 +148,51 @@ impl<B: Backend, S> Loop<B, S> {
     /// # Errors
     /// As [`run`](Self::run).
     pub fn run_until(&mut self, state: &mut S, end: Time) -> io::Result<()> {
-        while self.goes_on()? && self.inner.driver.foreground() > 0 {
-            self.turn(state, Until::Deadline(end))?;
-            if self.inner.driver.take_wake() || self.inner.driver.now() >= end {
-                break;
-            }
-        }
-        self.inner.take_failure()
+        self.run_turns(state, Ends::At(end))
     }
 
-    fn run_no_wait(&mut self, state: &mut S) -> io::Result<()> {
-        self.inner.driver.awake();
-        if self.goes_on()? {
-            self.turn(state, Until::Now)?;
-        }
-        self.inner.take_failure()
-    }
-
-    fn run_once(&mut self, state: &mut S) -> io::Result<()> {
-        while self.goes_on()? && self.inner.driver.active() > 0 {
-            let silent = self.inner.silent;
-            let called = self.turn(state, Until::Forever)?;
-            if called > self.inner.silent - silent || self.inner.driver.take_wake() {
-                break;
-            }
-        }
-        self.inner.take_failure()
-    }
-
-    fn run_until_done(&mut self, state: &mut S) -> io::Result<()> {
-        // What was done before the run counts too.
-        let mut goes_on = self.goes_on()?;
-        while goes_on && self.inner.driver.foreground() > 0 {
-            self.turn(state, Until::Forever)?;
-            // Not what ends it, and left pending it would keep the next turn from waiting.
-            self.inner.driver.take_wake();
-            goes_on = !self.inner.interrupted;
-        }
-        self.inner.take_failure()
-    }
-
-    /// Whether there is to be another turn. An error that is kept for `run` comes out here.
-    fn goes_on(&mut self) -> io::Result<bool> {
+    /// Makes turns, until it is told to end. What was done before the run counts too. An error that was kept for `run` comes
+    /// out here.
+    fn run_turns(&mut self, state: &mut S, ends: Ends) -> io::Result<()> {
         self.inner.take_failure()?;
-        Ok(!self.inner.stopped)
+        let until = ends.until();
+        while !self.inner.interrupted && self.has_more(ends) {
+            let silent = self.inner.silent;
+            let called = self.turn(state, until)?;
+            let driver = &mut self.inner.driver;
+            let is_over = match ends {
+                Ends::By(RunMode::UntilDone) => {
+                    // Not what ends it, and left pending it would keep the next turn from waiting.
+                    driver.take_wake();
+                    false
+                }
+                Ends::By(RunMode::Once) => called > self.inner.silent - silent || driver.take_wake(),
+                Ends::By(RunMode::NoWait) => true,
+                Ends::At(end) => driver.take_wake() || driver.now() >= end,
+            };
+            if is_over {
+                break;
+            }
+        }
+        self.inner.take_failure()
     }
 
-    /// One turn and its callbacks; how many ran.
+    /// Whether there is anything left to be waited for.
+    #[inline(always)]
+    fn has_more(&self, ends: Ends) -> bool {
+        let driver = &self.inner.driver;
+        match ends {
+            Ends::By(RunMode::UntilDone) | Ends::At(_) => driver.foreground() > 0,
+            Ends::By(RunMode::Once) => driver.active() > 0,
+            Ends::By(RunMode::NoWait) => true,
+        }
+    }
+
+    /// One turn and its callbacks; how many ran. All of it is in the one loop that calls it, since there are turns in which little
+    /// happens: a round trip on one connection makes four.
+    #[inline(always)]
     fn turn(&mut self, state: &mut S, until: Until) -> io::Result<usize> {
-        self.inner.driver.turn(until)?;
+        self.inner.driver.pass(until)?;
         let measures = self.inner.driver.times.is_some();
         let mut guard = Guard { inner: &mut self.inner };
         let called = if measures {
@@ -212,6 +207,25 @@ impl<B: Backend, S> Loop<B, S> {
     }
 }
 
+/// What ends a run, beside a callback that stops it or has it fail.
+#[derive(Clone, Copy)]
+enum Ends {
+    By(RunMode),
+    /// As `UntilDone`, and a point in time or an explicit wake.
+    At(Time),
+}
+
+impl Ends {
+    /// How long each of its turns may wait.
+    const fn until(self) -> Until {
+        match self {
+            Self::By(RunMode::NoWait) => Until::Now,
+            Self::By(RunMode::Once | RunMode::UntilDone) => Until::Forever,
+            Self::At(end) => Until::Deadline(end),
+        }
+    }
+}
+
 /// Runs callbacks, and tidies up after one that panics, or after a backend that does so between them.
 struct Guard<'a, B: Backend, S> {
     inner: &'a mut Inner<B, S>,
@@ -219,6 +233,7 @@ struct Guard<'a, B: Backend, S> {
 
 impl<B: Backend, S> Guard<'_, B, S> {
     /// Delivers what is queued now; what callbacks queue is left for the next turn.
+    #[inline(always)]
     fn run_callbacks(&mut self, state: &mut S, most: usize) -> usize {
         let mut called = 0;
         let mut left = self.inner.driver.outcomes().min(most);
@@ -259,6 +274,7 @@ impl<B: Backend, S> Guard<'_, B, S> {
 impl<B: Backend, S> Guard<'_, B, S> {
     /// The same, one at a time, with a look at the clock after each.
     #[cold]
+    #[inline(never)]
     fn run_callbacks_measured(&mut self, state: &mut S) -> usize {
         let (mut called, mut begin) = (0, self.inner.driver.read_clock());
         let mut left = self.inner.driver.outcomes();

@@ -172,7 +172,20 @@ impl<P: Poller> Readiness<P> {
         }
     }
 
+    /// Waits while something else could go on as well.
+    #[inline(never)]
+    fn wait_beside_others(&mut self, until: Until, done: &mut Done) -> Result<(), Error> {
+        let goes_on = !self.dry.is_empty() && (self.take_dry(done) || !done.is_empty());
+        let until = if goes_on { Until::Now } else { until };
+        let unfinished = self.unfinished.len();
+        let until = if unfinished == 0 { until } else { self.until_unfinished(until) };
+        self.take_events(until, done)?;
+        self.take_unfinished(unfinished, done);
+        Ok(())
+    }
+
     /// Takes what events there are, all that were ready at entry and not without end.
+    #[inline(always)]
     fn take_events(&mut self, until: Until, done: &mut Done) -> Result<(), Error> {
         if P::IS_TOLD {
             self.tell_the_poller();
@@ -397,17 +410,12 @@ impl<P: Poller> Backend for Readiness<P> {
         }
     }
 
+    #[inline(always)]
     fn wait(&mut self, until: Until, done: &mut Done) -> Result<(), Error> {
-        let goes_on = !self.dry.is_empty() && (self.take_dry(done) || !done.is_empty());
-        let until = if goes_on { Until::Now } else { until };
-        let unfinished = self.unfinished.len();
-        if unfinished == 0 {
-            return self.take_events(until, done);
+        if !self.dry.is_empty() || !self.unfinished.is_empty() {
+            return self.wait_beside_others(until, done);
         }
-        let until = self.until_unfinished(until);
-        self.take_events(until, done)?;
-        self.take_unfinished(unfinished, done);
-        Ok(())
+        self.take_events(until, done)
     }
 
     fn as_fd(&mut self) -> Result<Option<BorrowedFd<'_>>, Error> {

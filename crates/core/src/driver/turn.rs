@@ -23,6 +23,12 @@ impl<B: Backend> Driver<B> {
     /// [`Error::Deadlock`] where nothing could ever end the wait, [`Error::Backend`] after the backend broke a rule that
     /// no operation's outcome could report, or the system's own, from waiting.
     pub fn turn(&mut self, until: Until) -> Result<(), Error> {
+        self.pass(until)
+    }
+
+    /// A turn, as part of what makes one after the other.
+    #[inline(always)]
+    pub(crate) fn pass(&mut self, until: Until) -> Result<(), Error> {
         self.turns += 1;
         self.now = None;
         self.woken = false;
@@ -252,6 +258,7 @@ impl<B: Backend> Driver<B> {
     }
 
     /// The turn's one wait.
+    #[inline(always)]
     fn wait(&mut self, until: Until) -> Result<(), Error> {
         if self.has_local_work() || self.woken {
             return self.do_not_wait(until);
@@ -274,6 +281,7 @@ impl<B: Backend> Driver<B> {
         let waited = if self.times.is_some() {
             self.wait_measured(until)
         } else {
+            // The only one that is in line.
             self.backend.wait(until, &mut self.done)
         };
         self.inbox.awake();
@@ -286,7 +294,7 @@ impl<B: Backend> Driver<B> {
     #[cold]
     fn wait_measured(&mut self, until: Until) -> Result<(), Error> {
         let begin = self.backend.now();
-        let waited = self.backend.wait(until, &mut self.done);
+        let waited = self.ask_the_backend(until);
         let idle = self.backend.now().since(begin);
         if let Some(times) = &mut self.times {
             times.idle += idle;
@@ -295,10 +303,11 @@ impl<B: Backend> Driver<B> {
     }
 
     /// Asks the system if that is due, which it is after some turns even if each had something else to do.
+    #[inline(always)]
     fn do_not_wait(&mut self, until: Until) -> Result<(), Error> {
         if until == Until::Now || self.turns_unpolled >= TURNS_UNPOLLED_MAX {
             self.turns_unpolled = 0;
-            return self.backend.wait(Until::Now, &mut self.done);
+            return self.ask_the_backend(Until::Now);
         }
         self.turns_unpolled += 1;
         self.backend.flush(&mut self.done)
@@ -309,7 +318,12 @@ impl<B: Backend> Driver<B> {
     pub(super) fn look_once(&mut self) -> Result<(), Error> {
         self.take_mail();
         self.turns_unpolled = 0;
-        self.backend.wait(Until::Now, &mut self.done)
+        self.ask_the_backend(Until::Now)
+    }
+
+    #[inline(never)]
+    fn ask_the_backend(&mut self, until: Until) -> Result<(), Error> {
+        self.backend.wait(until, &mut self.done)
     }
 
     /// Takes what other threads have sent.
@@ -413,7 +427,7 @@ impl<B: Backend> Driver<B> {
     /// Takes what is ready; if nothing is, nothing ever will be.
     #[cold]
     fn last_look(&mut self) -> Result<(), Error> {
-        self.backend.wait(Until::Now, &mut self.done)?;
+        self.ask_the_backend(Until::Now)?;
         let is_over = self.done.is_empty() && !self.backend.awaits_buffers();
         if is_over { Err(Error::Deadlock) } else { Ok(()) }
     }
