@@ -64,22 +64,27 @@ impl<B: Backend> Driver<B> {
     #[inline(always)]
     pub(crate) fn take_output<O: Submission>(&mut self, index: u32) -> Option<O::Output> {
         self.completions.count(O::KIND);
-        let outcome = if is_timer::<O>() {
-            self.done.records.timer(index)?.end.outcome()
-        } else {
-            let mut record = self.done.records.operation(index)?;
-            if !record.outcome.as_ref().is_some_and(O::is_output) {
-                // What is not its own stays there until here, to be given up properly.
-                record = self.replace_mismatch(index)?;
-            }
-            record.outcome.take()?
-        };
-        trace!(kind = ?O::KIND, key = ?self.done.records.key(index), error = ?outcome.error(), "completed");
-        let output = O::output(outcome);
-        if output.is_none() {
-            self.exchanged();
+        if is_timer::<O>() {
+            let outcome = self.done.records.timer(index)?.end.outcome();
+            trace!(kind = ?O::KIND, key = ?self.done.records.key(index), error = ?outcome.error(), "completed");
+            return O::output(outcome);
         }
-        output
+        // What is not its own is found out before anything is moved, and replaced where it is: so there is one way only out of
+        // the record, straight into the output.
+        loop {
+            let record = self.done.records.operation(index)?;
+            if let Some(outcome) = record.outcome.take_if(|outcome| O::is_output(outcome)) {
+                trace!(kind = ?O::KIND, key = ?self.done.records.key(index), error = ?outcome.error(), "completed");
+                let output = O::output(outcome);
+                if output.is_none() {
+                    self.exchanged();
+                }
+                return output;
+            }
+            if !self.replace_mismatch(index)?.outcome.as_ref().is_some_and(O::is_output) {
+                return None;
+            }
+        }
     }
 
     /// Takes the next entry of the queue; its outcome remains in its record.
