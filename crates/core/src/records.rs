@@ -310,6 +310,17 @@ impl Head {
         matches!(self.link, Link::Queue) && self.previous != NONE
     }
 
+    /// Of the one at `index`, behind the head of a queue that leaves it: if it only waits for that, it is the head now and to be
+    /// started, and its token is returned.
+    #[inline(always)]
+    pub(crate) fn take_the_lead(&mut self, index: u32) -> Option<Token> {
+        if self.phase != Phase::Adding || self.place != Place::Waiting {
+            return None;
+        }
+        (self.previous, self.place) = (NONE, self.place_to_start());
+        Some(self.token(index))
+    }
+
     /// Of one in a queue, whether there is no other.
     #[inline(always)]
     pub(crate) const fn is_alone(&self) -> bool {

@@ -75,7 +75,7 @@ impl Source {
     }
 
     /// Receives a datagram, and where it came from.
-    #[inline]
+    #[inline(always)]
     fn receive_from(&mut self, buffer: &mut Buffer, peer: &mut Peer) -> Poll<Result<Datagram, Error>> {
         if !self.is_udp() {
             return self.receive_from_another(buffer, peer);
@@ -115,7 +115,7 @@ impl Source {
     }
 
     /// Sends a datagram, if an answer can be expected.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn send_to_first(&mut self, bytes: &[u8], peer: &Peer) -> Poll<Result<(), Error>> {
         if !self.is_udp() {
             self.check_carries_messages()?;

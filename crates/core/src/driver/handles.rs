@@ -3,6 +3,7 @@
 use super::Driver;
 use crate::Error;
 use crate::backend::{Backend, OwnedDescriptor, Token};
+use crate::done::Done;
 use crate::handle::{Handle, Slot};
 use crate::handles::{HandleState, NONE, Queue};
 use crate::operation::{Direction, Kind};
@@ -402,12 +403,7 @@ impl<B: Backend> Driver<B> {
         let queue = self.done.handles.slot(slot)?.queue(direction);
         let records = &mut self.done.records;
         let next = records.operation(head).filter(|_| queue.head == head)?.next;
-        let follower = records.operation(next)?;
-        if follower.phase != Phase::Adding || follower.place != Place::Waiting {
-            return None;
-        }
-        (follower.previous, follower.place) = (NONE, follower.place_to_start());
-        let token = follower.token(next);
+        let token = records.operation(next)?.take_the_lead(next)?;
         queue.head = next;
         records.operation(head)?.next = NONE;
         Some(token)
@@ -415,18 +411,30 @@ impl<B: Backend> Driver<B> {
 
     /// The head of a queue, which was decided as it was started, leaves it now, before it is delivered, if the one behind it only
     /// waits for that: its turn to be started has come. Behind one that has failed it has not, as long as nobody has heard of that.
+    #[inline(always)]
     pub(super) fn follower(&mut self, head: u32) -> Option<Token> {
-        let record = self.done.records.operation(head)?;
-        let has_failed = record.outcome.as_ref().is_none_or(|outcome| outcome.error().is_some());
+        let Done { records, handles, .. } = &mut self.done;
+        let record = records.operation(head)?;
+        let has_failed = match &record.outcome {
+            // Those of which there may be many.
+            Some(Outcome::RecvFrom(received)) => received.result.is_err(),
+            Some(Outcome::SendTo(sent)) => sent.result.is_err(),
+            outcome => outcome.as_ref().is_none_or(|outcome| outcome.error().is_some()),
+        };
         if record.link != Link::Queue || has_failed {
             return None;
         }
-        let (slot, direction) = (record.slot, record.direction);
-        let left = self.done.handles.slot(slot)?.left.checked_add(1)?;
-        let follower = self.pass_on(head, slot, direction)?;
-        self.done.records.get(head).link = Link::Left;
-        self.done.handles.slot(slot)?.left = left;
-        Some(follower)
+        let (slot, direction, next) = (record.slot, record.direction, record.next);
+        let entry = handles.slot(slot)?;
+        let left = entry.left.checked_add(1)?;
+        let queue = entry.queue(direction);
+        let follower = records.operation(next).filter(|_| queue.head == head)?;
+        let token = follower.take_the_lead(next)?;
+        queue.head = next;
+        entry.left = left;
+        let record = records.operation(head)?;
+        (record.next, record.link) = (NONE, Link::Left);
+        Some(token)
     }
 
     #[cold]
