@@ -60,10 +60,10 @@ static LIMITS: &[Limit] = &[
         unit: INSTRUCTIONS,
         most: times_the_floor(3.0),
         held: &[
-            (OURS, Mechanism::Epoll, times_the_floor(15.2)),
-            (OURS, Mechanism::Uring, times_the_floor(6.9)),
-            (OURS_MANY, Mechanism::Epoll, times_the_floor(17.7)),
-            (OURS_MANY, Mechanism::Uring, times_the_floor(6.7)),
+            (OURS, Mechanism::Epoll, times_the_floor(14.75)),
+            (OURS, Mechanism::Uring, times_the_floor(6.8)),
+            (OURS_MANY, Mechanism::Epoll, times_the_floor(17.75)),
+            (OURS_MANY, Mechanism::Uring, times_the_floor(6.6)),
         ],
     },
     // What one costs may not grow with how many there are.
@@ -77,7 +77,7 @@ static LIMITS: &[Limit] = &[
     limit(Family::UdpPingPong, SYSTEM_CALLS, Most::Floor { times: 1.5, plus: 0.001 }),
     limit(Family::UdpPingPong, EPOLL_CTL, Most::Count(0.0)),
     limit(Family::UdpPingPong, ALLOCATIONS, Most::Count(0.0)),
-    limit(Family::UdpPummel, INSTRUCTIONS, times_the_floor(13.0)),
+    limit(Family::UdpPummel, INSTRUCTIONS, times_the_floor(11.3)),
     // With io_uring one receive of a socket is the kernel's at a time, whatever is queued behind it: what the order of
     // outcomes costs, which the floor does not keep. So a turn brings one datagram a pair. On epoll a receive finds nothing
     // once for as many datagrams as are in flight, 16 of each pair.
