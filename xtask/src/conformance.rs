@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::case_table::{self, Cases};
 use crate::executables::Executable;
 use crate::libkqueue;
 use crate::process::{self, Echo, End, Finished};
@@ -139,6 +140,21 @@ pub(crate) fn run(backend: &Backend, program: &Executable, report: &Path) -> Col
 }
 
 impl Column {
+    /// What its program lists is the whole table, and nothing else.
+    pub(crate) fn compare(&mut self, table: &Cases) {
+        // Of one that lists nothing it has been said already.
+        if self.listed.is_empty() || self.listed == *table {
+            return;
+        }
+        let differs = |(case, rules): &(&String, &Vec<String>)| {
+            self.listed.get(*case) != Some(*rules) || table.get(*case) != Some(*rules)
+        };
+        let others: BTreeSet<&String> =
+            table.iter().chain(&self.listed).filter(differs).map(|(case, _)| case).collect();
+        self.problems
+            .push(format!("its program lists other cases or rules than {}: {others:?}", case_table::FILE));
+    }
+
     fn add(&mut self, cases: Vec<CaseReport>) {
         for case in cases {
             match self.listed.get(&case.case) {
@@ -321,6 +337,25 @@ mod tests {
         assert_eq!(column.reported["nop"].verdict, Verdict::Pass);
         assert_eq!(column.reported["timer"].verdict, Verdict::NotHere);
         assert_eq!(column.listed["nop"], ["C1", "L3"]);
+    }
+
+    #[test]
+    fn a_program_of_a_part_of_the_table_is_a_problem() {
+        let cases = |list: &str| parse_list(&list.lines().map(str::to_owned).collect::<Vec<_>>()).unwrap();
+        let problems = |table: &str| {
+            let mut column = Column { listed: cases(LIST), ..Column::default() };
+            column.compare(&cases(table));
+            column.problems
+        };
+        assert_eq!(problems(LIST), [""; 0]);
+        for (table, named) in [
+            ("nop\tC1,L3\ntimer\tT1\nthird\tT1\n", "third"),
+            ("nop\tC1,L3\n", "timer"),
+            ("nop\tC1\ntimer\tT1\n", "nop"),
+        ] {
+            let problems = problems(table);
+            assert!(problems.len() == 1 && problems[0].contains(&format!("{{\"{named}\"}}")), "{problems:?}");
+        }
     }
 
     #[test]

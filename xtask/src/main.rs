@@ -3,6 +3,7 @@
 //! Whoever wants to run what the gate runs needs nothing else: the gate is `test-all --setup` and `ci`.
 
 mod bench;
+mod case_table;
 mod ci;
 mod conformance;
 mod cross;

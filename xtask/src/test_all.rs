@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use lexopt::ValueExt;
 
 use crate::Colour;
+use crate::case_table;
 use crate::conformance::{self, Backend, Column};
 use crate::executables::{self, Built, Executable, Programs};
 use crate::libkqueue;
@@ -55,6 +56,7 @@ pub(crate) fn main(workspace: &Workspace, arguments: impl Iterator<Item = OsStri
             outcome.run_tests(program)?;
         }
     }
+    let table = case_table::cases(&workspace.read(case_table::FILE)?)?;
     let mut columns = Vec::new();
     for backend in &chosen {
         println!("\n== {}", backend.name);
@@ -64,7 +66,7 @@ pub(crate) fn main(workspace: &Workspace, arguments: impl Iterator<Item = OsStri
                 outcome.run_tests(program)?;
             }
         }
-        let column = match built_apart(workspace, backend) {
+        let mut column = match built_apart(workspace, backend) {
             None => run_conformance(workspace, &programs, backend),
             Some(Ok(program)) => {
                 outcome.run_tests_apart(workspace, backend)?;
@@ -74,6 +76,7 @@ pub(crate) fn main(workspace: &Workspace, arguments: impl Iterator<Item = OsStri
                 Column { problems: vec![format!("it cannot be built here: {error:#}")], ..Column::default() }
             }
         };
+        column.compare(&table);
         columns.push((backend.name, column));
     }
     let matrix = Matrix::new(&columns);
@@ -149,7 +152,7 @@ fn built_apart(workspace: &Workspace, backend: &Backend) -> Option<Result<Execut
     if backend.variable == Some(libkqueue::VARIABLE) {
         return Some(libkqueue::build(workspace));
     }
-    (backend.folder == wasi::FOLDER).then(|| wasi::build(workspace, None))
+    (backend.folder == wasi::FOLDER).then(|| wasi::build(workspace))
 }
 
 fn run_conformance(workspace: &Workspace, programs: &[Executable], backend: &Backend) -> Column {

@@ -16,6 +16,7 @@ use anyhow::{Context, Result};
 use crate::conformance::{self, CaseReport, Verdict};
 use crate::cross;
 use crate::executables::{self, Executable, Programs};
+use crate::mutate;
 use crate::process::{End, Finished, Running};
 use crate::test_all::CONFORMANCE;
 use crate::workspace::Workspace;
@@ -41,12 +42,20 @@ const AT_ONCE: usize = 3;
 /// The folder that an instance may use, by the variable that tells it.
 const FOLDER_VARIABLE: &str = "PROACTOR_CONFORMANCE_FOLDER";
 
-/// Builds the suite's program, into `target`.
+/// Builds the suite's program.
 ///
 /// # Errors
 /// What is missing to do so, or why it does not compile.
-pub(crate) fn build(workspace: &Workspace, target: Option<&Path>) -> Result<Executable> {
-    build_one(workspace, target, &["--test", CONFORMANCE])
+pub(crate) fn build(workspace: &Workspace) -> Result<Executable> {
+    build_one(workspace, None, &["--test", CONFORMANCE])
+}
+
+/// The same of a copy of the tree, into `target` and without warnings.
+///
+/// # Errors
+/// As for the checkout's.
+pub(crate) fn build_quietly(copy: &Workspace, target: &Path) -> Result<Executable> {
+    build_one(copy, Some(target), &["--test", CONFORMANCE])
 }
 
 /// Builds the unit tests of the backend's crate, of which most exist there alone.
@@ -64,7 +73,7 @@ fn build_one(workspace: &Workspace, target: Option<&Path>, what: &[&str]) -> Res
     // For an interpreter a little is worth much; what debuggers would read is only to be skipped.
     command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "1").env("CARGO_PROFILE_DEV_DEBUG", "0");
     if let Some(target) = target {
-        command.env("CARGO_TARGET_DIR", target);
+        command.env("CARGO_TARGET_DIR", target).env("RUSTFLAGS", mutate::UNUSED);
     }
     let programs = executables::build(workspace, &mut command, Programs::Tests)?;
     let program = programs.into_iter().next().context("cargo built no test program")?;

@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
 
-use super::contract::{Cases, DOCUMENT, rule_of};
+use super::contract::{DOCUMENT, rule_of};
 use super::exceptions::UnitTest;
 use super::source::Source;
+use crate::case_table::Cases;
 use crate::workspace::Workspace;
 
 /// The matrix, and where the bodies of the cases are.

@@ -1,16 +1,14 @@
 //! Checks of the contract: each rule has its case, each operation has one, each case can fail.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use proc_macro2::{Delimiter, TokenTree};
 
 use super::exceptions::RuleEntry;
 use super::source::{Source, is_word};
-use crate::conformance;
-use crate::executables::{self, Programs};
+use crate::case_table::{self, Cases};
 use crate::mutate::Mutation;
-use crate::test_all::CONFORMANCE;
 use crate::workspace::Workspace;
 
 pub(crate) const DOCUMENT: &str = "CONTRACT.md";
@@ -19,15 +17,9 @@ pub(crate) const DOCUMENT: &str = "CONTRACT.md";
 const OPERATIONS: &str = "crates/core/src/operation.rs";
 const CASES: &str = "crates/conformance/src/";
 
-/// The cases with the rules that each proves.
-pub(crate) type Cases = BTreeMap<String, Vec<String>>;
-
-/// Asks the simulator's conformance program, which runs everywhere; all others have the same cases, or are red.
+/// Reads the table: to build a program that could be asked takes half a minute. What the programs list, `test-all` compares.
 pub(crate) fn cases(workspace: &Workspace) -> Result<Cases> {
-    let mut build = workspace.cargo();
-    build.args(["test", "--quiet", "--package", "proactor-sim", "--test", CONFORMANCE, "--no-run"]);
-    let programs = executables::build(workspace, &mut build, Programs::Tests)?;
-    conformance::list(programs.first().context("the simulator has no conformance program")?)
+    case_table::cases(&workspace.read(case_table::FILE)?)
 }
 
 /// The rules that the document lists: items that begin with a bold letter and number.
