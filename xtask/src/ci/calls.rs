@@ -15,8 +15,8 @@ use crate::workspace::Workspace;
 /// The child of the case that re-arms a failing accept at once, for 100 ms (contract E3).
 const FAILING_ACCEPT: &str = "rearm_a_failing_accept";
 
-/// The packages of the backends that make system calls for it.
-const PACKAGES: [&str; 2] = ["proactor-epoll", "proactor-uring"];
+/// The crates of the backends that make system calls for it.
+const FOLDERS: [&str; 2] = ["crates/epoll", "crates/uring"];
 
 /// What it may make, of which its beginning and its end are up to 350. Put off each time, it tries again some twenty times;
 /// at once, it would try many thousands of times.
@@ -26,22 +26,24 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// Counts what a failing accept costs.
 pub(super) fn of_a_failing_accept(workspace: &Workspace) -> Result<()> {
-    for package in PACKAGES {
-        let arguments = ["test", "--no-run", "--package", package, "--test", CONFORMANCE];
-        let programs = executables::build(workspace, &mut cargo(workspace, &arguments), Programs::Tests)?;
-        let [program] = programs.as_slice() else { bail!("{package} has one program of cases") };
+    // Of the whole workspace, as `test-all` builds them: alone, they would be built again with other features.
+    let arguments = ["test", "--no-run", "--workspace", "--test", CONFORMANCE];
+    let programs = executables::build(workspace, &mut cargo(workspace, &arguments), Programs::Tests)?;
+    for folder in FOLDERS {
+        let program = programs.iter().find(|program| program.folder == *folder);
+        let program = program.with_context(|| format!("{folder} has no program of cases"))?;
         let summary = workspace.target("failing-accept.calls");
         let mut command = Command::new("strace");
         command.args(["-c", "-f", "-o"]).arg(&summary).arg(&program.path).args(["--child", FAILING_ACCEPT]);
         let finished = process::collect(&mut command, LIMIT, Echo::Quiet)?;
         if !finished.end.success() || !finished.lines.iter().any(|line| line == "accepted") {
-            bail!("{FAILING_ACCEPT} of {package}: {}", finished.end);
+            bail!("{FAILING_ACCEPT} of {folder}: {}", finished.end);
         }
         let summary = fs::read_to_string(&summary)?;
         let calls = total(&summary).with_context(|| format!("strace wrote no total:\n{summary}"))?;
-        println!("{package}: {calls} system calls while an accept fails for 100 ms, of {CALLS_MAX} at most");
+        println!("{folder}: {calls} system calls while an accept fails for 100 ms, of {CALLS_MAX} at most");
         if calls > CALLS_MAX {
-            bail!("{package}: {calls} system calls while an accept fails for 100 ms");
+            bail!("{folder}: {calls} system calls while an accept fails for 100 ms");
         }
     }
     Ok(())
