@@ -5,6 +5,7 @@ use std::fs::File;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
 
 use proactor_core::{
     Accept, AcceptMany, Address, Backend, Buffer, Close, Connect, Control, Envelope, Error, Family, Handle,
@@ -73,7 +74,7 @@ fn what_is_not_the_backends_is_unsupported() {
     let (handle, _far) = rig.pair();
     rig.start(handle, Close { handle });
     assert_eq!(rig.next().1.error(), Some(Error::Unsupported));
-    rig.start(handle, Timer::after(std::time::Duration::ZERO));
+    rig.start(handle, Timer::after(Duration::ZERO));
     assert_eq!(rig.next().1.error(), Some(Error::Unsupported));
     rig.start(handle, Nop);
     assert_eq!(rig.next().1.error(), None);
@@ -135,6 +136,9 @@ enum Call {
     Look,
     Visit,
 }
+
+/// How long a visitor waits for a listener.
+const MOMENT: Duration = Duration::from_millis(50);
 
 const SLOTS: u32 = 4;
 const TOKENS: u32 = 6;
@@ -242,7 +246,9 @@ impl World {
             Call::Look => self.rig.look(),
             Call::Visit => {
                 if let Some(address) = self.address.as_ref().and_then(Address::as_inet) {
-                    self.kept.extend(TcpStream::connect(address).map(OwnedFd::from));
+                    // One whose queue is full answers nobody, and who may wait would try again for two minutes.
+                    let stream = TcpStream::connect_timeout(&address, MOMENT);
+                    self.kept.extend(stream.map(OwnedFd::from));
                 }
             }
         }
