@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 
 use proactor_core::{ChildExited, ChildProcess, Config, Error, Loop, Recv, RunMode, Until, WaitChild};
 use proactor_readiness::{Poller, Readiness, Registration, Watch};
@@ -48,9 +48,11 @@ fn bits(poller: &mut KqueuePoller, registration: Registration) -> u32 {
     bits
 }
 
-/// One that lives until it is killed.
-fn child() -> Child {
-    Command::new("sleep").arg("1000").stdin(Stdio::null()).spawn().unwrap()
+/// One that lives until it is killed, or until its input ends: with what keeps that open, so also with a test that fails.
+fn child() -> (Child, ChildStdin) {
+    let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let input = child.stdin.take().unwrap();
+    (child, input)
 }
 
 fn kill(child: &ChildProcess) {
@@ -106,7 +108,8 @@ fn a_wait_for_a_child_that_is_refused_ends_with_the_reason() {
     if !refuse_next(Filter::Process, ADD, REFUSED) {
         return;
     }
-    ev.context().submit(WaitChild { child: child().into() }, |ended, _, exited| ended.push(exited));
+    let (child, _input) = child();
+    ev.context().submit(WaitChild { child: child.into() }, |ended, _, exited| ended.push(exited));
     ev.run(&mut ended, RunMode::UntilDone).unwrap();
     let refused = ended.pop().unwrap();
     assert_eq!(refused.result, Err(REFUSED.into()));
@@ -124,7 +127,8 @@ fn a_wait_for_a_child_that_is_refused_ends_with_the_reason() {
 #[test]
 fn a_child_that_ends_right_then_is_not_watched_and_not_lost() {
     let mut poller = open();
-    let process = ChildProcess::from(child());
+    let (process, _input) = child();
+    let process = ChildProcess::from(process);
     if !refuse_next(Filter::Process, ADD, Errno::SRCH) {
         return;
     }
@@ -137,7 +141,7 @@ fn a_child_that_ends_right_then_is_not_watched_and_not_lost() {
     drop(process.into_std().unwrap().wait());
     // The loop asks for it until it has ended.
     let mut ev = open_loop::<Option<i32>>();
-    let process = child();
+    let (process, _input) = child();
     let id = ChildProcess::Id(process.id());
     assert!(refuse_next(Filter::Process, ADD, Errno::SRCH));
     ev.context().submit(WaitChild { child: process.into() }, |signal, _, exited| {
@@ -166,7 +170,8 @@ fn interrupted_changes_are_made_again() {
     interrupt_next(1);
     poller.remove(near.as_fd());
     assert_eq!((interruptions_left(), bits(&mut poller, registration(1))), (0, 0));
-    let process = ChildProcess::from(child());
+    let (process, _input) = child();
+    let process = ChildProcess::from(process);
     interrupt_next(1);
     let watched = poller.add_child(&process, registration(3)).unwrap().expect("it lives");
     assert_eq!(interruptions_left(), 0);
