@@ -183,7 +183,8 @@ impl<'a> Session<'a> {
     fn run_one(&self, name: &str, rules: &[String]) -> Result<CaseReport> {
         let folder = name.replace(':', "-");
         let mut instance = Instance::start(self, &folder, &["--exact", name])?;
-        let end = instance.end(self.limit)?;
+        // Where nobody listens for the companion, the program's own words say why.
+        let end = instance.end(self.limit).with_context(|| instance.complaint())?;
         let fail = |detail: String| CaseReport {
             case: name.to_owned(),
             verdict: Verdict::Fail,
