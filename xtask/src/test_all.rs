@@ -189,6 +189,9 @@ impl Outcome {
             self.failed.push(format!("{name} reports {} failures, and success", counts.failed));
         } else if counts.ignored > 0 {
             self.failed.push(format!("{name} ignores {} tests", counts.ignored));
+        } else if program.host().is_some() && counts.passed == 0 {
+            // That its host ended well says nothing.
+            self.failed.push(format!("{name} has run no test"));
         }
         Ok(())
     }
@@ -304,6 +307,22 @@ mod tests {
         let mut outcome = Outcome::default();
         outcome.run_tests(&program).unwrap();
         outcome
+    }
+
+    #[test]
+    fn a_host_that_ends_well_and_has_run_nothing_is_red() {
+        let line = |passed: u32| format!("test result: ok. {passed} passed; 0 failed; 0 ignored; 0 measured");
+        for (output, is_red) in [(line(3), false), (line(0), true), (String::new(), true)] {
+            let scratch = Scratch::new();
+            let version = wasi::host::versioned(wasi::host::Kind::Wasmi);
+            let script = format!("#!/bin/sh\n[ \"$1\" = run ] && echo '{output}' || echo {version}\n");
+            scratch.program("wasmi/bin/wasmi", &script);
+            let program = Executable::for_test("crates/wasi", "tests", scratch.write("tests.wasm", ""));
+            let program = program.run_by(wasi::Host::find_in(scratch.path()).unwrap()).unwrap();
+            let mut outcome = Outcome::default();
+            outcome.run_tests(&program).unwrap();
+            assert_eq!(outcome.red(), is_red, "{output}");
+        }
     }
 
     #[test]
