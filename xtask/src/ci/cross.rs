@@ -7,7 +7,27 @@ use crate::process;
 use crate::workspace::Workspace;
 
 /// What the backends of every system are made of.
-const SHARED: [&str; 4] = ["core", "system", "readiness", "conformance"];
+const SHARED: [&str; 4] = ["proactor-core", "proactor-system", "proactor-readiness", "proactor-conformance"];
+
+/// What else there is on a system with kqueue: `test-all` runs there, and builds it.
+const BESIDE_KQUEUE: [&str; 5] =
+    ["proactor-kqueue", "proactor-sim", "proactor-kqueue-emulation", "proactor-examples-kqueue", "xtask"];
+
+/// What is read of which packages.
+type Reading = (&'static [&'static str], &'static [&'static str]);
+
+/// For systems with kqueue; the examples are built there alone, and asked for by a feature.
+const FOR_KQUEUE: [Reading; 2] = [
+    (&["--all-targets"], &SHARED),
+    (&["--all-targets", "--features", "proactor-examples-kqueue/kqueue"], &BESIDE_KQUEUE),
+];
+
+/// For WASI: the tests of what is shared are for systems with threads and processes.
+const FOR_WASI: [Reading; 3] = [
+    (&["--lib"], &SHARED),
+    (&["--all-targets"], &["proactor-wasi"]),
+    (&["--bin=proactor-bench-wasi"], &["proactor-bench"]),
+];
 
 /// The crate of a backend, and the systems that it is for.
 const BACKENDS: [(&str, &[&str]); 2] = [("kqueue", &KQUEUE), ("wasi", &[WASI])];
@@ -16,20 +36,16 @@ pub(super) fn run(workspace: &Workspace) -> Result<()> {
     let toolchain = Toolchain::find()?;
     let mut failed = Vec::new();
     for (backend, targets) in backends(workspace) {
-        // The tests of what is shared are for systems with threads and processes.
-        let (shared, own) =
-            if targets == [WASI] { ("--lib", "--all-targets") } else { ("--all-targets", "--all-targets") };
-        let of_bench: &[&str] = if targets == [WASI] { &["bench"] } else { &[] };
-        let steps = [(shared, SHARED.as_slice()), (own, &[backend]), ("--bin=proactor-bench-wasi", of_bench)];
-        for (what, packages) in steps.into_iter().filter(|(_, packages)| !packages.is_empty()) {
+        let readings: &[Reading] = if targets == [WASI] { &FOR_WASI } else { &FOR_KQUEUE };
+        for (what, packages) in readings {
             // One after the other the systems would each wait for their own longest crate.
             let mut command = toolchain.cargo(workspace, targets[0]);
-            command.args(["clippy", what, "--keep-going"]);
+            command.args(["clippy", "--keep-going"]).args(*what);
             for target in targets {
                 command.args(["--target", target]);
             }
-            for package in packages {
-                command.arg("--package").arg(format!("proactor-{package}"));
+            for package in *packages {
+                command.args(["--package", package]);
             }
             // Nothing of it is run, so nothing of it is debugged.
             command.args(["--", "--deny", "warnings"]).env("CARGO_PROFILE_DEV_DEBUG", "0");
