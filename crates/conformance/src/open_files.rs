@@ -38,10 +38,15 @@ mod tests {
         let program = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
         let same = program.try_clone().unwrap();
         let null = std::fs::File::open("/dev/null").unwrap();
+        // So high that no other test gets its number.
+        let high = rustix::io::fcntl_dupfd_cloexec(&null, 200).unwrap();
+        let high_number = high.as_raw_fd();
         let told = asked_one_by_one();
         let [program, same, null] = [program, same, null].map(|file| told[&file.as_raw_fd()].clone());
         assert_eq!(program, same);
         assert_ne!(program, null);
-        assert!(!told.contains_key(&-1));
+        assert_eq!(told[&high_number], null);
+        drop(high);
+        assert!(!asked_one_by_one().contains_key(&high_number), "it is closed");
     }
 }
