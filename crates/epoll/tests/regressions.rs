@@ -1,6 +1,6 @@
 //! Programs that once went wrong, each over the public interface alone.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use proactor_epoll::{
     Action, Buffer, Cancel, Config, Driver, Error, Event, Flow, Handle, Interest, Key, Loop, Nop, Outcome,
-    Peer, Poll, ReceivedFrom, Recv, RecvFrom, RecvMany, RunMode, Send, State, Time, Until, Work,
+    Peer, Poll, ReceivedFrom, Recv, RecvFrom, RecvMany, RunMode, Send, SendAll, SentAll, Shutdown,
+    ShutdownHow, State, Time, Until, Work,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -242,6 +243,39 @@ fn what_left_its_queue_before_it_was_delivered_can_be_deleted() {
     assert_eq!(got, (keys[2], Ok(b"b".to_vec())));
     assert_eq!(driver.active(), 0);
     assert!(driver.detach(handle).is_ok(), "nothing uses it any more");
+}
+
+/// Who hears that only a part was sent can still send the rest before what is behind it.
+#[test]
+fn what_follows_a_part_that_was_sent_is_not_started_before_that_is_heard() {
+    let mut driver = Driver::open(Config::default()).unwrap();
+    let (ours, mut peer) = UnixStream::pair().unwrap();
+    let handle = driver.attach(ours).unwrap();
+    driver.submit(Send { handle, buffer: Buffer::from(vec![1; 1 << 20]) });
+    let shutdown = driver.submit(Shutdown { handle, how: ShutdownHow::Write });
+    driver.turn(Until::Now).unwrap();
+    assert_eq!(driver.state(shutdown), State::Adding);
+    let Some((_, Outcome::Send(sent))) = driver.pop() else { panic!("it has sent what there was room for") };
+    let len = sent.result.unwrap();
+    assert!(0 < len && len < 1 << 20, "{len}");
+    assert_eq!(driver.cancel(shutdown), Cancel::Requested);
+    driver.submit(SendAll { handle, buffer: Buffer::from(vec![2; (1 << 20) - len]) });
+    driver.submit(Shutdown { handle, how: ShutdownHow::Write });
+    let reader = thread::spawn(move || {
+        let mut bytes = Vec::new();
+        peer.read_to_end(&mut bytes).map(|len| (len, bytes.iter().position(|&byte| byte == 2)))
+    });
+    while driver.active() > 0 {
+        driver.turn(Until::Forever).unwrap();
+        while let Some((_, outcome)) = driver.pop() {
+            match outcome {
+                Outcome::SendAll(SentAll { result, .. }) => assert_eq!(result, Ok(())),
+                Outcome::Shutdown(done) => assert!(matches!(done.result, Ok(()) | Err(Error::Canceled))),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(reader.join().unwrap().unwrap(), (1 << 20, Some(len)));
 }
 
 #[test]

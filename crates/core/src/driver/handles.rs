@@ -410,18 +410,21 @@ impl<B: Backend> Driver<B> {
     }
 
     /// The head of a queue, which was decided as it was started, leaves it now, before it is delivered, if the one behind it only
-    /// waits for that: its turn to be started has come. Behind one that has failed it has not, as long as nobody has heard of that.
+    /// waits for that: its turn to be started has come. Behind one that has failed, or has sent a part only, it has not, as long as
+    /// nobody has heard of that: who hears of it may still take back what is behind, a shutdown above all.
     #[inline(always)]
     pub(super) fn follower(&mut self, head: u32) -> Option<Token> {
         let Done { records, handles, .. } = &mut self.done;
         let record = records.operation(head)?;
-        let has_failed = match &record.outcome {
+        let falls_short = match &record.outcome {
             // Those of which there may be many.
             Some(Outcome::RecvFrom(received)) => received.result.is_err(),
             Some(Outcome::SendTo(sent)) => sent.result.is_err(),
+            Some(Outcome::Send(sent)) => sent.result != Ok(sent.buffer.len()),
+            Some(Outcome::SendMsg(sent)) => sent.result != Ok(sent.buffer.len()),
             outcome => outcome.as_ref().is_none_or(|outcome| outcome.error().is_some()),
         };
-        if record.link != Link::Queue || has_failed {
+        if record.link != Link::Queue || falls_short {
             return None;
         }
         let (slot, direction, next) = (record.slot, record.direction, record.next);
