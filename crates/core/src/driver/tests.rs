@@ -8,6 +8,7 @@ use proptest::prelude::*;
 mod attacks;
 mod deadline;
 mod hostile;
+mod left;
 mod manual;
 mod mended;
 mod splice;
