@@ -135,8 +135,12 @@ impl Backend for Manual {
         let choice = self.chance >> 33;
         let (is_decided, is_begun) = (choice % 8 < 4, choice % 8 < 6);
         let held = match operation {
-            Outcome::Recv(Received { result, .. }) | Outcome::Send(Sent { result, .. }) if is_decided => {
+            Outcome::Recv(Received { result, .. }) if is_decided => {
                 *result = Ok(1);
+                None
+            }
+            Outcome::Send(Sent { buffer, result, .. }) if is_decided => {
+                *result = Ok(if choice.is_multiple_of(2) { buffer.len() } else { 1 });
                 None
             }
             Outcome::ReadAt(done) if is_decided => {
