@@ -10,9 +10,9 @@ use std::thread;
 use std::time::Duration;
 
 use proactor_epoll::{
-    Action, Buffer, Cancel, Config, Driver, Error, Event, Flow, Handle, Interest, Key, Loop, Nop, Outcome,
-    Peer, Poll, ReceivedFrom, Recv, RecvFrom, RecvMany, RunMode, Send, SendAll, SentAll, Shutdown,
-    ShutdownHow, State, Time, Until, Work,
+    Action, Buffer, Cancel, Config, Driver, Envelope, Error, Event, Flow, Handle, Interest, Key, Loop, Nop,
+    Outcome, Peer, Poll, ReceivedFrom, Recv, RecvFrom, RecvMany, RunMode, Send, SendAll, SendMsg, SentAll,
+    Shutdown, ShutdownHow, State, Time, Until, Work,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -243,6 +243,22 @@ fn what_left_its_queue_before_it_was_delivered_can_be_deleted() {
     assert_eq!(got, (keys[2], Ok(b"b".to_vec())));
     assert_eq!(driver.active(), 0);
     assert!(driver.detach(handle).is_ok(), "nothing uses it any more");
+}
+
+#[test]
+fn what_follows_a_part_of_a_message_is_not_started_before_that_is_heard() {
+    let mut driver = Driver::open(Config::default()).unwrap();
+    let (ours, _peer) = UnixStream::pair().unwrap();
+    let handle = driver.attach(ours).unwrap();
+    let buffer = Buffer::from(vec![1; 1 << 22]);
+    driver.submit(SendMsg { handle, buffer, envelope: Envelope::default() });
+    let shutdown = driver.submit(Shutdown { handle, how: ShutdownHow::Write });
+    driver.turn(Until::Now).unwrap();
+    assert_eq!(driver.state(shutdown), State::Adding);
+    let Some((_, Outcome::SendMsg(sent))) = driver.pop() else {
+        panic!("it has sent what there was room for")
+    };
+    assert!(sent.result.is_ok_and(|len| len < 1 << 22));
 }
 
 /// Who hears that only a part was sent can still send the rest before what is behind it.
