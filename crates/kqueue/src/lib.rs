@@ -43,6 +43,9 @@
 //! [`Splice`]: none of these systems moves bytes between a pipe and another stream. It ends with [`Error::Unsupported`],
 //! everything handed back, as [`Capabilities::splicing`] foretells. Nor are abstract names of Unix sockets, which are Linux's alone.
 //!
+//! Nor does a Unix datagram wait for a receiver that is full: as the pages of these systems have it, the sender is told at once
+//! (ENOBUFS), and may try again later. It has not been run on their kernels.
+//!
 //! # How it works
 //! Each descriptor is registered once, with each filter that is of use, edge-triggered (EV_CLEAR), when it comes into the
 //! loop, and removed when it goes: no call changes a registration in between. Each change is answered (EV_RECEIPT), so that
