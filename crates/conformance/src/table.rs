@@ -287,6 +287,7 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         streams::directions_are_independent: ["H3"] needs ["streams"];
         streams::shutdowns_from_both_sides: ["H3", "R1"] needs ["streams"];
         streams::a_shutdown_waits_for_the_send_before_it: ["H3", "R1"] needs ["streams"];
+        streams::what_is_behind_a_part_can_be_taken_back: ["C4", "H3", "R1"] needs ["streams"];
         streams::closing_with_unread_data_ends_the_peer: ["R2", "H1"] needs ["streams"];
         streams::a_linger_of_zero_resets: ["R2"] needs ["ipv4"];
 

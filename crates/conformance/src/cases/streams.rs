@@ -1,13 +1,16 @@
 //! Connections: order, wholeness, ends (contract H3, R1).
 
+use std::cell::Cell;
 use std::io::ErrorKind;
+use std::rc::Rc;
 use std::time::Duration;
 
 use proactor_core::{
-    Accept, Action, Backend, Buffer, Connect, Context, Error, Family, Handle, Loop, Recv, RunMode, Send,
-    SendAll, Shutdown, ShutdownHow, SocketOption,
+    Accept, Action, Backend, Buffer, Cancel, Connect, Context, Error, Family, Handle, Loop, Recv, RunMode,
+    Send, SendAll, Shutdown, ShutdownHow, SocketOption,
 };
 
+use super::cancellation::MORE_THAN_FITS;
 use crate::Fixture;
 use crate::peers::receive_all;
 use crate::steps::{
@@ -391,8 +394,7 @@ pub(crate) fn accepts_are_served_in_order<B: Backend>(fixture: &Fixture<B>) {
 pub(crate) fn directions_are_independent<B: Backend>(fixture: &Fixture<B>) {
     let mut ev = fixture.open();
     let (client, server) = ev.pair();
-    let stuck =
-        ev.start(SendAll { handle: client, buffer: vec![0; super::cancellation::MORE_THAN_FITS].into() });
+    let stuck = ev.start(SendAll { handle: client, buffer: vec![0; MORE_THAN_FITS].into() });
     ev.idle();
     assert!(!stuck.is_done());
     for round in 0..10_u8 {
@@ -459,14 +461,35 @@ pub(crate) fn a_shutdown_waits_for_the_send_before_it<B: Backend>(fixture: &Fixt
     assert_bytes(&transfer.bytes, &data);
 }
 
+/// Who hears that only a part was sent can still take back the shutdown behind it, send what is left, and shut down then.
+pub(crate) fn what_is_behind_a_part_can_be_taken_back<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open();
+    let (client, server) = ev.pair();
+    let data = pattern(17, MORE_THAN_FITS);
+    let (behind, part) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(0)));
+    let shutdown = move || Shutdown { handle: client, how: ShutdownHow::Write };
+    let (key, len) = (Rc::clone(&behind), Rc::clone(&part));
+    ev.context().submit(Send { handle: client, buffer: data.clone().into() }, move |(), cx, sent| {
+        len.set(sent.result.unwrap());
+        assert_eq!(key.get().map(|key| cx.cancel(key)), Some(Cancel::Requested));
+        cx.submit(send_all(client, b"the rest"), |(), _, sent| assert_eq!(sent.result, Ok(())));
+        cx.submit(shutdown(), |(), _, shut_down| assert_eq!(shut_down.result, Ok(())));
+    });
+    let end = ev.start(shutdown());
+    behind.set(Some(end.key));
+    let (bytes, ended) = receive_all(&mut ev, server, 1 << 16);
+    assert_eq!((end.take().result, ended), (Err(Error::Canceled), Ok(())));
+    assert!(0 < part.get() && part.get() < data.len());
+    assert_bytes(&bytes, &[&data[..part.get()], b"the rest"].concat());
+}
+
 /// Closing with unread data resets the connection: what the peer sends and receives fails, or ends, and never hangs.
 pub(crate) fn closing_with_unread_data_ends_the_peer<B: Backend>(fixture: &Fixture<B>) {
     let mut ev = fixture.open();
     let (client, server) = ev.pair();
     assert_eq!(ev.complete(send_all(client, b"unread")).result, Ok(()));
     ev.idle();
-    let stuck =
-        ev.start(SendAll { handle: client, buffer: vec![0; super::cancellation::MORE_THAN_FITS].into() });
+    let stuck = ev.start(SendAll { handle: client, buffer: vec![0; MORE_THAN_FITS].into() });
     let received = ev.start(recv(client, 8));
     ev.no_wait();
     ev.context().close(server);
