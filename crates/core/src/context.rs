@@ -271,8 +271,9 @@ impl<'a, B: Backend, S> Context<'a, B, S> {
         self.inner.driver.cancel_all();
     }
 
-    /// Ends a completion without its callback hearing anything more. The captures are dropped when the operation has ended
-    /// (contract C5).
+    /// Ends a completion without its callback hearing anything more. The captures are dropped when the operation has ended, and
+    /// with its buffer goes what it had received by then, from the middle of a stream too (contract C5). To lose nothing,
+    /// [`cancel`](Self::cancel) it and hear how it ended.
     ///
     /// # Errors
     /// [`Error::NotFound`] for a stale key.

@@ -45,7 +45,10 @@ pub struct Recv {
     pub buffer: Buffer,
 }
 
-/// Sends from the buffer's range as much as the system takes at once. FIFO with the handle's other sends.
+/// Sends from the buffer's range as much as the system takes at once. FIFO with the handle's other sends (contract H3).
+///
+/// What is queued behind it goes on after a part too, a [`Shutdown`] above all: where everything has to go, use [`SendAll`]. But
+/// it is not started before this one's callback has run, which may cancel it there and send the rest.
 #[derive(Debug)]
 pub struct Send {
     /// A connected socket, or one whose connect is queued before.
@@ -74,7 +77,7 @@ pub enum ShutdownHow {
     Both,
 }
 
-/// Ends one or both directions of a stream, behind the sends queued before.
+/// Ends one or both directions of a stream, behind the sends queued before, also where a [`Send`] has sent a part only.
 ///
 /// On a datagram socket whose receiving is shut down, what receives gets what is queued, and then an empty message from nobody, at
 /// once and as often as it asks (contract R1). Whether messages still arrive there, systems differ in: over UDP they do on Linux.
