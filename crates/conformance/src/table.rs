@@ -368,6 +368,8 @@ pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
         datagrams::a_multicast_group_hears_its_messages: ["R1", "E1"] needs ["ipv4"];
         datagrams::std_sockets_are_spoken_to: ["R1", "H5"] needs ["descriptors", "ipv4"];
         datagrams::a_send_waits_for_room: ["X2", "R1", "R3"] needs ["descriptors", "unix_sockets"];
+        datagrams::no_wait_takes_all_that_was_ready: ["L1"] needs ["descriptors", "ipv4"];
+        datagrams::results_in_time_win_however_many: ["X4"] needs ["descriptors", "ipv4"];
         ended_datagrams::shut_down_for_reading_it_brings_nothing: ["R1", "H3"] needs ["ipv4"];
         ended_datagrams::what_others_shut_down_brings_nothing: ["R1"] needs ["ipv4", "unix_sockets", "descriptors"];
 

@@ -481,10 +481,15 @@ impl FileRequests {
         self.vectors.len()
     }
 
-    /// How many places there are, and how many blocks, used and free.
+    /// How many places there are, used and free.
+    pub(crate) fn places(&self) -> usize {
+        self.table.len()
+    }
+
+    /// How many blocks there are, used and free.
     #[cfg(test)]
-    pub(crate) fn places(&self) -> (usize, usize) {
-        (self.table.len(), self.blocks.len())
+    pub(crate) fn blocks(&self) -> usize {
+        self.blocks.len()
     }
 
     /// Leaves all memory to the kernel, which may still write to it.

@@ -271,7 +271,6 @@ impl PollRequests {
     }
 
     /// How many places there are, used and free.
-    #[cfg(test)]
     pub(crate) fn places(&self) -> usize {
         self.table.len()
     }

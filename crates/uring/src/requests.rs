@@ -396,6 +396,11 @@ impl Requests {
         None
     }
 
+    /// No more requests than this are under way.
+    pub(crate) fn places(&self) -> usize {
+        self.table.len() + self.files.places() + self.polls.places()
+    }
+
     /// What a completion says.
     pub(crate) fn read(&mut self, Unread(entry): Unread) -> Answer {
         let place = Place(entry.user_data() as u32);

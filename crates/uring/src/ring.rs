@@ -188,7 +188,7 @@ impl Ring {
     }
 
     /// Whether the kernel holds completions back until it is entered.
-    fn holds_back(&mut self) -> bool {
+    pub(crate) fn holds_back(&mut self) -> bool {
         let queue = self.ring.submission();
         queue.taskrun() || queue.cq_overflow()
     }

@@ -3,11 +3,12 @@
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::unix::net::UnixDatagram;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proactor_core::{
     Accept, Address, Backend, Buffer, Cancel, Close, Connect, Datagram, Error, Family, Handle, ListenOptions,
-    Loop, Membership, Peer, ReceivedFrom, Recv, RecvFrom, Send, SendAll, SendTo, SentTo, SocketOption,
+    Loop, Membership, OneShot, Peer, ReceivedFrom, Recv, RecvFrom, Send, SendAll, SendTo, SentTo,
+    SocketOption,
 };
 use rustix::io::Errno;
 
@@ -602,4 +603,53 @@ pub(crate) fn a_send_waits_for_room<B: Backend>(fixture: &Fixture<B>) {
     drop(peer);
     ev.context().close(receiver);
     assert_eq!(ev.complete(send()).result, Err(system(Errno::CONNREFUSED)));
+}
+
+/// Lets far more sockets wait for a datagram than one look at the system tells of, has another loop send one to each, and returns
+/// once it is there.
+fn ready_at_once<B: Backend, O: OneShot>(
+    [ev, others]: &mut [Loop<B, ()>; 2],
+    receive: impl Fn(Handle) -> O,
+) -> Vec<Pending<O::Output>>
+where
+    O::Output: 'static,
+{
+    const SOCKETS: usize = 300;
+    let receivers: Vec<_> = (0..SOCKETS).map(|_| bound(ev, IPV4)).collect();
+    let received = receivers.iter().map(|(handle, _)| ev.start(receive(*handle))).collect();
+    for _ in 0..3 {
+        ev.no_wait();
+    }
+    let (sender, _) = bound(others, IPV4);
+    for (_, address) in &receivers {
+        assert_eq!(others.complete(send_to(sender, b"a", address)).result, Ok(()));
+    }
+    // Where the loopback is not done with it when the sender is.
+    others.idle();
+    received
+}
+
+/// A turn that does not wait takes all that was ready at entry, however much it is.
+pub(crate) fn no_wait_takes_all_that_was_ready<B: Backend>(fixture: &Fixture<B>) {
+    let mut loops = [fixture.open(), fixture.open()];
+    let received = ready_at_once(&mut loops, |handle| recv_from(handle, 8));
+    loops[0].no_wait();
+    assert!(received.iter().all(|received| received.take().result == whole(1)), "all of them at once");
+}
+
+/// What came in time wins over the deadline, however much it is and however late the loop looks.
+pub(crate) fn results_in_time_win_however_many<B: Backend>(fixture: &Fixture<B>) {
+    // The longer ones are for a machine that is slow to send them.
+    for timeout in [1, 5, 25].map(|times| times * Duration::from_millis(200)) {
+        let mut loops = [fixture.open(), fixture.open()];
+        let begun = Instant::now();
+        let received = ready_at_once(&mut loops, |handle| recv_from(handle, 8).with_timeout(timeout));
+        if begun.elapsed() < timeout {
+            std::thread::sleep(timeout);
+            loops[0].until_done();
+            assert!(received.iter().all(|received| received.take().result == whole(1)), "all of them");
+            return;
+        }
+    }
+    panic!("300 messages were to be sent in time");
 }

@@ -60,6 +60,11 @@ pub(crate) struct Table {
 }
 
 impl Table {
+    /// How many places have memory.
+    pub(super) fn len(&self) -> usize {
+        self.reading.len() + self.writing.len()
+    }
+
     /// Makes places for this many slots.
     pub(super) fn grow(&mut self, slots: usize) {
         if self.reading.len() < slots {

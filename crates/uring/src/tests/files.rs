@@ -118,12 +118,14 @@ fn places_and_blocks_are_used_again() {
             assert_eq!(outcome.error(), None);
         }
     }
-    assert_eq!(rig.backend.requests.files.places(), (2, 1));
+    let files = &rig.backend.requests.files;
+    assert_eq!((files.places(), files.blocks()), (2, 1));
     for _ in 0..50 {
         rig.read_at(handle, 100);
     }
     rig.wait_for(50);
-    assert_eq!(rig.backend.requests.files.places(), (50, 1));
+    let files = &rig.backend.requests.files;
+    assert_eq!((files.places(), files.blocks()), (50, 1));
 }
 
 #[test]
