@@ -6,8 +6,8 @@ use crate::{Error, Offload, Pool, PoolChoice, PoolConfig};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// Entries of the backend's rings and event batches, 1 to 32,768; 256 unless set. It sizes rings only:
-    /// more operations than that may be under way.
+    /// Entries of the backend's rings, and of its batches of events as far as those go, 1 to 32,768; 256 unless set. It sizes
+    /// rings only: more operations than that may be under way.
     pub entries: u32,
     /// How many operations may be under way at once, 1 and up; what is submitted beyond ends with
     /// [`Error::Full`]. No bound unless set.

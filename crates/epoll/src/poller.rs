@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use proactor_core::{ChildProcess, Config, Error, Time, Until};
-use proactor_readiness::{Batch, Event, Poller, Registration, Signs, Watch};
+use proactor_readiness::{Batch, Event, Poller, Registration, Signs, Watch, batch_len};
 use proactor_system::{self as system, EventWaker, SignalWatch};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -60,7 +60,7 @@ impl Poller for EpollPoller {
         let waker = EventWaker::new()?;
         let data = EventData::new_u64(Registration::NOBODY.to_u64());
         epoll::add(&epoll, &waker, data, EventFlags::IN | EventFlags::ET)?;
-        Ok(Self { epoll, waker, events: Vec::with_capacity(config.entries as usize) })
+        Ok(Self { epoll, waker, events: Vec::with_capacity(batch_len(config)) })
     }
 
     fn waker(&self) -> EventWaker {

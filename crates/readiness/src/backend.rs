@@ -184,7 +184,8 @@ impl<P: Poller> Readiness<P> {
         Ok(())
     }
 
-    /// Takes what events there are, all that were ready at entry and not without end.
+    /// Takes what events there are: all that were ready at entry, and not without end, if it is not to wait; otherwise a batch,
+    /// whose operations go on before the next one is asked for.
     #[inline(always)]
     fn take_events(&mut self, until: Until, done: &mut Done) -> Result<(), Error> {
         if P::IS_TOLD {
@@ -208,7 +209,7 @@ impl<P: Poller> Readiness<P> {
                 }
             }
             left = left.saturating_sub(batch.len);
-            if !batch.is_full || left == 0 {
+            if !batch.is_full || left == 0 || until != Until::Now {
                 return Ok(());
             }
             batch = self.poller.wait(Until::Now)?;

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use proactor_core::{
     Accept, AcceptMany, Address, Backend, Buffer, ChildProcess, Config, Connect, Control, Done, Error,
-    Family, Handle, Operation, Outcome, Recv, Reply, SignalSet, Slot, SocketKind, Token, Until, WaitChild,
-    Wake,
+    Family, Handle, Operation, Outcome, Recv, Reply, SignalSet, Slot, SocketKind, Time, Token, Until,
+    WaitChild, Wake,
 };
 use rustix::io::Errno;
 use rustix::net::sockopt;
@@ -283,18 +283,23 @@ fn an_event_of_an_earlier_registration_hits_nothing() {
 }
 
 #[test]
-fn a_full_batch_is_followed_by_a_look_that_does_not_block() {
-    let mut rig = Rig::new();
-    let (near, mut far) = tcp_pair();
-    let (handle, registration) = rig.attach(near);
-    let (other, _far) = tcp_pair();
-    let (_, idle) = rig.attach(other);
-    rig.recv(handle);
-    far.write_all(b"bytes").unwrap();
-    rig.script.borrow_mut().batches.push_back((vec![event(idle, "w")], true));
-    rig.wait(&[event(registration, "r")]);
-    assert_eq!(rig.received().unwrap(), b"bytes");
-    assert_eq!(rig.script.borrow().waits, [Until::Forever, Until::Now]);
+fn a_wait_takes_one_batch_and_a_look_all_there_are() {
+    for (until, waits) in [(Until::Forever, 1), (Until::Deadline(Time::NEVER), 1), (Until::Now, 2)] {
+        let mut rig = Rig::new();
+        let (near, mut far) = tcp_pair();
+        let (handle, registration) = rig.attach(near);
+        let (other, _far) = tcp_pair();
+        let (_, idle) = rig.attach(other);
+        rig.recv(handle);
+        far.write_all(b"bytes").unwrap();
+        let batches = [(vec![event(idle, "w")], true), (vec![event(registration, "r")], false)];
+        rig.script.borrow_mut().batches.extend(batches);
+        rig.backend.wait(until, &mut rig.done).unwrap();
+        assert_eq!((rig.script.borrow().waits.len(), rig.done.len()), (waits, waits - 1), "{until:?}");
+        // What is left comes with the next one.
+        rig.backend.wait(Until::Now, &mut rig.done).unwrap();
+        assert_eq!(rig.received().unwrap(), b"bytes");
+    }
 }
 
 #[test]
@@ -305,7 +310,7 @@ fn full_batches_without_end_do_not_hold_up_the_loop() {
     for _ in 0..100 {
         rig.script.borrow_mut().batches.push_back((vec![event(registration, "w")], true));
     }
-    rig.backend.wait(Until::Forever, &mut rig.done).unwrap();
+    rig.backend.wait(Until::Now, &mut rig.done).unwrap();
     assert!(rig.script.borrow().waits.len() <= 2);
 }
 
