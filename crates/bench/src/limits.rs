@@ -89,8 +89,8 @@ static LIMITS: &[Limit] = &[
     limit(Family::UdpPummel, ALLOCATIONS, Most::Count(0.0)),
     limit(Family::TcpThroughput, EPOLL_CTL, Most::Count(0.0)),
     limit(Family::TcpThroughput, ALLOCATIONS, Most::Count(0.0)),
-    // Each of its two ends is registered once and taken out once.
-    limit(Family::AcceptChurn, EPOLL_CTL, Most::Count(4.0)),
+    // Each of its two ends is registered once.
+    limit(Family::AcceptChurn, EPOLL_CTL, Most::Count(2.0)),
     limit(Family::AcceptChurn, ALLOCATIONS, Most::Count(0.0)),
     // What a cached block costs. What goes to a thread or to the disk costs what their pace makes of it: the transfer itself,
     // and at the worst a call to a thread and one back.

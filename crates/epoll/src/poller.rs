@@ -48,6 +48,8 @@ impl Poller for EpollPoller {
         irregular: IRREGULAR.bits(),
     };
 
+    const FORGETS_WHAT_IS_CLOSED: bool = true;
+
     type Waker = EventWaker;
 
     /// A process as a descriptor.
@@ -72,8 +74,14 @@ impl Poller for EpollPoller {
     }
 
     fn add(&mut self, descriptor: BorrowedFd<'_>, registration: Registration) -> Result<Watch, Error> {
-        match epoll::add(&self.epoll, descriptor, EventData::new_u64(registration.to_u64()), ALL) {
+        let data = EventData::new_u64(registration.to_u64());
+        match epoll::add(&self.epoll, descriptor, data, ALL) {
             Ok(()) => Ok(Watch::Edges),
+            // It was closed here, lived on in another process, and has come back from there with its number.
+            Err(Errno::EXIST) => {
+                epoll::modify(&self.epoll, descriptor, data, ALL)?;
+                Ok(Watch::Edges)
+            }
             // Some character devices, /dev/null for one (contract H4).
             Err(Errno::PERM) => Ok(Watch::AlwaysReady),
             Err(errno) => Err(errno.into()),

@@ -49,6 +49,7 @@ impl Poller for Counting {
     const NAME: &'static str = TestedPoller::NAME;
     const EVENTS_EACH: usize = TestedPoller::EVENTS_EACH;
     const SIGNS: Signs = TestedPoller::SIGNS;
+    const FORGETS_WHAT_IS_CLOSED: bool = TestedPoller::FORGETS_WHAT_IS_CLOSED;
     type Waker = <TestedPoller as Poller>::Waker;
     type Child = <TestedPoller as Poller>::Child;
     type Signals = <TestedPoller as Poller>::Signals;

@@ -14,7 +14,7 @@ use crate::elsewhere::Elsewhere;
 use crate::poller::{Event, Poller, Registration, Watch};
 use crate::polls::Polls;
 use crate::read::fail;
-use crate::source::{Restore, Traits};
+use crate::source::{Origin, Restore, Traits};
 use crate::table::{Table, Waiter};
 
 /// The backend over the poller `P`.
@@ -57,13 +57,13 @@ impl<P: Poller> Readiness<P> {
         slot: Slot,
         descriptor: OwnedFd,
         kind: DescriptorKind,
-        mode: Mode,
-        restore: Restore,
+        origin: Origin,
     ) -> Result<(), (Error, OwnedFd)> {
+        let (mode, restore) = Restore::of(origin);
         let (mode, restore) = match system::SOCKETS_ARE {
             Some(needed) if needed != mode && matches!(kind, DescriptorKind::Socket(_)) => {
                 match system::set_mode(descriptor.as_fd(), needed) {
-                    Ok(before) if before != needed => (needed, Restore::Always),
+                    Ok(before) if before != needed => (needed, restore.changed()),
                     Ok(_) => (needed, restore),
                     Err(error) => return Err((error, descriptor)),
                 }
@@ -88,13 +88,14 @@ impl<P: Poller> Readiness<P> {
         }
     }
 
-    /// Takes a descriptor out of its slot.
-    fn release(&mut self, slot: Slot) -> Result<(OwnedFd, Restore), Error> {
+    /// Takes a descriptor out of its slot. It is watched no longer, unless it is `to_be_closed` and the poller forgets it then.
+    fn release(&mut self, slot: Slot, to_be_closed: bool) -> Result<(OwnedFd, Restore), Error> {
         if self.polls.uses(slot) {
             return Err(Error::Busy);
         }
         let (descriptor, traits) = self.table.remove(slot)?;
-        if traits.watch == Watch::Edges {
+        let is_forgotten = P::FORGETS_WHAT_IS_CLOSED && to_be_closed && traits.restore.is_own();
+        if traits.watch == Watch::Edges && !is_forgotten {
             self.poller.remove(descriptor.as_fd());
         }
         Ok((descriptor, traits.restore))
@@ -102,7 +103,7 @@ impl<P: Poller> Readiness<P> {
 
     /// The same, as others who share what it refers to are to find that.
     fn take_to_close(&mut self, slot: Slot) -> Result<OwnedFd, Error> {
-        let (descriptor, restore) = self.release(slot)?;
+        let (descriptor, restore) = self.release(slot, true)?;
         if restore == Restore::Always {
             // Nothing to be done where that fails: the descriptor goes.
             let _ = system::set_mode(descriptor.as_fd(), Mode::Blocking);
@@ -335,14 +336,14 @@ impl<P: Poller> Backend for Readiness<P> {
 
     fn attach(&mut self, slot: Slot, descriptor: OwnedDescriptor) -> Result<(), (Error, OwnedDescriptor)> {
         match system::descriptor_kind(descriptor.as_fd()) {
-            Ok(kind) => self.adopt(slot, descriptor, kind, Mode::Blocking, Restore::Never),
+            Ok(kind) => self.adopt(slot, descriptor, kind, Origin::Given),
             Err(error) => Err((error, descriptor)),
         }
     }
 
     fn detach(&mut self, slot: Slot) -> Result<OwnedDescriptor, Error> {
-        let (descriptor, restore) = self.release(slot)?;
-        if restore != Restore::Never {
+        let (descriptor, restore) = self.release(slot, false)?;
+        if restore.is_due_on_detach() {
             // The system has no reason to refuse, and a descriptor that does not block is better than none.
             let _ = system::set_mode(descriptor.as_fd(), Mode::Blocking);
         }
@@ -352,7 +353,7 @@ impl<P: Poller> Backend for Readiness<P> {
     fn socket(&mut self, slot: Slot, family: Family, kind: SocketKind) -> Result<(), Error> {
         let (socket, transport) = system::open_socket(family, kind, Mode::Nonblocking)?;
         let kind = DescriptorKind::Socket(transport);
-        self.adopt(slot, socket, kind, Mode::Nonblocking, Restore::OnDetach).map_err(|(error, _)| error)
+        self.adopt(slot, socket, kind, Origin::Opened(Mode::Nonblocking)).map_err(|(error, _)| error)
     }
 
     fn control(&mut self, slot: Slot, control: Control) -> Result<Reply, Error> {

@@ -9,7 +9,7 @@ use proactor_system::{self as system, DescriptorKind, Mode};
 
 use crate::Readiness;
 use crate::poller::Poller;
-use crate::source::{Restore, Source};
+use crate::source::{Origin, Source};
 
 impl<P: Poller> Readiness<P> {
     /// Starts an operation on a file or a name.
@@ -95,7 +95,7 @@ impl<P: Poller> Readiness<P> {
     fn adopt_opened(&mut self, file: OwnedFd, done: &mut Done) -> Result<Handle, Error> {
         let kind = system::descriptor_kind(file.as_fd())?;
         let handle = done.new_handle();
-        let adopted = self.adopt(handle.slot(), file, kind, Mode::Blocking, Restore::Never);
+        let adopted = self.adopt(handle.slot(), file, kind, Origin::Opened(Mode::Blocking));
         adopted.map_err(|(error, _)| {
             done.discard_handle(handle);
             error

@@ -145,6 +145,11 @@ pub trait Poller: Sized {
     /// and again what nobody takes.
     const IS_TOLD: bool = false;
 
+    /// Whether it forgets a descriptor that is closed, if nobody else has what that refers to: then what the loop has opened
+    /// itself is closed without being [removed](Self::remove). Where somebody has it all the same (a process that was forked and
+    /// runs no other program), events of a registration that is no more may come, and are passed over.
+    const FORGETS_WHAT_IS_CLOSED: bool = false;
+
     /// Ends a wait from another thread.
     type Waker: Wake;
 
@@ -174,7 +179,7 @@ pub trait Poller: Sized {
     fn add(&mut self, descriptor: BorrowedFd<'_>, registration: Registration) -> Result<Watch, Error>;
 
     /// Watches it no longer. Called before the descriptor is closed, since a duplicate elsewhere would keep the
-    /// registration alive.
+    /// registration alive; not where it is [forgotten](Self::FORGETS_WHAT_IS_CLOSED) then.
     fn remove(&mut self, descriptor: BorrowedFd<'_>);
 
     /// Somebody waits on a descriptor that it watches, until it says otherwise or removes it: of others there are to be no

@@ -7,7 +7,7 @@ use proactor_system::Mode;
 
 use crate::Readiness;
 use crate::poller::Poller;
-use crate::source::Restore;
+use crate::source::Origin;
 use crate::table::{Entry, Table, Waiter};
 
 /// How many connections one listener takes before others get their turn.
@@ -114,8 +114,8 @@ impl<P: Poller> Readiness<P> {
         let (socket, address) = ready!(source.accept())?;
         let handle = done.new_handle();
         // What is accepted blocks, as what `std` accepts does: only accept and connect need it otherwise.
-        if let Err((error, socket)) = self.adopt(handle.slot(), socket, kind, Mode::Blocking, Restore::Never)
-        {
+        let origin = Origin::Opened(Mode::Blocking);
+        if let Err((error, socket)) = self.adopt(handle.slot(), socket, kind, origin) {
             drop(socket);
             done.discard_handle(handle);
             return Poll::Ready(Err(error));

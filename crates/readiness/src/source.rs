@@ -52,15 +52,55 @@ pub(crate) struct Traits {
     pub(crate) restore: Restore,
 }
 
-/// When a descriptor is made blocking again.
+/// Where a descriptor comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Origin {
+    /// Its user, who may share what it refers to with others. What is blocking is changed only where an operation needs that.
+    Given,
+    /// The loop has opened it, in this mode.
+    Opened(Mode),
+}
+
+/// Whose a descriptor is, and when it is made blocking again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Restore {
-    /// Never: it was not changed.
+    /// Its user's; never: it was not changed.
     Never,
-    /// When it is detached: the loop opened it, and what `std` opens blocks.
-    OnDetach,
-    /// In any case: it came so, and somebody may share it (contract H5).
+    /// Its user's, who may share it; in any case (contract H5).
     Always,
+    /// The loop's own; never: it was opened blocking, and not changed.
+    OwnNever,
+    /// The loop's own; when it is detached, as what `std` opens blocks.
+    OnDetach,
+}
+
+impl Restore {
+    /// Of what comes from there.
+    pub(crate) const fn of(origin: Origin) -> (Mode, Self) {
+        match origin {
+            Origin::Given => (Mode::Blocking, Self::Never),
+            Origin::Opened(Mode::Blocking) => (Mode::Blocking, Self::OwnNever),
+            Origin::Opened(Mode::Nonblocking) => (Mode::Nonblocking, Self::OnDetach),
+        }
+    }
+
+    /// After it was changed.
+    pub(crate) const fn changed(self) -> Self {
+        match self {
+            Self::Never | Self::Always => Self::Always,
+            Self::OwnNever | Self::OnDetach => Self::OnDetach,
+        }
+    }
+
+    /// Whether the loop has opened it, so that nobody else has it.
+    pub(crate) const fn is_own(self) -> bool {
+        matches!(self, Self::OwnNever | Self::OnDetach)
+    }
+
+    /// Whether what is detached has to be made blocking.
+    pub(crate) const fn is_due_on_detach(self) -> bool {
+        matches!(self, Self::Always | Self::OnDetach)
+    }
 }
 
 impl Source {
@@ -177,7 +217,7 @@ impl Source {
             return Err(Errno::NOTSOCK.into());
         }
         if system::set_mode(self.descriptor()?, Mode::Nonblocking)? == Mode::Blocking {
-            self.traits.restore = Restore::Always;
+            self.traits.restore = self.traits.restore.changed();
         }
         self.traits.mode = Mode::Nonblocking;
         Ok(())
@@ -315,7 +355,7 @@ impl Source {
 /// it is: its calls have to ask before they wait.
 fn restored(known: Restore, before: Result<Mode, Error>, asks_first: bool) -> Result<Restore, Error> {
     match before {
-        Ok(Mode::Blocking) => Ok(Restore::Always),
+        Ok(Mode::Blocking) => Ok(known.changed()),
         Ok(Mode::Nonblocking) => Ok(known),
         Err(_) if asks_first => Ok(known),
         Err(error) => Err(error),
@@ -361,10 +401,11 @@ mod tests {
     #[test]
     fn what_cannot_be_made_non_blocking_stays_as_it_is_where_its_calls_ask_first() {
         let refused = Err(Errno::NOTSUP.into());
-        for known in [Restore::Never, Restore::OnDetach, Restore::Always] {
+        for known in [Restore::Never, Restore::OwnNever, Restore::OnDetach, Restore::Always] {
             assert_eq!(restored(known, refused, true), Ok(known), "there is nothing to restore");
             assert_eq!(restored(known, refused, false), Err(Errno::NOTSUP.into()));
-            assert_eq!(restored(known, Ok(Mode::Blocking), true), Ok(Restore::Always));
+            assert_eq!(restored(known, Ok(Mode::Blocking), true), Ok(known.changed()));
+            assert!(known.changed().is_due_on_detach() && known.changed().is_own() == known.is_own());
             assert_eq!(restored(known, Ok(Mode::Nonblocking), true), Ok(known));
         }
     }
