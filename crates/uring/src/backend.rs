@@ -8,8 +8,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use io_uring::opcode;
 use proactor_core::{
     Attempted, Backend, Buffer, Capabilities, Config, Control, Done, Error, Family, Kind, NopDone, Offload,
-    Outcome, OwnedDescriptor, Received, Reply, Returned, Sent, SentAll, ShutDown, Slot, SocketKind, Time,
-    Token, Until,
+    Outcome, OwnedDescriptor, ReadAtDone, Received, Reply, Returned, Sent, SentAll, ShutDown, Slot,
+    SocketKind, Time, Token, Until, WriteAtDone,
 };
 use proactor_system::{self as system, DescriptorKind, EventWaker, Mode};
 use rustix::io::Errno;
@@ -118,10 +118,32 @@ impl Uring {
         }
     }
 
+    /// Hands a read or a write of a regular file to the kernel. Returns whether it did.
+    #[inline(never)]
+    fn transfer_at(&mut self, token: Token, slot: Slot, operation: &mut Outcome) -> bool {
+        let (kind, what) = match operation {
+            Outcome::ReadAt(ReadAtDone { buffer, offset, .. }) => (Kind::ReadAt, (buffer, *offset)),
+            Outcome::WriteAt(WriteAtDone { buffer, offset, .. }) => (Kind::WriteAt, (buffer, *offset)),
+            _ => return false,
+        };
+        match self.descriptors.get(slot) {
+            Ok(descriptor) if descriptor.kind == DescriptorKind::File => {
+                self.requests.begin_file_transfer((token, kind), (slot, descriptor.as_fd()), what)
+            }
+            _ => false,
+        }
+    }
+
     /// Starts what is no transfer, or one that [`transfer`](Self::transfer) did not take.
     #[inline(never)]
     fn start_other(&mut self, token: Token, slot: Slot, done: &mut Done) {
         let started = match done.undecided(token) {
+            Some(operation @ (Outcome::ReadAt(_) | Outcome::WriteAt(_))) => {
+                if self.transfer_at(token, slot, operation) {
+                    return;
+                }
+                return self.start_file(token, slot, Offload::WhereNeeded, done);
+            }
             Some(Outcome::Recv(received)) => {
                 let task = (token, Kind::Recv);
                 self.transfer_specially(slot, Place::reading(slot), task, &mut received.buffer)
@@ -298,6 +320,7 @@ impl Uring {
 
     #[inline(never)]
     fn complete(&mut self, unread: Unread, done: &mut Done) {
+        let Some(unread) = self.requests.finish_file_transfer(unread, done) else { return };
         let Some(unread) = self.requests.finish_datagram(unread, done) else { return };
         match self.requests.read(unread) {
             Answer::Request(reply) if reply.is_poll => self.polled(&reply, done),

@@ -30,6 +30,8 @@ use crate::statx::StatxBlocks;
 use crate::vectored;
 use crate::vectors::Vectors;
 
+mod transfers;
+
 /// Where a request is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct FilePlace(u32);
@@ -41,7 +43,7 @@ impl FilePlace {
     const TAG_BITS: u32 = 0b11 << 30;
 
     /// The place that a completion names, if it names one of these.
-    const fn named(user_data: u64) -> Option<Self> {
+    pub(crate) const fn named(user_data: u64) -> Option<Self> {
         let place = user_data as u32;
         if place & Self::TAG_BITS == Self::TAG { Some(Self(place & !Self::TAG_BITS)) } else { None }
     }
@@ -87,6 +89,7 @@ impl FileRequest {
     }
 
     /// Gives the task to the kernel. Returns what its completion will name, which no other's ever did.
+    #[inline]
     fn submitted(&mut self, place: FilePlace) -> u64 {
         self.round = self.round.wrapping_add(1);
         self.user_data(place)
@@ -255,11 +258,7 @@ impl FileRequests {
         on: Option<(Slot, BorrowedFd<'_>)>,
         outcome: &mut Outcome,
     ) -> Result<(), Error> {
-        let number = self.free.pop().unwrap_or_else(|| {
-            self.table.push(FileRequest::free());
-            // As many as operations in flight, of which core has fewer than 2^30 if each takes memory.
-            self.table.len() as u32 - 1
-        });
+        let number = self.take_number();
         let place = FilePlace(number);
         let block = match outcome {
             Outcome::Statx(_) => Some(self.blocks.take()),
@@ -277,6 +276,16 @@ impl FileRequests {
             self.release(place, Some(outcome));
         }
         submitted
+    }
+
+    /// The number of a free place.
+    #[inline]
+    fn take_number(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            self.table.push(FileRequest::free());
+            // As many as operations in flight, of which core has fewer than 2^30 if each takes memory.
+            self.table.len() as u32 - 1
+        })
     }
 
     /// Hands what is held at `place` to the kernel, its parameters being those of `outcome`.
@@ -436,6 +445,7 @@ impl FileRequests {
         self.free.push(place.0);
     }
 
+    #[inline]
     fn count(&mut self, slot: Option<Slot>, change: i32) {
         let Some(slot) = slot else { return };
         if self.uses.len() <= slot.index() {
@@ -446,6 +456,7 @@ impl FileRequests {
     }
 
     /// Tokens' indices are as dense as core's records.
+    #[inline]
     fn note(&mut self, token: Token, number: u32) {
         let index = token.index as usize;
         if self.by_index.len() <= index {

@@ -2,9 +2,9 @@
 
 use std::os::fd::BorrowedFd;
 
-use proactor_core::{Error, Outcome, Slot, Token};
+use proactor_core::{Buffer, Done, Error, Kind, Outcome, Slot, Token};
 
-use super::Requests;
+use super::{Requests, Unread};
 use crate::file_requests::FilePlace;
 
 impl Requests {
@@ -19,6 +19,25 @@ impl Requests {
         outcome: &mut Outcome,
     ) -> Result<(), Error> {
         self.files.begin(&mut self.ring, token, on, outcome)
+    }
+
+    /// As [`FileRequests::begin_transfer`].
+    #[inline]
+    pub(crate) fn begin_file_transfer(
+        &mut self,
+        task: (Token, Kind),
+        on: (Slot, BorrowedFd<'_>),
+        what: (&mut Buffer, u64),
+    ) -> bool {
+        self.files.begin_transfer(&mut self.ring, task, on, what)
+    }
+
+    /// Decides what the kernel has, if this is the completion of a `ReadAt` or a `WriteAt` that has gone as it should. Gives the
+    /// completion back otherwise, and nothing has changed.
+    #[inline]
+    pub(crate) fn finish_file_transfer(&mut self, unread: Unread, done: &mut Done) -> Option<Unread> {
+        let Some(place) = FilePlace::named(unread.0.user_data()) else { return Some(unread) };
+        if self.files.finish_transfer(place, &unread.0, done) { None } else { Some(unread) }
     }
 
     /// As [`FileRequests::submit`]; [`Error::Backend`] as well if there is no outcome.
