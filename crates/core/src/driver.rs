@@ -294,9 +294,15 @@ impl<B: Backend> Driver<B> {
                 *queue = Queue { head: index, tail: index };
             }
             Target::Unordered(handle) => {
-                if !self.enlist(index, handle) {
-                    self.fail(index, Error::StaleHandle);
+                let Some(entry) = self.done.handles.get(handle) else {
+                    self.reject(index, Some(Error::StaleHandle));
                     return (index, generation);
+                };
+                let next = std::mem::replace(&mut entry.unordered, index);
+                (record.slot, record.link) = (handle.slot(), Link::Unordered);
+                record.next = next;
+                if let Some(after) = self.done.records.operation(next) {
+                    after.previous = index;
                 }
             }
             Target::Close(handle) => {

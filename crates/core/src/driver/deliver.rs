@@ -122,7 +122,10 @@ impl<B: Backend> Driver<B> {
         let callback = record.callback.name();
         match record.link {
             Link::None => {}
-            Link::Unordered => self.unlink(entry),
+            Link::Unordered => {
+                record.link = Link::None;
+                self.delist(entry);
+            }
             Link::Queue => {
                 record.link = Link::None;
                 let (slot, direction) = (record.slot, record.direction);

@@ -254,29 +254,16 @@ impl<B: Backend> Driver<B> {
         }
     }
 
-    /// Notes that a completion uses a handle in no order. False if the handle is stale.
-    pub(super) fn enlist(&mut self, index: u32, handle: Handle) -> bool {
-        let Some(entry) = self.done.handles.get(handle) else { return false };
-        let next = std::mem::replace(&mut entry.unordered, index);
-        if next != NONE {
-            self.done.records.get(next).previous = index;
+    /// Takes a completion off the list of those which use its handle in no order.
+    pub(super) fn delist(&mut self, index: u32) {
+        let Some(record) = self.done.records.operation(index) else { return };
+        let (slot, previous, next) = (record.slot, record.previous, record.next);
+        (record.previous, record.next) = (NONE, NONE);
+        if let Some(after) = self.done.records.operation(next) {
+            after.previous = previous;
         }
-        let completion = self.done.records.get(index);
-        (completion.slot, completion.link) = (handle.slot(), Link::Unordered);
-        (completion.previous, completion.next) = (NONE, next);
-        true
-    }
-
-    /// Takes such a completion off its handle again.
-    fn delist(&mut self, index: u32) {
-        let completion = self.done.records.get(index);
-        let (slot, previous, next) = (completion.slot, completion.previous, completion.next);
-        (completion.previous, completion.next) = (NONE, NONE);
-        if next != NONE {
-            self.done.records.get(next).previous = previous;
-        }
-        if previous != NONE {
-            self.done.records.get(previous).next = next;
+        if let Some(before) = self.done.records.operation(previous) {
+            before.next = next;
         } else if let Some(entry) = self.done.handles.slot(slot) {
             entry.unordered = next;
             if next == NONE {
