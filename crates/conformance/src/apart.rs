@@ -11,7 +11,7 @@ pub(crate) type Child<B> = (&'static str, fn(&Fixture<B>));
 
 /// All of these.
 #[cfg(unix)]
-pub(crate) fn children<B: Backend + 'static>() -> Vec<Child<B>> {
+pub(crate) fn children<B: Backend>() -> Vec<Child<B>> {
     vec![
         ("send_to_the_gone", results::send_to_the_gone::<B>),
         ("write_to_the_gone", bytes::write_to_the_gone::<B>),
@@ -30,6 +30,6 @@ pub(crate) fn children<B: Backend + 'static>() -> Vec<Child<B>> {
 
 /// There are no other processes.
 #[cfg(not(unix))]
-pub(crate) const fn children<B: Backend + 'static>() -> Vec<Child<B>> {
+pub(crate) const fn children<B: Backend>() -> Vec<Child<B>> {
     Vec::new()
 }

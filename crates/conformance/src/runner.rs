@@ -26,7 +26,7 @@ static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// The `main` of a backend's conformance program: [`Suite::main`] of all that the contract asks.
 #[must_use]
-pub fn main<B: Backend + 'static>() -> ExitCode {
+pub fn main<B: Backend>() -> ExitCode {
     Suite::<B>::contract().main()
 }
 
@@ -41,7 +41,7 @@ pub struct Suite<B: Backend> {
     pub limit: Duration,
 }
 
-impl<B: Backend + 'static> Suite<B> {
+impl<B: Backend> Suite<B> {
     /// All that the contract asks.
     #[must_use]
     pub fn contract() -> Self {
@@ -127,12 +127,7 @@ struct Session {
 }
 
 impl Session {
-    fn run_all<B: Backend + 'static>(
-        &mut self,
-        cases: &[Case<B>],
-        fixture: &Fixture<B>,
-        matrix: &Matrix<'_>,
-    ) {
+    fn run_all<B: Backend>(&mut self, cases: &[Case<B>], fixture: &Fixture<B>, matrix: &Matrix<'_>) {
         self.report.capabilities = *fixture.capabilities();
         if cfg!(panic = "unwind") {
             panic::set_hook(Box::new(remember));
@@ -151,7 +146,7 @@ impl Session {
     }
 
     /// Runs a case between two looks at what the process has.
-    fn run_one<B: Backend + 'static>(&mut self, case: &Case<B>, fixture: &Fixture<B>) -> Found {
+    fn run_one<B: Backend>(&mut self, case: &Case<B>, fixture: &Fixture<B>) -> Found {
         if let Some(need) = case.missing(fixture.capabilities()) {
             return Found::Ended(Verdict::NotHere(need.to_owned()));
         }
@@ -210,7 +205,7 @@ enum End {
 
 /// Runs `body` on a new thread, so that nothing thread-local survives it and the kernel's helpers of that thread end
 /// with it, while this one watches the clock. Where there are no threads, on this one.
-fn run_on_a_thread<B: Backend + 'static>(
+fn run_on_a_thread<B: Backend>(
     name: &str,
     fixture: &Fixture<B>,
     limit: Duration,
@@ -258,7 +253,7 @@ fn what_panics_said() -> String {
 }
 
 /// Plays the child of a case; the exit status says how it went.
-fn play_child<B: Backend + 'static>(name: &str, longest: Duration) -> ExitCode {
+fn play_child<B: Backend>(name: &str, longest: Duration) -> ExitCode {
     let child = apart::children::<B>().into_iter().find(|(child, _)| *child == name);
     let Some((name, body)) = child else {
         eprintln!("there is no child `{name}`");

@@ -31,7 +31,7 @@ macro_rules! cases {
 }
 
 /// All cases.
-pub(crate) fn cases<B: Backend + 'static>() -> Vec<Case<B>> {
+pub(crate) fn cases<B: Backend>() -> Vec<Case<B>> {
     cases! {
         completions::nop_completes_once: ["C1", "C3", "C4"] needs [];
         completions::a_chain_takes_a_turn_a_link: ["C3", "L3"] needs [];

@@ -9,7 +9,7 @@ use proactor_core::{Backend, Config, Loop, NotifierWait, Pool, PoolConfig, Recv,
 use crate::steps::Steps;
 
 /// Uses a loop in most ways, on a thread of its own as cases are.
-pub(crate) fn run<B: Backend + 'static>() {
+pub(crate) fn run<B: Backend>() {
     let work = || {
         // A loop that fails shows in the cases.
         let _ = catch_unwind(AssertUnwindSafe(use_a_loop::<B>));

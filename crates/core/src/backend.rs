@@ -52,7 +52,8 @@ pub trait Wake: Clone + Send + Sync + 'static {
 
 /// A mechanism of an operating system that completes operations.
 ///
-/// *If you use a loop*, you need nothing of this trait: name a backend's crate and use its `Loop`.
+/// *If you use a loop*, you need nothing of this trait: name a backend's crate and use its `Loop`. Code for several backends
+/// has it as its one bound: `fn run<B: Backend, S>(ev: Loop<B, S>)`, as on [this crate's first page](crate#if-you-write-for-several-backends).
 ///
 /// *If you implement one*: the trait is safe to implement and safe to call, because a backend takes what the kernel may
 /// write to out of core's reach, by value, from [`start`](Self::start) until it pushes the outcome. These rules make
@@ -73,10 +74,12 @@ pub trait Wake: Clone + Send + Sync + 'static {
 /// 7. Core never trusts a backend with its own invariants: a wrong variant, a duplicate or an unknown token is counted
 ///    and reported as [`Error::Backend`].
 ///
+/// A backend owns all that it needs, so it is `'static`: callbacks, which are, may name it.
+///
 /// A backend holds no timer, no callback, no cancellation policy and no queueing policy: core starts at most one
 /// operation per handle and direction (a [`Splice`](crate::Splice) counts on two), and beside these any number of those that are
 /// [unordered](crate::Target::Unordered); [`close`](Self::close) only comes when none is left.
-pub trait Backend: Sized {
+pub trait Backend: Sized + 'static {
     /// The column's name in tables: lower case.
     const NAME: &'static str;
 

@@ -131,7 +131,7 @@ pub struct Wanted {
 }
 
 /// A mechanism that tells what is ready.
-pub trait Poller: Sized {
+pub trait Poller: Sized + 'static {
     /// The backend's name in tables: lower case.
     const NAME: &'static str;
 

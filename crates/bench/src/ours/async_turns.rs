@@ -36,7 +36,7 @@ impl State {
 ///
 /// # Errors
 /// What a loop answers, or a turn played out of order.
-pub(crate) fn run<B: Backend + 'static>(pairs: usize, count: u64, cores: &Cores) -> Result<Figures> {
+pub(crate) fn run<B: Backend>(pairs: usize, count: u64, cores: &Cores) -> Result<Figures> {
     let ready = Arc::new(Barrier::new(2 * pairs + 1));
     let mut threads = Vec::with_capacity(2 * pairs);
     for _ in 0..pairs {

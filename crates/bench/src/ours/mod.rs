@@ -22,7 +22,7 @@ use crate::workload::{self, Family, Program, Workload};
 ///
 /// # Errors
 /// What the system or the loop answers, or what the program's check of itself found.
-pub(crate) fn run<B: Backend + 'static>(
+pub(crate) fn run<B: Backend>(
     program: &Program,
     workload: Workload,
     count: u64,

@@ -100,7 +100,7 @@ pub(crate) fn a_storm_loses_nothing<B: Backend>(fixture: &Fixture<B>) {
 }
 
 /// Several loops, and several on one loop, each get what they watch.
-pub(crate) fn each_watcher_gets_its_own<B: Backend + 'static>(fixture: &Fixture<B>) {
+pub(crate) fn each_watcher_gets_its_own<B: Backend>(fixture: &Fixture<B>) {
     let mut loops = vec![fixture.open(), fixture.open()];
     let mut logs = Vec::new();
     for ev in &mut loops {

@@ -408,7 +408,7 @@ pub(crate) fn another_thread_stops_the_loop<B: Backend>(fixture: &Fixture<B>) {
 }
 
 /// Two loops on two threads wake each other in turn, strictly.
-pub(crate) fn two_loops_take_turns<B: Backend + 'static>(fixture: &Fixture<B>) {
+pub(crate) fn two_loops_take_turns<B: Backend>(fixture: &Fixture<B>) {
     const ROUNDS: u64 = 5000;
     fn rally<B: Backend>(ev: &mut proactor_core::Loop<B, ()>, own: Notifier, peer: Notifier) -> u64 {
         let log = Log::new();
