@@ -65,7 +65,7 @@ pub(crate) const VALGRIND: Tool = Tool {
 };
 pub(crate) const STRACE: Tool = Tool {
     name: "strace",
-    needed_by: "counts",
+    needed_by: "counts, examples",
     probe: Probe::Runs(&["strace", "--version"]),
     source: Source::Package("strace"),
 };

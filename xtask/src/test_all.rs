@@ -19,7 +19,8 @@ use crate::wasi;
 use crate::workspace::Workspace;
 
 /// What is made of the backends that Linux has: its packages are left out of the build elsewhere, as those backends' are.
-const OF_LINUX: [&str; 3] = ["proactor-bench", "proactor-examples-epoll", "proactor-examples-uring"];
+const OF_LINUX: [&str; 4] =
+    ["proactor-bench", "proactor-examples-either", "proactor-examples-epoll", "proactor-examples-uring"];
 
 /// The target that holds a backend's conformance program.
 pub(crate) const CONFORMANCE: &str = "conformance";
@@ -279,11 +280,11 @@ mod tests {
         assert_eq!(left_out("linux"), Vec::<String>::new());
         for system in ["macos", "freebsd", "netbsd", "openbsd", "dragonfly"] {
             let backends = ["proactor-epoll", "proactor-uring", "proactor-wasi"];
-            assert_eq!(left_out(system), [backends, OF_LINUX].concat(), "{system}");
+            assert_eq!(left_out(system), [backends.as_slice(), &OF_LINUX].concat(), "{system}");
         }
         // A package that has been renamed would be left out no more.
         let workspace = Workspace::here();
-        let manifests = ["crates/bench", "examples/epoll", "examples/uring"];
+        let manifests = ["crates/bench", "examples/either", "examples/epoll", "examples/uring"];
         for (folder, package) in manifests.into_iter().zip(OF_LINUX) {
             let manifest = workspace.read(format!("{folder}/Cargo.toml")).unwrap();
             assert!(manifest.contains(&format!("name = \"{package}\"")), "{folder}");

@@ -1,7 +1,8 @@
 //! The operating-system independent part of **proactor**, a completion-based event loop: you hand the loop an operation
 //! that owns what it needs, and it calls you back once, when the operation is complete, and hands everything back.
 //!
-//! This crate makes no system call. It is written for two readers.
+//! This crate makes no system call. It is written for those who use a loop, for those who write for several backends, and for
+//! those who implement one.
 //!
 //! # If you use a loop
 //! Depend on the crate of a backend, `proactor-epoll` or `proactor-uring`, not on this one: it is all of this crate, and
@@ -64,6 +65,58 @@
 //! - **[`Pool`]** is where what would block goes: a user's [`Work`], and what a backend cannot do otherwise.
 //!
 //! What all backends promise alike stands, numbered, in the project's `CONTRACT.md`; "contract C4" refers to it.
+//!
+//! # If you write for several backends
+//! A library, or a program that chooses when it runs, depends on this crate. Its [`Loop`] and [`Context`] have the backend as a
+//! parameter, of which [`Backend`] is the one bound; whatever else a backend's crate has is this one's, by the same name. Only who
+//! opens a loop names a backend: `Epoll`, `Uring`, `Kqueue`, `Wasi` or `Sim`, the one type that its crate adds.
+//!
+//! ```
+//! use std::io;
+//! use std::time::Duration;
+//!
+//! use proactor_core::{Action, Backend, Config, Context, Expired, Loop, RunMode, Timer};
+//! use proactor_sim::Sim;
+//!
+//! #[derive(Default)]
+//! struct Program {
+//!     ticks: u32,
+//!     done: bool,
+//! }
+//!
+//! const PERIOD: Duration = Duration::from_secs(1);
+//!
+//! /// The whole program, whichever the backend is.
+//! fn run<B: Backend>(mut ev: Loop<B, Program>) -> io::Result<Program> {
+//!     let mut program = Program::default();
+//!     ev.context().submit_rearm(Timer::after(PERIOD), tick);
+//!     ev.run(&mut program, RunMode::UntilDone)?;
+//!     Ok(program)
+//! }
+//!
+//! /// A callback: a function of its own, or, as below, a closure, which says nothing of the backend.
+//! fn tick<B: Backend>(program: &mut Program, cx: &mut Context<'_, B, Program>, expired: Expired) -> Action<Timer> {
+//!     program.ticks += 1;
+//!     if expired.result.is_err() || program.ticks == 3 {
+//!         cx.timer_after(PERIOD, |program, _cx| program.done = true);
+//!         return Action::Disarm;
+//!     }
+//!     Action::Rearm(Timer::after(PERIOD))
+//! }
+//!
+//! # fn main() -> io::Result<()> {
+//! let program = run(Loop::<Sim, _>::open(Config::default())?)?;
+//! assert_eq!((program.ticks, program.done), (3, true));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - Where one backend cannot be had, [`Loop::open`] says why, and the next one may be tried: `either`, of the project's example
+//!   programs, takes io_uring where that opens, and epoll where not.
+//! - [`Backend::NAME`] tells which one it is, [`Context::capabilities`] what it can do here. What it cannot is
+//!   [`Error::Unsupported`], with everything handed back; a bound for it there is none.
+//! - `Loop<B, S>` costs at run time what the backend's own `Loop<S>` does, which is the same type. What is compiled is
+//!   compiled for each backend.
 //!
 //! # If you implement a backend
 //! A mechanism that completes operations implements [`Backend`]: start an operation, cancel it, wait. The trait's page is

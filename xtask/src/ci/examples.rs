@@ -1,6 +1,7 @@
 //! The example programs, run as a user would and judged from outside: by what they print, by how they end, and, for the
 //! server, by a client that shares no code with it.
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
@@ -15,10 +16,16 @@ mod web;
 use crate::executables::{self, Programs};
 use crate::process::{End, Running};
 use crate::scratch::Scratch;
+use crate::setup;
 use crate::workspace::Workspace;
 
-/// The packages that build the examples, one per backend, and what each adds to their names.
-const PACKAGES: [(&str, &str); 2] = [("examples/epoll", ""), ("examples/uring", "-uring")];
+/// The packages that build the examples, what each adds to their names, and which they are: the same ones for each backend, and
+/// those that are for several.
+const PACKAGES: [(&str, &str, &[Example]); 3] = [
+    ("examples/epoll", "", &EXAMPLES),
+    ("examples/uring", "-uring", &EXAMPLES),
+    ("examples/either", "", &[EITHER]),
+];
 
 /// How long one example may take, all its steps together.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -38,6 +45,8 @@ enum Step {
     Prints { arguments: &'static [&'static str], lines: &'static [&'static str] },
     /// Starts it as a server in the background, and waits until it says where it listens.
     Serves { arguments: &'static [&'static str] },
+    /// The same where io_uring is refused to it, of which it says why that is, and goes on without.
+    ServesWithoutUring { arguments: &'static [&'static str] },
     /// Connects to the server, sends so many bytes, and expects the same ones back.
     Echoes { bytes: usize },
     /// Sends the server a datagram of each of these lengths, and expects the same one back.
@@ -161,12 +170,31 @@ const EXAMPLES: [Example; 9] = [
     },
 ];
 
+const EITHER: Example = Example {
+    name: "either",
+    steps: &[
+        Step::Serves { arguments: &["any", "127.0.0.1:0", "2"] },
+        Step::Echoes { bytes: 0 },
+        Step::Echoes { bytes: 1_000_003 },
+        Step::Ends { lines: &["echoed 1000003 bytes on uring"] },
+        Step::ServesWithoutUring { arguments: &["any", "127.0.0.1:0"] },
+        Step::Echoes { bytes: 1_000_003 },
+        Step::Ends { lines: &["echoed 1000003 bytes on epoll"] },
+        Step::Serves { arguments: &["epoll", "127.0.0.1:0"] },
+        Step::Echoes { bytes: 1 },
+        Step::Ends { lines: &["echoed 1 bytes on epoll"] },
+        Step::Fails { arguments: &["any", "nowhere"] },
+        Step::Fails { arguments: &["iocp", "127.0.0.1:0"] },
+    ],
+};
+
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    for (folder, suffix) in PACKAGES {
+    setup::STRACE.require()?;
+    for (folder, suffix, examples) in PACKAGES {
         let mut build = workspace.cargo();
         build.args(["build", "--manifest-path"]).arg(format!("{folder}/Cargo.toml"));
         let programs = executables::build(workspace, &mut build, Programs::Ordinary)?;
-        for example in &EXAMPLES {
+        for example in examples {
             let name = format!("{}{suffix}", example.name);
             let program = programs
                 .iter()
@@ -200,6 +228,7 @@ impl<'a> Play<'a> {
             match step {
                 Step::Prints { arguments, lines } => self.prints(arguments, lines)?,
                 Step::Serves { arguments } => self.serves(arguments)?,
+                Step::ServesWithoutUring { arguments } => self.serves_without_uring(arguments)?,
                 Step::Echoes { bytes } => self.echoes(*bytes)?,
                 Step::EchoesDatagrams { lengths } => self.echoes_datagrams(lengths)?,
                 Step::Ends { lines } => self.ends(lines)?,
@@ -216,6 +245,10 @@ impl<'a> Play<'a> {
     }
 
     fn start(&mut self, arguments: &[&str]) -> Result<Running> {
+        Running::start(&mut self.command(arguments)?)
+    }
+
+    fn command(&mut self, arguments: &[&str]) -> Result<Command> {
         let mut command = Command::new(self.program);
         for argument in arguments {
             match (*argument, self.address) {
@@ -232,7 +265,7 @@ impl<'a> Play<'a> {
                 },
             };
         }
-        Running::start(&mut command)
+        Ok(command)
     }
 
     fn prints(&mut self, arguments: &[&str], expected: &[&str]) -> Result<()> {
@@ -250,7 +283,23 @@ impl<'a> Play<'a> {
     }
 
     fn serves(&mut self, arguments: &[&str]) -> Result<()> {
-        let mut server = self.start(arguments)?;
+        let server = self.start(arguments)?;
+        self.listens(server)
+    }
+
+    fn serves_without_uring(&mut self, arguments: &[&str]) -> Result<()> {
+        let program = self.command(arguments)?;
+        let complaints = self.folder.path().join("complaints");
+        let mut command = without_uring(&program);
+        command.stderr(File::create(&complaints).context("no file for what it complains of")?);
+        let server = Running::start(&mut command)?;
+        self.listens(server)?;
+        let complaints = std::fs::read_to_string(&complaints).context("cannot read what it complained of")?;
+        ensure!(tells_why(&complaints), "it does not say why it has no io_uring: `{}`", complaints.trim());
+        Ok(())
+    }
+
+    fn listens(&mut self, mut server: Running) -> Result<()> {
         let line = server.line(self.deadline).context("the server printed nothing")?;
         let address = line.strip_prefix(LISTENING).with_context(|| format!("the server printed `{line}`"))?;
         self.address = Some(address.parse().with_context(|| format!("`{address}` is no address"))?);
@@ -316,6 +365,23 @@ impl<'a> Play<'a> {
         ensure!(lines == expected, "the server printed {lines:?}, not {expected:?}");
         Ok(())
     }
+}
+
+/// How io_uring is refused: strace's name for the error, and what std makes of it.
+const REFUSED: (&str, &str) = ("EPERM", "(os error 1)");
+
+/// The same program, run so that it gets no ring. What traces it is no parent of it, and ends with it.
+fn without_uring(program: &Command) -> Command {
+    let mut command = Command::new("strace");
+    command.args(["-D", "-qq", "-o", "/dev/null", "-e", "trace=io_uring_setup"]);
+    command.arg("-e").arg(format!("inject=io_uring_setup:error={}", REFUSED.0));
+    command.arg(program.get_program()).args(program.get_args());
+    command
+}
+
+/// Whether a program whose ring was refused says so, with the backend's own reason and the system's.
+fn tells_why(complaints: &str) -> bool {
+    complaints.contains("no uring: io_uring is ") && complaints.contains(REFUSED.1)
 }
 
 /// Bytes of which no two stretches are alike, so that a piece lost, doubled or out of place shows.
@@ -401,6 +467,18 @@ mod tests {
         };
         assert!(echo_through(swapped, 70_001).is_err());
         assert!(echo_through(|bytes| bytes[1..].to_vec(), 70_001).is_err());
+    }
+
+    #[test]
+    fn a_program_without_io_uring_runs_as_it_is_and_has_to_say_why() {
+        let mut program = Command::new("/there/either");
+        program.args(["any", "127.0.0.1:0"]);
+        let line = crate::process::describe(&without_uring(&program));
+        assert!(line.ends_with("inject=io_uring_setup:error=EPERM /there/either any 127.0.0.1:0"), "{line}");
+        let refused = std::io::Error::from_raw_os_error(1);
+        assert!(tells_why(&format!("either: no uring: io_uring is forbidden by a filter ({refused})\n")));
+        assert!(!tells_why("") && !tells_why("either: no uring\n"));
+        assert!(!tells_why("either: no uring: io_uring is too old\n"));
     }
 
     #[test]
