@@ -85,12 +85,21 @@ pub(crate) fn main(workspace: &Workspace, arguments: impl Iterator<Item = OsStri
     Ok(Colour::red_if(!failed.is_empty()))
 }
 
+/// The steps by name, in the order in which they run.
+pub(crate) fn values(_workspace: &Workspace) -> Result<String> {
+    Ok(format!("steps, in this order:\n  {}\n", listed()))
+}
+
+fn listed() -> String {
+    let lines: Vec<_> = STEPS.iter().map(|step| format!("{:18} {}", step.name, step.what)).collect();
+    lines.join("\n  ")
+}
+
 /// The steps named, or all; in their own order.
 fn choose(names: &[String]) -> Result<Vec<&'static Step>> {
     for name in names {
         if STEPS.iter().all(|step| step.name != name) {
-            let known: Vec<_> = STEPS.iter().map(|step| format!("{:18} {}", step.name, step.what)).collect();
-            bail!("there is no step `{name}`; there are\n  {}", known.join("\n  "));
+            bail!("there is no step `{name}`; there are\n  {}", listed());
         }
     }
     Ok(STEPS.iter().filter(|step| names.is_empty() || names.iter().any(|name| name == step.name)).collect())

@@ -78,6 +78,22 @@ fn expected_with(root: &Path, is_set: impl Fn(&str) -> bool) -> Vec<Backend> {
     BACKENDS.into_iter().filter(|backend| here(backend) && exists(backend) && wanted(backend)).collect()
 }
 
+/// What each backend is called, also those that are not here.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    BACKENDS.iter().map(|backend| backend.name)
+}
+
+/// Why the backend of that name is not among those expected here; none where no backend has the name.
+pub(crate) fn why_not_here(name: &str) -> Option<String> {
+    let backend = BACKENDS.iter().find(|backend| backend.name == name)?;
+    let runs_here = backend.systems.is_empty() || backend.systems.contains(&std::env::consts::OS);
+    Some(match backend.variable {
+        _ if !runs_here => format!("it is for {}", backend.systems.join(", ")),
+        Some(variable) => format!("{variable} is not set"),
+        None => format!("there is no {}", backend.folder),
+    })
+}
+
 /// The folders of the backends none of which can run on `system`, named as [`Backend::folder`] is.
 pub(crate) fn elsewhere(system: &str) -> BTreeSet<&'static str> {
     let runs = |backend: &&Backend| backend.systems.is_empty() || backend.systems.contains(&system);

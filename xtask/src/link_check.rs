@@ -69,6 +69,11 @@ pub(crate) fn main(workspace: &Workspace, mut arguments: impl Iterator<Item = Os
     Ok(Colour::red_if(!failed.is_empty()))
 }
 
+/// The systems that are linked for.
+pub(crate) fn values(_workspace: &Workspace) -> Result<String> {
+    Ok(format!("linked for: {}\n", TARGETS.map(|(target, _)| target).join(", ")))
+}
+
 /// The programs that there have to be: the suite's, and each example's.
 fn wanted(workspace: &Workspace) -> Result<Vec<String>> {
     let manifest = workspace.read(format!("{EXAMPLES_FOLDER}/Cargo.toml"))?;

@@ -79,12 +79,32 @@ impl Mutation {
 
 pub(crate) fn main(workspace: &Workspace, arguments: impl Iterator<Item = OsString>) -> Result<Colour> {
     let rules: BTreeSet<String> = arguments.map(|rule| rule.to_string_lossy().into_owned()).collect();
-    let mut mutations = load(workspace)?;
-    for rule in &rules {
-        ensure!(mutations.iter().any(|each| each.rule == *rule), "there is no mutation for {rule}");
+    let mutations = choose(load(workspace)?, &rules)?;
+    Ok(Colour::red_if(!run(workspace, &mutations)?.is_empty()))
+}
+
+/// The rules that can be named.
+pub(crate) fn values(workspace: &Workspace) -> Result<String> {
+    let mutations = load(workspace)?;
+    Ok(format!("rules, of {} mutations:\n  {}\n", mutations.len(), rules_of(&mutations)))
+}
+
+/// What can be broken, each once: in order, by letter and number.
+fn rules_of(mutations: &[Mutation]) -> String {
+    let rules: BTreeSet<&str> = mutations.iter().map(|mutation| mutation.rule.as_str()).collect();
+    let mut rules: Vec<&str> = rules.into_iter().collect();
+    rules.sort_by_key(|rule| (rule.get(..1), rule.len()));
+    rules.join(" ")
+}
+
+/// Those for the rules named, or all.
+fn choose(mut mutations: Vec<Mutation>, rules: &BTreeSet<String>) -> Result<Vec<Mutation>> {
+    for rule in rules {
+        let is_known = mutations.iter().any(|each| each.rule == *rule);
+        ensure!(is_known, "there is no mutation for `{rule}`; there are for {}", rules_of(&mutations));
     }
     mutations.retain(|mutation| rules.is_empty() || rules.contains(&mutation.rule));
-    Ok(Colour::red_if(!run(workspace, &mutations)?.is_empty()))
+    Ok(mutations)
 }
 
 /// All mutations, as the gate runs them.
@@ -297,6 +317,20 @@ mod tests {
             case = "exactly_once"
         "#;
         toml::from_str::<MutationFile>(text).unwrap().mutation.remove(0)
+    }
+
+    #[test]
+    fn rules_are_chosen_by_name_and_an_unknown_one_is_refused_with_the_known_ones() {
+        let all: Vec<Mutation> = ["H2", "C10", "C9", "C9", "H10"]
+            .map(|rule| Mutation { rule: rule.to_owned(), ..mutation() })
+            .to_vec();
+        let choose =
+            |rules: &[&str]| choose(all.clone(), &rules.iter().map(|&rule| rule.to_owned()).collect());
+        assert_eq!(choose(&[]).unwrap().len(), 5);
+        assert_eq!(choose(&["C9", "H2"]).unwrap().len(), 3);
+        let error = choose(&["C9", "NOSUCH"]).unwrap_err().to_string();
+        assert_eq!(error, "there is no mutation for `NOSUCH`; there are for C9 C10 H2 H10");
+        assert!(values(&Workspace::here()).unwrap().contains(" C1 "));
     }
 
     #[test]

@@ -174,10 +174,11 @@ impl Recipes {
         while let Some(argument) = parser.next()? {
             match argument {
                 lexopt::Arg::Long("toolchain") => {
-                    recipes.toolchain = Some(named(&toolchain::RECIPES, &parser.value()?.string()?)?);
+                    recipes.toolchain =
+                        Some(named("recipe", &toolchain::RECIPES, &parser.value()?.string()?)?);
                 }
                 lexopt::Arg::Long("runtime") => {
-                    recipes.runtime = Some(named(&host::KINDS, &parser.value()?.string()?)?);
+                    recipes.runtime = Some(named("runtime", &host::KINDS, &parser.value()?.string()?)?);
                 }
                 other => return Err(other.unexpected().into()),
             }
@@ -195,11 +196,25 @@ impl Recipes {
     }
 }
 
-/// The recipe of that name.
-fn named<R: Copy + fmt::Display>(recipes: &[R], name: &str) -> Result<R> {
-    let found = recipes.iter().find(|recipe| recipe.to_string() == name);
-    let names = || recipes.iter().map(R::to_string).collect::<Vec<_>>().join(", ");
-    found.copied().with_context(|| format!("there is no recipe `{name}`; there are {}", names()))
+/// The one of that name; `what` they are, an error says.
+fn named<R: Copy + fmt::Display>(what: &str, known: &[R], name: &str) -> Result<R> {
+    let found = known.iter().find(|each| each.to_string() == name);
+    found.copied().with_context(|| format!("there is no {what} `{name}`; there are {}", names(known)))
+}
+
+fn names<R: fmt::Display>(known: &[R]) -> String {
+    known.iter().map(R::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The recipes and the runtimes by name, and what is installed.
+pub(crate) fn values() -> String {
+    let tools = TOOLS.iter().map(|tool| format!("  {tool}\n"));
+    let chosen = [
+        format!("recipes: {}\n", names(&toolchain::RECIPES)),
+        format!("runtimes: {}\n", names(&host::KINDS)),
+        "what is installed where it is missing:\n".to_owned(),
+    ];
+    chosen.into_iter().chain(tools).collect()
 }
 
 /// What the first recipe makes that does not fail. That one failed before another is tried is said; that all did is the error,
@@ -363,7 +378,12 @@ mod tests {
         let wasmtimes = parse(&["--runtime=wasmtime"]).unwrap();
         assert_eq!(wasmtimes.runtime, Some(host::Kind::Wasmtime));
         assert!(wasmtimes.ask_for(&WASI_RUNNER) && !wasmtimes.ask_for(&CROSS_TOOLCHAIN));
-        assert!(parse(&["--runtime", "node"]).is_err());
+        let error = parse(&["--runtime", "node"]).unwrap_err().to_string();
+        assert_eq!(error, "there is no runtime `node`; there are wasmi, wasmtime");
+        let values = values();
+        for name in ["nightly, debian", "wasmi, wasmtime", "valgrind (needed by counts)"] {
+            assert!(values.contains(name), "{name} in {values}");
+        }
         assert!(parse(&["--toolchain"]).is_err() && parse(&["debian"]).is_err());
     }
 

@@ -35,14 +35,14 @@ struct Options {
 
 pub(crate) fn main(workspace: &Workspace, arguments: impl Iterator<Item = OsString>) -> Result<Colour> {
     let options = parse(arguments)?;
+    let expected = conformance::expected(workspace.root());
+    let chosen = choose(&expected, &options)?;
     if options.setup {
         setup::install_missing()?;
     }
     for missing in setup::missing() {
         println!("missing on this machine, though not for these tests: {missing}; `--setup` installs it");
     }
-    let expected = conformance::expected(workspace.root());
-    let chosen = choose(&expected, &options)?;
     let started = Instant::now();
     let mut build = workspace.cargo();
     build.args(["build", "--workspace", "--tests", "--keep-going"]);
@@ -87,8 +87,8 @@ pub(crate) fn main(workspace: &Workspace, arguments: impl Iterator<Item = OsStri
     }
     let red = matrix.red() || outcome.red();
     println!("unit and property tests: {}", outcome.counts);
-    if !options.without.is_empty() {
-        println!("left out by name: {}", options.without.join(", "));
+    for name in &options.without {
+        println!("left out by name: {name}{}", not_here_anyway(&expected, name));
     }
     for program in &outcome.failed {
         println!("failed: {program}");
@@ -122,16 +122,48 @@ fn left_out(system: &str) -> Vec<String> {
     conformance::elsewhere(system).into_iter().map(package).chain(of_linux).collect()
 }
 
-/// The backends named, or all that are expected here; without those that are left out by name.
+/// The names that `--backend` and `--without` take.
+pub(crate) fn values(workspace: &Workspace) -> Result<String> {
+    let expected = conformance::expected(workspace.root());
+    let mut text = format!("backends here: {}\n", known(&expected));
+    for name in conformance::names().filter(|name| !is_among(&expected, name)) {
+        let why = conformance::why_not_here(name).unwrap_or_default();
+        text.push_str(&format!("not here: {name} ({why})\n"));
+    }
+    Ok(text)
+}
+
+fn known(expected: &[Backend]) -> String {
+    expected.iter().map(|backend| backend.name).collect::<Vec<_>>().join(", ")
+}
+
+fn is_among(expected: &[Backend], name: &str) -> bool {
+    expected.iter().any(|backend| backend.name == name)
+}
+
+/// What is to be said of a backend that was left out by name and would not have been here.
+fn not_here_anyway(expected: &[Backend], name: &str) -> String {
+    let why = (!is_among(expected, name)).then(|| conformance::why_not_here(name)).flatten();
+    why.map_or_else(String::new, |why| format!(", not here anyway: {why}"))
+}
+
+/// The backends named, or all that are expected here; without those that are left out by name. To leave out what is not here
+/// changes nothing, so that one command is for every system.
 fn choose(expected: &[Backend], options: &Options) -> Result<Vec<Backend>> {
     if expected.is_empty() {
         bail!("no backend can run on {}", std::env::consts::OS);
     }
-    for name in options.backends.iter().chain(&options.without) {
-        if expected.iter().all(|backend| backend.name != name) {
-            let known: Vec<_> = expected.iter().map(|backend| backend.name).collect();
-            bail!("there is no backend `{name}` here; there are {}", known.join(", "));
-        }
+    if let Some(name) = options.backends.iter().find(|name| !is_among(expected, name)) {
+        let why = conformance::why_not_here(name).unwrap_or_else(|| "no backend has that name".to_owned());
+        bail!("there is no backend `{name}` here: {why}; there are {}", known(expected));
+    }
+    for name in options.without.iter().filter(|name| !is_among(expected, name)) {
+        let all = || conformance::names().collect::<Vec<_>>().join(", ");
+        ensure!(
+            conformance::why_not_here(name).is_some(),
+            "there is no backend `{name}`, here or elsewhere; there are {}",
+            all()
+        );
     }
     let names = |names: &[String], backend: &Backend| names.iter().any(|name| name == backend.name);
     let chosen = |backend: &&Backend| {
@@ -247,9 +279,45 @@ mod tests {
         assert_eq!(choose(&["--backend", "sim"]).unwrap(), expected);
         for option in ["--backend", "--without"] {
             let error = choose(&[option, "iocp"]).unwrap_err().to_string();
-            assert!(error.contains("iocp") && error.contains("sim"), "{error}");
+            assert!(error.contains("iocp") && error.contains("there are sim"), "{error}");
         }
         assert!(super::choose(&[], &Options::default()).is_err());
+    }
+
+    #[test]
+    fn what_is_not_here_may_be_left_out_and_not_asked_for() {
+        let scratch = Scratch::new();
+        scratch.write("crates/sim/Cargo.toml", "");
+        let expected = conformance::expected(scratch.path());
+        for other in conformance::names().filter(|name| *name != "sim") {
+            let without = parse_words(&["--without", other]).unwrap();
+            assert_eq!(choose(&expected, &without).unwrap(), expected, "{other}");
+            let said = not_here_anyway(&expected, other);
+            let why = conformance::why_not_here(other).unwrap();
+            assert_eq!(said, format!(", not here anyway: {why}"));
+            let error =
+                choose(&expected, &parse_words(&["--backend", other]).unwrap()).unwrap_err().to_string();
+            assert!(error.contains(&why) && error.ends_with("there are sim"), "{error}");
+        }
+        assert_eq!(not_here_anyway(&expected, "sim"), "");
+        assert_eq!(conformance::why_not_here("iocp"), None);
+        // One for other systems, one that is asked for by a variable, and one whose crate is not there.
+        let elsewhere = if cfg!(target_os = "linux") { "kqueue" } else { "epoll" };
+        assert!(conformance::why_not_here(elsewhere).unwrap().starts_with("it is for "));
+        if cfg!(target_os = "linux") {
+            let variable = conformance::why_not_here("kqueue-libkqueue").unwrap();
+            assert_eq!(variable, format!("{} is not set", libkqueue::VARIABLE));
+            assert_eq!(conformance::why_not_here("epoll").unwrap(), "there is no crates/epoll");
+        }
+    }
+
+    #[test]
+    fn the_help_names_every_backend() {
+        let values = values(&Workspace::here()).unwrap();
+        assert!(values.starts_with("backends here: sim, "), "{values}");
+        for name in conformance::names() {
+            assert!(values.contains(name), "{name} in {values}");
+        }
     }
 
     #[test]
