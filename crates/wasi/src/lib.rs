@@ -2,7 +2,10 @@
 //!
 //! This crate is all of proactor's core with the loop of this backend; another backend's crate has the same names,
 //! so that changing the backend is changing one `use`. The examples on their pages run on the simulator's crate,
-//! `proactor-sim`, and here with this one's name. For any other target than WASI only the core is there.
+//! `proactor-sim`, and here with this one's name.
+//!
+//! Build with `--target wasm32-wasip1`. Where that is left out, a program passes `cargo check`; `cargo build` ends with an error
+//! that says which target it takes, where the program opens a loop.
 //!
 //! # What there is
 //! Timers; notifiers, wakers and mailboxes within the instance; files and directories below those that whoever runs the program
@@ -10,14 +13,13 @@
 //! too ([`SendFile`]), shut down. A listener of std's goes into the loop like any descriptor:
 //!
 //! ```no_run
-//! # #[cfg(target_os = "wasi")]
 //! # fn serve(listener: std::net::TcpListener) -> std::io::Result<()> {
-//! use proactor_wasi::{AcceptMany, Config, Flow, Loop, RunMode};
+//! use proactor_wasi::{AcceptMany, Config, Event, Flow, Loop, RunMode};
 //!
 //! let mut ev = Loop::<usize>::open(Config::default())?;
 //! let listener = ev.context().attach(listener)?;
-//! ev.context().submit(AcceptMany { listener }, |connections, _cx, event| {
-//!     *connections += usize::from(event.is_more());
+//! ev.context().submit_multishot(AcceptMany { listener }, |connections, _cx, event| {
+//!     *connections += usize::from(matches!(event, Event::More(_)));
 //!     Flow::Continue
 //! });
 //! let mut connections = 0;
@@ -43,6 +45,8 @@
 
 #[cfg(any(test, target_os = "wasi"))]
 mod batch;
+#[cfg(not(target_os = "wasi"))]
+mod elsewhere;
 #[cfg(target_os = "wasi")]
 mod poller;
 
@@ -52,14 +56,15 @@ pub use proactor_core::*;
 #[cfg(target_os = "wasi")]
 pub type Wasi = proactor_readiness::Readiness<poller::WasiPoller>;
 
-/// The loop over `poll_oneoff`.
-#[cfg(target_os = "wasi")]
+/// The backend over `poll_oneoff`. Here, on another target, it is a type without values: what opens one is checked, and not built.
+#[cfg(not(target_os = "wasi"))]
+pub type Wasi = elsewhere::Elsewhere<()>;
+
+/// The loop over `poll_oneoff`; what it does is on the page of [`proactor_core::Loop`].
 pub type Loop<S> = proactor_core::Loop<Wasi, S>;
 
-/// What callbacks of the loop over `poll_oneoff` get.
-#[cfg(target_os = "wasi")]
+/// What callbacks of the loop over `poll_oneoff` get; what it does is on the page of [`proactor_core::Context`].
 pub type Context<'a, S> = proactor_core::Context<'a, Wasi, S>;
 
 /// Operations in, outcomes out, over `poll_oneoff`.
-#[cfg(target_os = "wasi")]
 pub type Driver = proactor_core::Driver<Wasi>;
