@@ -103,13 +103,13 @@ pub(crate) const NIGHTLY_TOOLCHAIN: Tool = Tool {
 
 pub(crate) const CROSS_TOOLCHAIN: Tool = Tool {
     name: "the toolchain for other systems",
-    needed_by: "cross, the backend wasi",
+    needed_by: "cross, examples, the backend wasi",
     probe: Probe::Toolchain,
     source: Source::Toolchain,
 };
 pub(crate) const WASI_RUNNER: Tool = Tool {
     name: "a runtime for WASI",
-    needed_by: "the backend wasi",
+    needed_by: "examples, the backend wasi",
     probe: Probe::Runner,
     source: Source::Runner,
 };

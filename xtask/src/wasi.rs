@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -68,16 +68,33 @@ pub(crate) fn build_unit_tests(workspace: &Workspace) -> Result<Executable> {
 
 fn build_one(workspace: &Workspace, target: Option<&Path>, what: &[&str]) -> Result<Executable> {
     let host = Host::find()?;
-    let mut command = cross::Toolchain::find()?.cargo(workspace, cross::WASI);
+    let mut command = cargo(workspace)?;
     command.args(["test", "--quiet", "--no-run", "--package", PACKAGE]).args(what);
-    // For an interpreter a little is worth much; what debuggers would read is only to be skipped.
-    command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "1").env("CARGO_PROFILE_DEV_DEBUG", "0");
     if let Some(target) = target {
         command.env("CARGO_TARGET_DIR", target).env("RUSTFLAGS", mutate::UNUSED);
     }
     let programs = executables::build(workspace, &mut command, Programs::Tests)?;
     let program = programs.into_iter().next().context("cargo built no test program")?;
     program.run_by(host)
+}
+
+/// Builds the programs of a package, for `host` to run.
+///
+/// # Errors
+/// That the toolchain is missing, or why they do not compile.
+pub(crate) fn build_programs(workspace: &Workspace, host: &Host, what: &[&str]) -> Result<Vec<Executable>> {
+    let mut command = cargo(workspace)?;
+    command.args(["build", "--quiet"]).args(what);
+    let programs = executables::build(workspace, &mut command, Programs::Ordinary)?;
+    programs.into_iter().map(|program| program.run_by(host.clone())).collect()
+}
+
+/// The toolchain's cargo, about to build what a host is to run.
+fn cargo(workspace: &Workspace) -> Result<Command> {
+    let mut command = cross::Toolchain::find()?.cargo(workspace, cross::WASI);
+    // For an interpreter a little is worth much; what debuggers would read is only to be skipped.
+    command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "1").env("CARGO_PROFILE_DEV_DEBUG", "0");
+    Ok(command)
 }
 
 /// Runs all cases, their lines shown, each allowed `patience` times its usual time. What cannot run here one instance says

@@ -22,10 +22,11 @@ const FOR_KQUEUE: [Reading; 2] = [
     (&["--all-targets", "--features", "proactor-examples-kqueue/kqueue"], &BESIDE_KQUEUE),
 ];
 
-/// For WASI: the tests of what is shared are for systems with threads and processes.
-const FOR_WASI: [Reading; 3] = [
+/// For WASI: the tests of what is shared are for systems with threads and processes. The examples are asked for by a feature.
+const FOR_WASI: [Reading; 4] = [
     (&["--lib"], &SHARED),
     (&["--all-targets"], &["proactor-wasi"]),
+    (&["--bins", "--features", "proactor-examples-wasi/wasi"], &["proactor-examples-wasi"]),
     (&["--bin=proactor-bench-wasi"], &["proactor-bench"]),
 ];
 

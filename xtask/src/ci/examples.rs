@@ -4,16 +4,16 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
 mod processes;
+mod wasi;
 mod web;
 
-use crate::executables::{self, Programs};
+use crate::executables::{self, Executable, Programs};
 use crate::process::{End, Running};
 use crate::scratch::Scratch;
 use crate::setup;
@@ -194,22 +194,33 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         let mut build = workspace.cargo();
         build.args(["build", "--manifest-path"]).arg(format!("{folder}/Cargo.toml"));
         let programs = executables::build(workspace, &mut build, Programs::Ordinary)?;
-        for example in examples {
-            let name = format!("{}{suffix}", example.name);
-            let program = programs
-                .iter()
-                .find(|program| program.target == name)
-                .with_context(|| format!("{folder} has no program `{name}`"))?;
-            let started = Instant::now();
-            Play::new(&program.path, started + LIMIT).steps(example.steps).with_context(|| name.clone())?;
-            println!("{name}: ok, {:.2} s", started.elapsed().as_secs_f64());
-        }
+        play(&programs, folder, suffix, examples)?;
+    }
+    wasi::run(workspace)
+}
+
+/// Plays examples with the programs that `folder` has built of them.
+fn play<'a>(
+    programs: &[Executable],
+    folder: &str,
+    suffix: &str,
+    examples: impl IntoIterator<Item = &'a Example>,
+) -> Result<()> {
+    for example in examples {
+        let name = format!("{}{suffix}", example.name);
+        let program = programs
+            .iter()
+            .find(|program| program.target == name)
+            .with_context(|| format!("{folder} has no program `{name}`"))?;
+        let started = Instant::now();
+        Play::new(program, started + LIMIT).steps(example.steps).with_context(|| name.clone())?;
+        println!("{name}: ok, {:.2} s", started.elapsed().as_secs_f64());
     }
     Ok(())
 }
 
 struct Play<'a> {
-    program: &'a Path,
+    program: &'a Executable,
     folder: Scratch,
     server: Option<Running>,
     address: Option<SocketAddr>,
@@ -219,7 +230,7 @@ struct Play<'a> {
 }
 
 impl<'a> Play<'a> {
-    fn new(program: &'a Path, deadline: Instant) -> Self {
+    fn new(program: &'a Executable, deadline: Instant) -> Self {
         Self { program, folder: Scratch::new(), server: None, address: None, target: None, deadline }
     }
 
@@ -234,8 +245,8 @@ impl<'a> Play<'a> {
                 Step::Ends { lines } => self.ends(lines)?,
                 Step::Copies { bytes } => self.copies(*bytes)?,
                 Step::IsBrowsed => web::browse(self.server_address()?, &self.folder, self.deadline)?,
-                Step::Follows => processes::follow(self.program, &self.folder, self.deadline)?,
-                Step::Supervises => processes::supervise(self.program, &self.folder, self.deadline)?,
+                Step::Follows => processes::follow(&self.program.path, &self.folder, self.deadline)?,
+                Step::Supervises => processes::supervise(&self.program.path, &self.folder, self.deadline)?,
                 Step::IsKilled => drop(self.server.take().context("no server was started")?),
                 Step::Fails { arguments } => self.fails(arguments)?,
             }
@@ -249,7 +260,15 @@ impl<'a> Play<'a> {
     }
 
     fn command(&mut self, arguments: &[&str]) -> Result<Command> {
-        let mut command = Command::new(self.program);
+        let mut command = match self.program.host() {
+            None => Command::new(&self.program.path),
+            // Of the files it is given those of its folder, by the same names.
+            Some(host) => {
+                let mut command = host.run();
+                command.arg("--dir").arg(self.folder.path()).arg("--").arg(&self.program.path);
+                command
+            }
+        };
         for argument in arguments {
             match (*argument, self.address) {
                 ("ADDRESS", Some(address)) => command.arg(address.to_string()),
@@ -415,6 +434,7 @@ mod tests {
     fn play(script: &str, steps: &[Step]) -> Result<()> {
         let scratch = Scratch::new();
         let program = scratch.program("example", &format!("#!/bin/sh\n{script}\n"));
+        let program = Executable::for_test("examples/x", "example", program);
         let deadline = Instant::now() + Duration::from_secs(20);
         Play::new(&program, deadline).steps(steps)
     }
