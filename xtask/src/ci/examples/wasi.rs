@@ -19,20 +19,12 @@ const SUFFIX: &str = "-wasi";
 /// The names of those that are built.
 const NAMES: [&str; 2] = ["copy_file", "timer"];
 
-/// Builds and plays them where there are a toolchain and a host for that. Where one is missing, this says so; that it is missing
-/// makes other steps red.
+/// Builds and plays them, for which there have to be a toolchain and a host.
 pub(super) fn run(workspace: &Workspace) -> Result<()> {
     says_what_it_is_for(workspace)?;
-    match Toolchain::find().and_then(|_| Host::find()) {
-        Ok(host) => {
-            let programs = wasi::build_programs(workspace, &host, &WHAT)?;
-            super::play(&programs, FOLDER, SUFFIX, of_wasi())
-        }
-        Err(missing) => {
-            println!("{FOLDER}: left out: {missing:#}");
-            Ok(())
-        }
-    }
+    let host = Toolchain::find().and_then(|_| Host::find()).context(FOLDER)?;
+    let programs = wasi::build_programs(workspace, &host, &WHAT)?;
+    super::play(&programs, FOLDER, SUFFIX, of_wasi())
 }
 
 fn of_wasi() -> impl Iterator<Item = &'static Example> {
