@@ -13,7 +13,7 @@ use proactor_core::{
 use rustix::io::Errno;
 
 use super::files::{contents, file, made, open};
-use super::steady::{ATTEMPTS, Count, FEW, LONG, MANY};
+use super::steady::{Count, FEW, LONG, MANY, same};
 use super::vectored::{cut, filled, joined, zeroed};
 use crate::scratch::Scratch;
 use crate::steps::{Captures, Steps, assert_bytes, pattern, system};
@@ -402,11 +402,5 @@ pub(crate) fn reads_and_writes_do_not_allocate<B: Backend>(fixture: &Fixture<B>)
     };
     // Threads are started, and tables grow, as the first come.
     transfer(10_000);
-    let mut pairs = Vec::new();
-    let same = (0..ATTEMPTS).any(|_| {
-        let (few, many) = (transfer(FEW), transfer(MANY));
-        pairs.push((few, many));
-        few == many
-    });
-    assert!(same, "{FEW} and {MANY} operations: {pairs:?}");
+    same(FEW, MANY, 0, transfer).unwrap();
 }
