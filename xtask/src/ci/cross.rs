@@ -10,16 +10,20 @@ use crate::workspace::Workspace;
 const SHARED: [&str; 4] = ["proactor-core", "proactor-system", "proactor-readiness", "proactor-conformance"];
 
 /// What else there is on a system with kqueue: `test-all` runs there, and builds it.
-const BESIDE_KQUEUE: [&str; 5] =
-    ["proactor-kqueue", "proactor-sim", "proactor-kqueue-emulation", "proactor-examples-kqueue", "xtask"];
+const BESIDE_KQUEUE: [&str; 4] =
+    ["proactor-kqueue", "proactor-sim", "proactor-kqueue-emulation", "proactor-examples-kqueue"];
+
+/// And `test-all` itself: apart, since the features that it needs of others would have the cases read once more.
+const TASKS: [&str; 1] = ["xtask"];
 
 /// What is read of which packages.
 type Reading = (&'static [&'static str], &'static [&'static str]);
 
 /// For systems with kqueue; the examples are built there alone, and asked for by a feature.
-const FOR_KQUEUE: [Reading; 2] = [
+const FOR_KQUEUE: [Reading; 3] = [
     (&["--all-targets"], &SHARED),
     (&["--all-targets", "--features", "proactor-examples-kqueue/kqueue"], &BESIDE_KQUEUE),
+    (&["--all-targets"], &TASKS),
 ];
 
 /// For WASI: the tests of what is shared are for systems with threads and processes. The examples are asked for by a feature.
