@@ -28,6 +28,9 @@ const FOLDER: &str = "xtask/mutations";
 /// What the cases that are not compiled needed is nothing to warn of.
 pub(crate) const UNUSED: &str = "-Awarnings";
 
+/// How long it takes to build a backend's program before anything is broken, as [`Mutation::work`] counts.
+const UNBROKEN: usize = 20;
+
 /// How the detail of a case that ran into its deadline begins.
 const HUNG: &str = "did not end within";
 
@@ -148,19 +151,21 @@ fn run(workspace: &Workspace, mutations: &[Mutation]) -> Result<Vec<String>> {
 }
 
 /// Splits them between two workers of about equal work. Compiling a change is mostly one crate after the other, which leaves
-/// a second processor idle. They are in order of backend and file, so that little has to be built again from one to the next,
-/// and no more than one backend's programs are built by both.
+/// a second processor idle. No backend's programs are built by both, and those of a backend are in order of their files, so that
+/// little has to be built again from one to the next.
 fn shares(mutations: &[Mutation]) -> Vec<Vec<&Mutation>> {
-    let mut rest: Vec<&Mutation> = mutations.iter().collect();
-    rest.sort_by_key(|mutation| (&mutation.backend, &mutation.file));
-    let half = rest.iter().map(|mutation| mutation.work()).sum::<usize>().div_ceil(2);
-    let mut work = 0;
-    let first = rest.iter().position(|mutation| {
-        work += mutation.work();
-        work > half
-    });
-    let second = rest.split_off(first.unwrap_or(rest.len()));
-    [rest, second].into_iter().filter(|share| !share.is_empty()).collect()
+    let mut all: Vec<&Mutation> = mutations.iter().collect();
+    all.sort_by_key(|mutation| (&mutation.backend, &mutation.file));
+    let work = |of_one: &[&Mutation]| UNBROKEN + of_one.iter().map(|each| each.work()).sum::<usize>();
+    let mut backends: Vec<_> = all.chunk_by(|one, next| one.backend == next.backend).collect();
+    backends.sort_by_key(|of_one| std::cmp::Reverse(work(of_one)));
+    let mut shares = [(0, Vec::new()), (0, Vec::new())];
+    for of_one in backends {
+        let share = if shares[1].0 < shares[0].0 { &mut shares[1] } else { &mut shares[0] };
+        share.0 += work(of_one);
+        share.1.extend_from_slice(of_one);
+    }
+    shares.into_iter().map(|(_, share)| share).filter(|share| !share.is_empty()).collect()
 }
 
 /// A copy of the tree to break, and one folder for everything built from it, so that only what a change touches is built
@@ -253,6 +258,8 @@ impl Bench {
         command.arg(format!("{}/Cargo.toml", backend.folder));
         command.env("CARGO_TARGET_DIR", &self.target).env("CARGO_PROFILE_DEV_DEBUG", "0");
         command.env("RUSTFLAGS", UNUSED);
+        // Whatever else is built once, this is built again and again.
+        command.env("CARGO_INCREMENTAL", "1");
         let programs = executables::build(&self.tree, &mut command, Programs::Tests)?;
         programs.into_iter().next().context("cargo built no conformance program")
     }
@@ -362,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn no_mutation_is_lost_between_the_workers_and_one_backend_at_most_is_split() {
+    fn no_mutation_is_lost_between_the_workers_and_no_backend_is_split() {
         let of = |backend: &str, file: &str| Mutation {
             backend: backend.to_owned(),
             file: file.into(),
@@ -370,7 +377,7 @@ mod tests {
         };
         let one = [of("sim", "a")];
         assert_eq!(shares(&one).len(), 1);
-        let all = [
+        let mut all = vec![
             of("uring", "b"),
             of("sim", "a"),
             of("epoll", "c"),
@@ -378,12 +385,17 @@ mod tests {
             of("epoll", "crates/core/a"),
             of("sim", "crates/core/b"),
         ];
-        let shares = shares(&all);
-        let names = |share: &Vec<&Mutation>| {
-            share.iter().map(|each| format!("{} {}", each.backend, each.file.display())).collect::<Vec<_>>()
+        let names = |all: &[Mutation]| {
+            let name = |each: &&Mutation| format!("{} {}", each.backend, each.file.display());
+            shares(all).iter().map(|share| share.iter().map(name).collect()).collect::<Vec<Vec<_>>>()
         };
-        assert_eq!(names(&shares[0]), ["epoll c", "epoll crates/core/a", "sim a"]);
-        assert_eq!(names(&shares[1]), ["sim crates/core/a", "sim crates/core/b", "uring b"]);
+        let sim = ["sim a", "sim crates/core/a", "sim crates/core/b"];
+        assert_eq!(names(&all), [sim.to_vec(), vec!["epoll c", "epoll crates/core/a", "uring b"]]);
+        // What is more work than all others together has a worker for itself.
+        all.extend((0..20).map(|_| of("uring", "crates/core/a")));
+        let [uring, others] = names(&all).try_into().unwrap();
+        assert_eq!((uring.len(), uring.last().unwrap().as_str()), (21, "uring crates/core/a"));
+        assert_eq!(others, [sim.to_vec(), vec!["epoll c", "epoll crates/core/a"]].concat());
     }
 
     #[test]

@@ -71,7 +71,10 @@ fn build_one(workspace: &Workspace, target: Option<&Path>, what: &[&str]) -> Res
     let mut command = cargo(workspace)?;
     command.args(["test", "--quiet", "--no-run", "--package", PACKAGE]).args(what);
     if let Some(target) = target {
-        command.env("CARGO_TARGET_DIR", target).env("RUSTFLAGS", mutate::UNUSED);
+        command
+            .env("CARGO_TARGET_DIR", target)
+            .env("RUSTFLAGS", mutate::UNUSED)
+            .env("CARGO_INCREMENTAL", "1");
     }
     let programs = executables::build(workspace, &mut command, Programs::Tests)?;
     let program = programs.into_iter().next().context("cargo built no test program")?;
