@@ -64,10 +64,14 @@ pub(crate) fn run(selection: &Selection, assert: bool) -> Result<()> {
         counted.extend(selection.counted_programs(workload.family).into_iter().map(|each| (workload, each)));
     }
     let instructions = all_instructions(&counted, &scratch)?;
-    let mut rows = Vec::new();
-    for ((workload, program), instructions) in counted.into_iter().zip(instructions) {
+    let counted: Vec<_> = counted.into_iter().zip(instructions).collect();
+    let counts = side_by_side::each(&counted, |worker, &((workload, program), instructions)| {
         eprintln!("{workload}: counting {} on {}", program.name, program.mechanism.name());
-        rows.extend(count(workload, program, instructions, &scratch)?);
+        count(workload, program, instructions, worker, &scratch)
+    });
+    let mut rows = Vec::new();
+    for of_program in counts? {
+        rows.extend(of_program?);
     }
     println!("{}", machine::describe(Cores::available()?));
     println!("one core; differences of a short and a long run\n");
@@ -145,6 +149,7 @@ fn count(
     workload: Workload,
     program: Program,
     instructions: Option<f64>,
+    worker: usize,
     scratch: &Scratch,
 ) -> Result<Vec<Row>> {
     let [short, long] = runs(workload, program);
@@ -154,7 +159,7 @@ fn count(
 
     let mut rows = Vec::new();
     rows.extend(instructions.map(|difference| row(INSTRUCTIONS, difference)));
-    let [fewer, more] = [&short, &long].map(|run| system_calls(run, scratch));
+    let [fewer, more] = [&short, &long].map(|run| system_calls(run, worker, scratch));
     let (fewer, more) = (fewer?, more?);
     rows.push(row(SYSTEM_CALLS, difference(fewer.all, more.all)));
     rows.push(row(EPOLL_CTL, difference(fewer.epoll_ctl, more.epoll_ctl)));
@@ -212,11 +217,12 @@ struct SystemCalls {
     epoll_ctl: u64,
 }
 
-fn system_calls(run: &ChildRun, scratch: &Scratch) -> Result<SystemCalls> {
-    let file = scratch.file("calls");
+fn system_calls(run: &ChildRun, worker: usize, scratch: &Scratch) -> Result<SystemCalls> {
+    let name = format!("calls-{worker}");
+    let file = scratch.file(&name);
     let output = file.to_string_lossy();
     child::start(run, &["strace", "-c", "-f", "-o", &output], LIMIT)?;
-    let [summary] = scratch.take("calls")?.try_into().map_err(|_| "strace wrote no summary")?;
+    let [summary] = scratch.take(&name)?.try_into().map_err(|_| "strace wrote no summary")?;
     parse_calls(&summary).ok_or_else(|| format!("strace's summary is not understood:\n{summary}").into())
 }
 
