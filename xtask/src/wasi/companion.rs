@@ -4,6 +4,8 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,6 +24,9 @@ const END: &str = "companion: end the input";
 /// How long the host may take to listen.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Where programs listen: below what systems give out to whoever asks for any port, as other tests do all the time.
+const PORTS: Range<u16> = 20_000..32_000;
+
 /// A companion of one program.
 #[derive(Debug)]
 pub(super) struct Companion {
@@ -31,10 +36,19 @@ pub(super) struct Companion {
 }
 
 impl Companion {
-    /// Where a program can listen: nobody does so now.
+    /// Where a program can listen: nobody does so now, and until it does, none of the ports that the system gives out by itself
+    /// is this one.
     pub(super) fn free_address() -> Result<SocketAddr> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
-        Ok(listener.local_addr()?)
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        // Another process of ours begins elsewhere, and none takes one twice before it has had all others.
+        let port = |_| {
+            let step = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(61 * std::process::id());
+            PORTS.start + (step % u32::from(PORTS.end - PORTS.start)) as u16
+        };
+        PORTS
+            .map(port)
+            .find_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?.local_addr().ok())
+            .context("no free port")
     }
 
     /// One for a program that will listen at `address` and reads the other end of `input`.
@@ -134,6 +148,15 @@ mod tests {
         one.read_to_string(&mut text).unwrap();
         assert_eq!(text, "and back");
     }
+
+    #[test]
+    fn no_two_programs_listen_at_one_address() {
+        let addresses: Vec<_> = (0..100).map(|_| Companion::free_address().unwrap()).collect();
+        let listeners: Vec<_> = addresses.iter().map(|address| TcpListener::bind(address).unwrap()).collect();
+        assert!(listeners.iter().all(|listener| PORTS.contains(&listener.local_addr().unwrap().port())));
+        assert!(!addresses.contains(&Companion::free_address().unwrap()));
+    }
+
     #[test]
     fn what_is_to_be_answered_is_written_until_its_end() {
         let (mut input, output) = std::io::pipe().unwrap();
