@@ -61,6 +61,10 @@ impl Executable {
         Self { beside_others: true, ..self }
     }
 
+    pub(crate) const fn is_beside_others(&self) -> bool {
+        self.beside_others
+    }
+
     /// A command that runs it as `cargo test` would.
     pub(crate) fn command(&self) -> Command {
         let mut command = match &self.host {

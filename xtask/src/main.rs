@@ -15,6 +15,7 @@ mod mutate;
 mod process;
 mod scratch;
 mod setup;
+mod side_by_side;
 mod test_all;
 mod tidy;
 mod wasi;

@@ -15,6 +15,7 @@ use crate::libkqueue;
 use crate::matrix::Matrix;
 use crate::process::TestCounts;
 use crate::setup;
+use crate::side_by_side;
 use crate::wasi;
 use crate::workspace::Workspace;
 
@@ -50,36 +51,20 @@ pub(crate) fn main(workspace: &Workspace, arguments: impl Iterator<Item = OsStri
         build.args(["--exclude", &package]);
     }
     let Built { programs, failure } = executables::build_what_can_be(workspace, &mut build, Programs::Tests)?;
+    let programs: Vec<_> = programs.into_iter().map(Executable::beside_others).collect();
     let mut outcome = Outcome { failed: failure.into_iter().collect(), ..Outcome::default() };
-    if options.backends.is_empty() {
-        let shared = |program: &&Executable| expected.iter().all(|each| !belongs(program, each));
-        for program in programs.iter().filter(shared) {
-            outcome.run_tests(program)?;
-        }
-    }
     let table = case_table::cases(&workspace.read(case_table::FILE)?)?;
     let mut columns = Vec::new();
-    for backend in &chosen {
-        println!("\n== {}", backend.name);
-        for program in programs.iter().filter(|program| belongs(program, backend)) {
-            // What runs on demand is another column of its crate.
-            if program.target != CONFORMANCE && backend.variable.is_none() {
-                outcome.run_tests(program)?;
-            }
+    let work = work(&programs, &expected, &chosen, &options);
+    for done in side_by_side::each(side_by_side::PROGRAMS, &work, |work| work.run(workspace)) {
+        let (column, tests) = done?;
+        outcome += tests;
+        if let Some((backend, mut column)) = column {
+            column.compare(&table);
+            columns.push((backend, column));
         }
-        let mut column = match built_apart(workspace, backend) {
-            None => run_conformance(workspace, &programs, backend),
-            Some(Ok(program)) => {
-                outcome.run_tests_apart(workspace, backend)?;
-                run_conformance(workspace, &[program], backend)
-            }
-            Some(Err(error)) => {
-                Column { problems: vec![format!("it cannot be built here: {error:#}")], ..Column::default() }
-            }
-        };
-        column.compare(&table);
-        columns.push((backend.name, column));
     }
+    columns.sort_by_key(|(name, _)| chosen.iter().position(|backend| backend.name == *name));
     let matrix = Matrix::new(&columns);
     println!("\n{}", matrix.render());
     if let Some(file) = &options.json {
@@ -188,6 +173,75 @@ fn built_apart(workspace: &Workspace, backend: &Backend) -> Option<Result<Execut
     (backend.folder == wasi::FOLDER).then(|| wasi::build(workspace))
 }
 
+/// A part of the tests that runs beside others.
+#[derive(Debug)]
+enum Work<'a> {
+    /// The suite of a backend, of these programs.
+    Suite(&'a Backend, &'a [Executable]),
+    /// Tests beside the suites.
+    Tests(&'a Executable),
+}
+
+/// All that is to be done. Suites come first, as they take long, and among them those of slow systems.
+fn work<'a>(
+    programs: &'a [Executable],
+    expected: &[Backend],
+    chosen: &'a [Backend],
+    options: &Options,
+) -> Vec<Work<'a>> {
+    let suites = chosen.iter().rev().map(|backend| Work::Suite(backend, programs));
+    let is_wanted = |program: &&Executable| {
+        let is_shared = expected.iter().all(|backend| !belongs(program, backend));
+        // What runs on demand is another column of its crate.
+        let is_chosen = |backend: &Backend| belongs(program, backend) && backend.variable.is_none();
+        if is_shared { options.backends.is_empty() } else { chosen.iter().any(is_chosen) }
+    };
+    // It runs as a column, or not at all.
+    let is_suite = |program: &&Executable| {
+        program.target == CONFORMANCE && expected.iter().any(|each| belongs(program, each))
+    };
+    let tests = programs.iter().filter(|program| is_wanted(program) && !is_suite(program));
+    suites.chain(tests.map(Work::Tests)).collect()
+}
+
+impl<'a> Work<'a> {
+    /// The column, of a suite, and how the tests beside it ended.
+    fn run(&self, workspace: &Workspace) -> Result<(Option<(&'a str, Column)>, Outcome)> {
+        let mut outcome = Outcome::default();
+        match *self {
+            Self::Tests(program) => {
+                outcome.run_tests(program)?;
+                Ok((None, outcome))
+            }
+            Self::Suite(backend, programs) => {
+                let started = Instant::now();
+                let column = run_suite(workspace, backend, programs, &mut outcome)?;
+                println!("\n== {}: {:.1} s", backend.name, started.elapsed().as_secs_f64());
+                Ok((Some((backend.name, column)), outcome))
+            }
+        }
+    }
+}
+
+/// Runs the suite of a backend; where its program is built apart, so are the crate's other tests, and they run too.
+fn run_suite(
+    workspace: &Workspace,
+    backend: &Backend,
+    programs: &[Executable],
+    outcome: &mut Outcome,
+) -> Result<Column> {
+    Ok(match built_apart(workspace, backend) {
+        None => run_conformance(workspace, programs, backend),
+        Some(Ok(program)) => {
+            outcome.run_tests_apart(workspace, backend)?;
+            run_conformance(workspace, &[program.beside_others()], backend)
+        }
+        Some(Err(error)) => {
+            Column { problems: vec![format!("it cannot be built here: {error:#}")], ..Column::default() }
+        }
+    })
+}
+
 fn run_conformance(workspace: &Workspace, programs: &[Executable], backend: &Backend) -> Column {
     let program = programs.iter().find(|each| belongs(each, backend) && each.target == CONFORMANCE);
     let Some(program) = program else {
@@ -203,6 +257,13 @@ fn run_conformance(workspace: &Workspace, programs: &[Executable], backend: &Bac
 struct Outcome {
     counts: TestCounts,
     failed: Vec<String>,
+}
+
+impl std::ops::AddAssign for Outcome {
+    fn add_assign(&mut self, other: Self) {
+        self.counts += other.counts;
+        self.failed.extend(other.failed);
+    }
 }
 
 impl Outcome {
@@ -235,7 +296,7 @@ impl Outcome {
             return Ok(());
         }
         match wasi::build_unit_tests(workspace) {
-            Ok(program) => self.run_tests(&program)?,
+            Ok(program) => self.run_tests(&program.beside_others())?,
             Err(error) => self.failed.push(format!("the unit tests of {}: {error:#}", backend.folder)),
         }
         Ok(())
@@ -341,6 +402,42 @@ mod tests {
         );
         let error = names(&["--backend", "sim", "--without", "sim"]).unwrap_err().to_string();
         assert!(error.contains("no backend is left"), "{error}");
+    }
+
+    #[test]
+    fn every_program_that_is_wanted_runs_once_and_suites_run_first() {
+        let scratch = Scratch::new();
+        let program = |folder: &str, target: &str| {
+            scratch.write(&format!("{folder}/Cargo.toml"), "");
+            Executable::for_test(folder, target, "/nowhere/program".into())
+        };
+        let programs = [
+            program("crates/core", "proactor_core"),
+            program("crates/sim", "proactor_sim"),
+            program("crates/sim", CONFORMANCE),
+            program("crates/wasi", "proactor_wasi"),
+            program("crates/wasi", CONFORMANCE),
+        ];
+        let expected = conformance::expected(scratch.path());
+        let names = |words: &[&str]| {
+            let options = parse_words(words).unwrap();
+            let chosen = choose(&expected, &options).unwrap();
+            let work = work(&programs, &expected, &chosen, &options);
+            let name = |work: &Work<'_>| match work {
+                Work::Suite(backend, _) => backend.name.to_owned(),
+                Work::Tests(program) => program.target.clone(),
+            };
+            work.iter().map(name).collect::<Vec<_>>()
+        };
+        let suites: Vec<_> = expected.iter().rev().map(|backend| backend.name.to_owned()).collect();
+        let mut all = suites.clone();
+        all.extend(["proactor_core", "proactor_sim"].map(str::to_owned));
+        // Elsewhere WASI has no column, and its programs are not built.
+        if suites.iter().any(|name| name == "wasi") {
+            all.push("proactor_wasi".to_owned());
+            assert_eq!(names(&[]), all);
+        }
+        assert_eq!(names(&["--backend", "sim"]), ["sim", "proactor_sim"]);
     }
 
     #[test]

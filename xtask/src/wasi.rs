@@ -7,8 +7,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -18,6 +17,7 @@ use crate::cross;
 use crate::executables::{self, Executable, Programs};
 use crate::mutate;
 use crate::process::{End, Finished, Running};
+use crate::side_by_side;
 use crate::test_all::CONFORMANCE;
 use crate::workspace::Workspace;
 
@@ -109,7 +109,7 @@ pub(crate) fn run_all(
 ) -> Result<(Finished, Vec<CaseReport>)> {
     let session = Session::new(program, report, patience)?;
     let host = session.host.name();
-    println!("\n     Running {} of {}, under {host}", program.target, program.folder.display());
+    session.say(&format!("\n     Running {} of {}, under {host}", program.target, program.folder.display()));
     let mut cases = session.not_here()?;
     let listed = conformance::list(program)?;
     let missing: Vec<&str> = cases.iter().map(|case| case.case.as_str()).collect();
@@ -120,10 +120,13 @@ pub(crate) fn run_all(
     let failed = ran.iter().filter(|case| case.verdict == Verdict::Fail).count();
     let passed = ran.iter().filter(|case| case.verdict == Verdict::Pass).count();
     let seconds = started.elapsed().as_secs_f64();
-    println!(
+    session.say(&format!(
         "\ntest result: {passed} passed; {failed} failed; {} not here; finished in {seconds:.2}s",
         cases.len()
-    );
+    ));
+    if program.is_beside_others() {
+        println!("{}", session.said());
+    }
     cases.extend(ran);
     // As a program of all cases would end.
     let end = End::Exited(exit_status(if failed == 0 { 0 } else { 1 }));
@@ -149,6 +152,8 @@ struct Session<'a> {
     /// Where instances have their folders.
     folder: PathBuf,
     limit: Duration,
+    /// What is to be shown once all is over.
+    said: Mutex<String>,
 }
 
 impl<'a> Session<'a> {
@@ -157,7 +162,22 @@ impl<'a> Session<'a> {
         let folder = report.with_extension("instances");
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        Ok(Self { program, host, folder, limit: LIMIT * patience })
+        Ok(Self { program, host, folder, limit: LIMIT * patience, said: Mutex::default() })
+    }
+
+    /// Shows lines: at once, or in one piece with all others if other programs run at the same time.
+    fn say(&self, lines: &str) {
+        if self.program.is_beside_others() {
+            let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+            *said += lines;
+            said.push('\n');
+        } else {
+            println!("{lines}");
+        }
+    }
+
+    fn said(self) -> String {
+        self.said.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The cases that need what is missing, as judged by the program.
@@ -168,35 +188,24 @@ impl<'a> Session<'a> {
     }
 
     fn run_each(&self, chosen: &[(&String, &Vec<String>)]) -> Vec<CaseReport> {
-        let next = AtomicUsize::new(0);
-        let done = Mutex::new(Vec::with_capacity(chosen.len()));
-        let work = || {
-            while let Some((name, rules)) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let report = self.run_one(name, rules).unwrap_or_else(|error| CaseReport {
-                    case: (*name).clone(),
-                    verdict: Verdict::Fail,
-                    rules: (*rules).clone(),
-                    detail: Some(format!("it could not be run: {error:#}")),
-                });
-                let verdict = match report.verdict {
-                    Verdict::Pass => "ok",
-                    Verdict::NotHere => "not here",
-                    Verdict::ExpectedFailure => "expected failure",
-                    Verdict::Fail => "FAILED",
-                };
-                println!("test {name} ... {verdict}");
-                if report.verdict == Verdict::Fail {
-                    println!("    {}", report.detail.as_deref().unwrap_or_default());
-                }
-                done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(report);
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 0..AT_ONCE {
-                scope.spawn(work);
-            }
-        });
-        done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+        side_by_side::each(AT_ONCE, chosen, |(name, rules)| {
+            let report = self.run_one(name, rules).unwrap_or_else(|error| CaseReport {
+                case: (*name).clone(),
+                verdict: Verdict::Fail,
+                rules: (*rules).clone(),
+                detail: Some(format!("it could not be run: {error:#}")),
+            });
+            let verdict = match report.verdict {
+                Verdict::Pass => "ok",
+                Verdict::NotHere => "not here",
+                Verdict::ExpectedFailure => "expected failure",
+                Verdict::Fail => "FAILED",
+            };
+            let detail = (report.verdict == Verdict::Fail)
+                .then(|| format!("\n    {}", report.detail.as_deref().unwrap_or_default()));
+            self.say(&format!("test {name} ... {verdict}{}", detail.unwrap_or_default()));
+            report
+        })
     }
 
     /// Runs one case in an instance of its own.

@@ -2,8 +2,6 @@
 //! the first wrong access, and at its end for what leaked.
 
 use std::process::Command;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Result, bail, ensure};
 
@@ -11,6 +9,7 @@ use crate::conformance::{self, Backend};
 use crate::executables::{self, Executable, Programs};
 use crate::libkqueue;
 use crate::setup;
+use crate::side_by_side;
 use crate::test_all::CONFORMANCE;
 use crate::wasi;
 use crate::workspace::Workspace;
@@ -23,9 +22,6 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// little optimised no faster.
 const FLAGS: &str =
     "-Zsanitizer=address -Cllvm-args=-asan-instrumentation-with-call-threshold=0 --cfg sanitized";
-
-/// How many programs run at once: much of a suite is waiting for the clock.
-const AT_ONCE: usize = 2;
 
 /// What is not built: the tasks have nothing unsafe, and the floors of the benchmarks leak what the kernel may write to, on
 /// purpose.
@@ -43,7 +39,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<()> {
     // The suites take longest, so what is short comes last and fills what is left.
     programs.sort_by_key(|program| program.target != CONFORMANCE);
     let backends = conformance::expected(workspace.root());
-    let failed = side_by_side(&programs, |program| run_one(workspace, program, &backends));
+    let failed = failures(&programs, |program| run_one(workspace, program, &backends));
     ensure!(failed.is_empty(), "{}", failed.join("; "));
     Ok(())
 }
@@ -70,21 +66,13 @@ fn build(workspace: &Workspace) -> Result<Vec<Executable>> {
     Ok(programs.into_iter().map(|program| program.with("ASAN_OPTIONS", options).beside_others()).collect())
 }
 
-/// Runs each program, some at a time, in their order; gives those that failed, and why.
-fn side_by_side(programs: &[Executable], run: impl Fn(&Executable) -> Result<()> + Sync) -> Vec<String> {
-    let next = AtomicUsize::new(0);
-    let failed = Mutex::new(Vec::new());
-    let work = || {
-        while let Some(program) = programs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if let Err(error) = run(program) {
-                let text = format!("{} of {}: {error:#}", program.target, program.folder.display());
-                failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(text);
-            }
-        }
+/// Runs each program; gives those that failed, and why.
+fn failures(programs: &[Executable], run: impl Fn(&Executable) -> Result<()> + Sync) -> Vec<String> {
+    let failure = |program: &Executable| {
+        let error = run(program).err()?;
+        Some(format!("{} of {}: {error:#}", program.target, program.folder.display()))
     };
-    // A worker that panics ends the step with its panic.
-    std::thread::scope(|scope| (0..AT_ONCE).for_each(|_| drop(scope.spawn(work))));
-    failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+    side_by_side::each(side_by_side::PROGRAMS, programs, failure).into_iter().flatten().collect()
 }
 
 fn run_one(workspace: &Workspace, program: &Executable, backends: &[Backend]) -> Result<()> {
@@ -107,19 +95,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_program_runs_once_and_every_failure_is_told() {
+    fn every_failure_is_told() {
         let program = |name: &str| Executable::for_test("crates/x", name, format!("/nowhere/{name}").into());
         let programs = ["one", "two", "three", "four", "five"].map(program);
-        let runs = Mutex::new(Vec::new());
-        let mut failed = side_by_side(&programs, |program| {
-            runs.lock().unwrap().push(program.target.clone());
+        let failed = failures(&programs, |program| {
             ensure!(!program.target.starts_with('t'), "leaks");
             Ok(())
         });
-        let mut runs = runs.into_inner().unwrap();
-        runs.sort();
-        assert_eq!(runs, ["five", "four", "one", "three", "two"]);
-        failed.sort();
-        assert_eq!(failed, ["three of crates/x: leaks", "two of crates/x: leaks"]);
+        assert_eq!(failed, ["two of crates/x: leaks", "three of crates/x: leaks"]);
     }
 }
