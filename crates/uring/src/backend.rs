@@ -23,6 +23,10 @@ use crate::ring::Ring;
 use crate::shown::Shown;
 use crate::vectored;
 
+/// How much the kernel works off in one call, of what it holds back for the thread. What one request that goes on brings at once
+/// may be far more, and counts as no more than this, so that others who are complete are not left behind it.
+const WORKED_OFF: usize = 20;
+
 /// The backend over io_uring.
 ///
 /// A ring belongs to the thread that opened it: the kernel takes no other's submissions, and works off completions on
@@ -295,7 +299,8 @@ impl Uring {
         if self.requests.has_pools() {
             self.restock(done);
         }
-        let mut left = self.requests.places();
+        // A request that was cancelled is complete, and so is its cancel.
+        let mut left = 2 * self.requests.places();
         loop {
             let entered = self.requests.ring.enter(Until::Now);
             let taken = self.reap(done);
@@ -303,7 +308,7 @@ impl Uring {
                 self.woken = false;
                 return entered;
             }
-            left = left.saturating_sub(taken.max(1));
+            left = left.saturating_sub(taken.clamp(1, WORKED_OFF));
         }
     }
 

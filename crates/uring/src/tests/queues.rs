@@ -1,6 +1,7 @@
 //! Queues that are too small.
 
 use std::io::Write;
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use proactor_core::{Backend, Config, Error, Outcome, Until};
@@ -67,6 +68,43 @@ fn what_the_kernel_holds_back_is_seen_without_waiting() {
         rig.look();
     }
     assert_eq!(rig.done.len(), 100);
+}
+
+/// One request that goes on may bring more by itself than there are requests: what others have is seen all the same.
+#[test]
+fn a_flood_of_one_request_hides_nobody_elses_results_from_a_look() {
+    let mut rig = Rig::with_entries(256);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let listener = rig.attach(listener);
+    rig.accept_many(listener);
+    let mut pairs: Vec<_> = (0..70).map(|_| rig.pair()).collect();
+    for (handle, _) in &pairs {
+        rig.recv(*handle);
+    }
+    rig.look();
+    let connections: Vec<_> = (0..120).map(|_| TcpStream::connect(address).unwrap()).collect();
+    for (_, far) in &mut pairs {
+        far.write_all(b"bytes").unwrap();
+    }
+    rig.look();
+    let outcomes: Vec<_> = std::iter::from_fn(|| rig.done.pop()).map(|(_, outcome)| outcome).collect();
+    let received = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Recv(_))).count();
+    assert_eq!((received, outcomes.len() - received), (pairs.len(), connections.len()));
+}
+
+/// What is cancelled has a completion of its own, and its cancel has one.
+#[test]
+fn a_look_takes_the_end_of_all_that_was_cancelled() {
+    let mut rig = Rig::with_entries(1);
+    let pairs: Vec<_> = (0..100).map(|_| rig.pair()).collect();
+    let tokens: Vec<_> = pairs.iter().map(|(handle, _)| rig.recv(*handle)).collect();
+    rig.look();
+    for ((handle, _), token) in pairs.iter().zip(&tokens) {
+        assert!(rig.cancel(*token, *handle));
+    }
+    rig.look();
+    assert_eq!(rig.done.len(), pairs.len());
 }
 
 #[test]
