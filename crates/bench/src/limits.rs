@@ -94,7 +94,7 @@ static LIMITS: &[Limit] = &[
     limit(Family::AcceptChurn, ALLOCATIONS, Most::Count(0.0)),
     // What a cached block costs. What goes to a thread or to the disk costs what their pace makes of it: the transfer itself,
     // and at the worst a call to a thread and one back.
-    limit(Family::FileRead, INSTRUCTIONS, times_the_floor(16.0)),
+    limit(Family::FileRead, INSTRUCTIONS, times_the_floor(14.0)),
     limit(Family::FileRead, SYSTEM_CALLS, BATCHED_LIKE_THE_FLOOR),
     limit(Family::FileRead, EPOLL_CTL, Most::Count(0.0)),
     limit(Family::FileRead, ALLOCATIONS, Most::Count(0.0)),
