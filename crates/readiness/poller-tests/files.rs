@@ -9,7 +9,7 @@ use proactor_core::{
     ReadAtDone, Slot, Token,
 };
 
-use super::Rig;
+use super::{COUNTS, Rig};
 
 /// A file of a test's own.
 pub(super) struct Scratch(pub(super) PathBuf);
@@ -130,6 +130,25 @@ fn a_file_that_is_opened_gets_a_handle() {
     rig.read_at(handle, 64, 0);
     assert_eq!(rig.read_done().result, Ok(7));
     rig.close(handle);
+}
+
+/// Others may have what a name opens, as some systems' names of open descriptors do: it is watched until it is closed, not longer.
+#[test]
+fn what_a_name_opens_is_removed_before_it_is_closed() {
+    let scratch = Scratch::new(0);
+    fs::remove_file(&scratch.0).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&scratch.0).status().unwrap().success());
+    let _both_ends = File::options().read(true).write(true).open(&scratch.0).unwrap();
+    let mut rig = Rig::new();
+    let nowhere = Slot(u32::MAX);
+    let open = OpenAt { directory: None, path: scratch.0.clone().into(), options: OpenOptions::read() };
+    let token = rig.done.submit(open.into());
+    rig.backend.start(token, nowhere, &mut rig.done);
+    let Outcome::OpenAt(opened) = rig.take_returned(nowhere) else { panic!("it is an open's") };
+    let before = COUNTS.get();
+    assert_eq!((before.added, before.removed), (1, 0));
+    rig.close(opened.result.unwrap());
+    assert_eq!(COUNTS.get().removed, 1);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::task::Poll;
 
 use proactor_core::{Done, Error, Handle, Outcome, ReadAtDone, Returned, Slot, Target, Token, WriteAtDone};
-use proactor_system::{self as system, DescriptorKind, Mode};
+use proactor_system::{self as system, DescriptorKind};
 
 use crate::Readiness;
 use crate::poller::Poller;
@@ -95,7 +95,8 @@ impl<P: Poller> Readiness<P> {
     fn adopt_opened(&mut self, file: OwnedFd, done: &mut Done) -> Result<Handle, Error> {
         let kind = system::descriptor_kind(file.as_fd())?;
         let handle = done.new_handle();
-        let adopted = self.adopt(handle.slot(), file, kind, Origin::Opened(Mode::Blocking));
+        // As what comes from its user: on some systems a name in /dev/fd opens what others have open already (contract H5).
+        let adopted = self.adopt(handle.slot(), file, kind, Origin::Given);
         adopted.map_err(|(error, _)| {
             done.discard_handle(handle);
             error
