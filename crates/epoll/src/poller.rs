@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use proactor_core::{ChildProcess, Config, Error, Time, Until};
-use proactor_readiness::{Batch, Event, Poller, Registration, Signs, Watch, batch_len};
+use proactor_readiness::{Batch, Event, Poller, Registration, Signs, Watch};
 use proactor_system::{self as system, EventWaker, SignalWatch};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -24,6 +24,10 @@ const ALL: EventFlags = EventFlags::IN
 const CLOSED: EventFlags = EventFlags::HUP.union(EventFlags::ERR);
 
 const IRREGULAR: EventFlags = CLOSED.union(EventFlags::RDHUP).union(EventFlags::PRI);
+
+/// How many events are taken at once, at most: of so many sockets the receive, the callback and what that sends follow one another
+/// while the system still has them in its caches. A turn that does not wait takes several batches.
+const BATCH_MAX: u32 = 128;
 
 const NO_TIME: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
@@ -62,7 +66,7 @@ impl Poller for EpollPoller {
         let waker = EventWaker::new()?;
         let data = EventData::new_u64(Registration::NOBODY.to_u64());
         epoll::add(&epoll, &waker, data, EventFlags::IN | EventFlags::ET)?;
-        Ok(Self { epoll, waker, events: Vec::with_capacity(batch_len(config)) })
+        Ok(Self { epoll, waker, events: Vec::with_capacity(config.entries.min(BATCH_MAX) as usize) })
     }
 
     fn waker(&self) -> EventWaker {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proactor_core::{ChildProcess, Config, Error, Until, Wake};
-use proactor_readiness::{Batch, Event, Poller, Registration, Signs, Watch, batch_len};
+use proactor_readiness::{Batch, Event, Poller, Registration, Signs, Watch};
 use proactor_system::{self as system, Mode};
 use rustix::io::Errno;
 
@@ -71,7 +71,7 @@ impl Poller for KqueuePoller {
         let kqueue = Arc::new(Kqueue::open()?);
         let mut receipts = Vec::with_capacity(FILTERS.len());
         let waker = KqueueWaker::new(&kqueue, &mut receipts)?;
-        let events = Vec::with_capacity(batch_len(config));
+        let events = Vec::with_capacity(config.entries as usize);
         Ok(Self { kqueue, waker, events, receipts, children: Vec::new() })
     }
 

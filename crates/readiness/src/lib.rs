@@ -38,4 +38,4 @@ mod vectored;
 mod write;
 
 pub use backend::Readiness;
-pub use poller::{Batch, Event, Poller, Registration, Signs, Wanted, Watch, WatchSignals, batch_len};
+pub use poller::{Batch, Event, Poller, Registration, Signs, Wanted, Watch, WatchSignals};

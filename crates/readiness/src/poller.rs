@@ -59,16 +59,6 @@ pub struct Signs {
     pub irregular: u32,
 }
 
-/// How many events a poller takes at once, at most: of so many sockets the receive, the callback and what that sends follow
-/// one another while the system still has them in its caches. A turn that does not wait takes several batches.
-const BATCH_MAX: u32 = 64;
-
-/// The room for events of a poller that is opened with `config`.
-#[must_use]
-pub fn batch_len(config: &Config) -> usize {
-    config.entries.min(BATCH_MAX) as usize
-}
-
 /// What one wait brought.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Batch {
