@@ -38,8 +38,8 @@
 //!
 //! # How it works
 //! Each descriptor is registered once, edge-triggered for everything, when it comes into the loop, and removed when
-//! it goes: no call changes a registration in between. What the loop has opened itself and closes is not even removed, since the
-//! system does that as the last who has it closes it.
+//! it goes: no call changes a registration in between. A socket that the loop has opened itself is not even removed where the
+//! loop closes it, since the system does that as the last who has it closes it.
 //!
 //! Of files epoll says nothing. What is in the system's cache is read and written at once, on the loop's thread
 //! (RWF_NOWAIT); what would have to wait for the disk, and every other operation on files and names, is done by a thread of

@@ -117,16 +117,21 @@ fn a_descriptor_comes_back_from_those_who_shared_it() {
     assert_eq!(file.metadata().unwrap().len(), 100);
 }
 
-#[test]
-fn a_file_that_is_opened_gets_a_handle() {
-    let scratch = Scratch::new(7);
-    let mut rig = Rig::new();
+/// Has the pool open it for reading.
+fn open(rig: &mut Rig, scratch: &Scratch) -> Handle {
     let nowhere = Slot(u32::MAX);
     let open = OpenAt { directory: None, path: scratch.0.clone().into(), options: OpenOptions::read() };
     let token = rig.done.submit(open.into());
     rig.backend.start(token, nowhere, &mut rig.done);
     let Outcome::OpenAt(opened) = rig.take_returned(nowhere) else { panic!("it is an open's") };
-    let handle = opened.result.unwrap();
+    opened.result.unwrap()
+}
+
+#[test]
+fn a_file_that_is_opened_gets_a_handle() {
+    let scratch = Scratch::new(7);
+    let mut rig = Rig::new();
+    let handle = open(&mut rig, &scratch);
     rig.read_at(handle, 64, 0);
     assert_eq!(rig.read_done().result, Ok(7));
     rig.close(handle);
@@ -140,14 +145,10 @@ fn what_a_name_opens_is_removed_before_it_is_closed() {
     assert!(std::process::Command::new("mkfifo").arg(&scratch.0).status().unwrap().success());
     let _both_ends = File::options().read(true).write(true).open(&scratch.0).unwrap();
     let mut rig = Rig::new();
-    let nowhere = Slot(u32::MAX);
-    let open = OpenAt { directory: None, path: scratch.0.clone().into(), options: OpenOptions::read() };
-    let token = rig.done.submit(open.into());
-    rig.backend.start(token, nowhere, &mut rig.done);
-    let Outcome::OpenAt(opened) = rig.take_returned(nowhere) else { panic!("it is an open's") };
+    let handle = open(&mut rig, &scratch);
     let before = COUNTS.get();
     assert_eq!((before.added, before.removed), (1, 0));
-    rig.close(opened.result.unwrap());
+    rig.close(handle);
     assert_eq!(COUNTS.get().removed, 1);
 }
 

@@ -135,8 +135,8 @@ pub trait Poller: Sized + 'static {
     /// and again what nobody takes.
     const IS_TOLD: bool = false;
 
-    /// Whether it forgets a descriptor that is closed, if nobody else has what that refers to: then what the loop has opened
-    /// itself is closed without being [removed](Self::remove). Where somebody has it all the same (a process that was forked and
+    /// Whether it forgets a descriptor that is closed, if nobody else has what that refers to: then a socket that the loop has
+    /// opened itself is closed without being [removed](Self::remove). Where somebody has it all the same (a process that was forked and
     /// runs no other program), events of a registration that is no more may come, and are passed over.
     const FORGETS_WHAT_IS_CLOSED: bool = false;
 

@@ -55,9 +55,10 @@ pub(crate) struct Traits {
 /// Where a descriptor comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Origin {
-    /// Its user, who may share what it refers to with others. What is blocking is changed only where an operation needs that.
+    /// Its user, or a name that was opened: others may share what it refers to. What is blocking is changed only where an
+    /// operation needs that.
     Given,
-    /// The loop has opened it, in this mode.
+    /// The loop has opened it, a socket, in this mode.
     Opened(Mode),
 }
 
