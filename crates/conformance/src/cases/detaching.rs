@@ -349,14 +349,18 @@ pub(crate) fn taken_back_from_the_pool_a_socket_is_as_it_was<B: Backend>(fixture
     const LEN: u64 = 4 << 20;
     let scratch = Scratch::new(fixture);
     let mut ev = on(fixture, &pool(1));
-    let handle = file(&mut ev, &scratch, "file", &pattern(8, LEN as usize));
+    // Each has a file of its own: to look for it in the cache has the system read it ahead. They are opened while there is a thread.
+    let rounds = [(false, true), (true, true), (false, false), (true, false)].map(|(deleted, wanted)| {
+        let name = format!("file {deleted} {wanted}");
+        let handle = file(&mut ev, &scratch, &name, &pattern(8, LEN as usize));
+        (deleted, wanted, name, handle)
+    });
     let (gate, pass) = Gate::new();
     let running = ev.start(Work::new(pass));
     ev.no_wait();
     gate.wait_until_begun();
-    let is_on_disk = leaves_the_cache(&scratch.real("file"));
-    for (deleted, wanted) in [(false, true), (true, true), (false, false), (true, false)] {
-        if !wanted && !is_on_disk {
+    for (deleted, wanted, name, handle) in rounds {
+        if !wanted && !leaves_the_cache(&scratch.real(&name)) {
             // It would not go to the pool.
             continue;
         }
