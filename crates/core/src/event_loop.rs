@@ -145,6 +145,9 @@ impl<B: Backend, S> Loop<B, S> {
 
     /// Runs as [`RunMode::UntilDone`], but until `end` at the latest; an explicit wake ends it early.
     ///
+    /// It makes one turn at least where something is pending, also if `end` has passed. What is ready by `end`, but more than one
+    /// wait takes, is left to the next run: to take all of it, follow up with [`RunMode::NoWait`].
+    ///
     /// # Errors
     /// As [`run`](Self::run).
     pub fn run_until(&mut self, state: &mut S, end: Time) -> io::Result<()> {

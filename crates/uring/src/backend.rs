@@ -27,6 +27,9 @@ use crate::vectored;
 /// may be far more, and counts as no more than this, so that others who are complete are not left behind it.
 const WORKED_OFF: usize = 20;
 
+/// How much a look goes on for, however few requests there are: a single one may have many connections or messages to take.
+const LOOKED_FOR: usize = 1024;
+
 /// The backend over io_uring.
 ///
 /// A ring belongs to the thread that opened it: the kernel takes no other's submissions, and works off completions on
@@ -292,7 +295,8 @@ impl Uring {
     }
 
     /// A wait that does not block: takes all that is complete by now, and not without end. However much that is: in one call the
-    /// kernel works off some twenty of what it holds back for the thread, and hands over no more than the queue has room for.
+    /// kernel works off some twenty of what it holds back for the thread, and hands over no more than the queue has room for; and
+    /// what goes on, but stopped where the queue was full, has to be submitted again to bring the rest.
     #[cold]
     #[inline(never)]
     pub(crate) fn look(&mut self, done: &mut Done) -> Result<(), Error> {
@@ -300,11 +304,13 @@ impl Uring {
             self.restock(done);
         }
         // A request that was cancelled is complete, and so is its cancel.
-        let mut left = 2 * self.requests.places();
+        let mut left = (2 * self.requests.places()).max(LOOKED_FOR);
         loop {
             let entered = self.requests.ring.enter(Until::Now);
             let taken = self.reap(done);
-            if entered.is_err() || left == 0 || !self.requests.ring.holds_back() {
+            // Nothing taken, and still behind: the kernel takes nothing now.
+            let goes_on = self.requests.ring.holds_back() || taken > 0 && self.requests.ring.is_behind();
+            if entered.is_err() || left == 0 || !goes_on {
                 self.woken = false;
                 return entered;
             }

@@ -93,6 +93,24 @@ fn a_flood_of_one_request_hides_nobody_elses_results_from_a_look() {
     assert_eq!((received, outcomes.len() - received), (pairs.len(), connections.len()));
 }
 
+/// One that goes on stops where the queue is full, and is submitted again by the look that has emptied it.
+#[test]
+fn a_look_accepts_all_that_are_pending_through_a_small_queue() {
+    for (setup, singly) in SETUPS.into_iter().flat_map(|setup| [(setup, false), (setup, true)]) {
+        let mut rig = Rig::with(&Config::default().entries(8), setup);
+        if singly {
+            rig.accept_singly();
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let listener = rig.attach(listener);
+        rig.accept_many(listener);
+        let connections: Vec<_> = (0..120).map(|_| TcpStream::connect(address).unwrap()).collect();
+        rig.look();
+        assert_eq!(rig.done.len(), connections.len(), "singly: {singly}");
+    }
+}
+
 /// What is cancelled has a completion of its own, and its cancel has one.
 #[test]
 fn a_look_takes_the_end_of_all_that_was_cancelled() {
