@@ -153,6 +153,7 @@ mod detach;
 mod directory;
 mod done;
 mod driver;
+mod elsewhere;
 mod error;
 mod event_loop;
 mod fifo;
@@ -201,6 +202,8 @@ pub use detach::{Detach, Detached};
 pub use directory::{DirEntries, DirEntry, DirRead, ReadDir};
 pub use done::Done;
 pub use driver::{AttachError, Cancel, Driver};
+#[doc(hidden)]
+pub use elsewhere::{Elsewhere, Home};
 pub use error::Error;
 pub use event_loop::{Loop, RunMode};
 pub use file::{

@@ -46,6 +46,11 @@
 //! the loop's pool.
 #![warn(missing_docs)]
 
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+compile_error!(
+    "proactor-epoll is for Linux: on macOS and the BSDs it is proactor-kqueue, on WASI proactor-wasi"
+);
+
 #[cfg(test)]
 mod own_tests;
 mod poller;

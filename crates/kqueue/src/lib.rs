@@ -4,7 +4,8 @@
 //! so that changing the backend is changing one `use`. The examples on their pages run on the simulator's crate,
 //! `proactor-sim`, and here with this one's name. The project's README begins with an echo server over epoll.
 //!
-//! On Linux, which has no kqueue, it compiles and has no loop; its tests run there against an emulation.
+//! On Linux, which has no kqueue, programs over it can be checked and not built: the error names the systems that have it, where
+//! the program opens its loop. The tests of this crate run there against an emulation.
 //!
 //! Sockets and other descriptors of std's go into the loop and come out again:
 //!
@@ -81,20 +82,41 @@ use proactor_kqueue_emulation as sys;
 
 pub use proactor_core::*;
 
+/// The backend over kqueue.
 #[cfg(not(target_os = "linux"))]
-pub use backend::{Context, Driver, Kqueue, Loop};
+pub type Kqueue = proactor_readiness::Readiness<poller::KqueuePoller>;
 
-#[cfg(not(target_os = "linux"))]
-mod backend {
-    /// The backend over kqueue.
-    pub type Kqueue = proactor_readiness::Readiness<crate::poller::KqueuePoller>;
+/// The backend over kqueue. Here, where there is none, it is a type without values: what opens one is checked, and not built.
+///
+/// ```compile_fail
+/// let ev = proactor_kqueue::Loop::<()>::open(proactor_kqueue::Config::default());
+/// ```
+///
+/// ```no_run
+/// let ev = proactor_kqueue::Loop::<()>::open(proactor_kqueue::Config::default());
+/// ```
+#[cfg(target_os = "linux")]
+pub type Kqueue = proactor_core::Elsewhere<OnKqueue>;
 
-    /// The loop over kqueue.
-    pub type Loop<S> = proactor_core::Loop<Kqueue, S>;
+/// The loop over kqueue.
+pub type Loop<S> = proactor_core::Loop<Kqueue, S>;
 
-    /// What callbacks of the loop over kqueue get.
-    pub type Context<'a, S> = proactor_core::Context<'a, Kqueue, S>;
+/// What callbacks of the loop over kqueue get.
+pub type Context<'a, S> = proactor_core::Context<'a, Kqueue, S>;
 
-    /// Operations in, outcomes out, over kqueue.
-    pub type Driver = proactor_core::Driver<Kqueue>;
+/// Operations in, outcomes out, over kqueue.
+pub type Driver = proactor_core::Driver<Kqueue>;
+
+/// What a program is told that opens a loop elsewhere.
+#[cfg(target_os = "linux")]
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct OnKqueue;
+
+#[cfg(target_os = "linux")]
+impl proactor_core::Home for OnKqueue {
+    const NAME: &'static str = "kqueue";
+
+    const TOLD_ELSEWHERE: &'static str = "proactor-kqueue has a loop on macOS, FreeBSD, NetBSD, OpenBSD and DragonFly BSD alone: on Linux it is \
+         proactor-epoll or proactor-uring.";
 }

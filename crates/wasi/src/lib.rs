@@ -45,8 +45,6 @@
 
 #[cfg(any(test, target_os = "wasi"))]
 mod batch;
-#[cfg(not(target_os = "wasi"))]
-mod elsewhere;
 #[cfg(target_os = "wasi")]
 mod poller;
 
@@ -57,8 +55,30 @@ pub use proactor_core::*;
 pub type Wasi = proactor_readiness::Readiness<poller::WasiPoller>;
 
 /// The backend over `poll_oneoff`. Here, on another target, it is a type without values: what opens one is checked, and not built.
+///
+/// ```compile_fail
+/// let ev = proactor_wasi::Loop::<()>::open(proactor_wasi::Config::default());
+/// ```
+///
+/// ```no_run
+/// let ev = proactor_wasi::Loop::<()>::open(proactor_wasi::Config::default());
+/// ```
 #[cfg(not(target_os = "wasi"))]
-pub type Wasi = elsewhere::Elsewhere<()>;
+pub type Wasi = proactor_core::Elsewhere<OnWasi>;
+
+/// What a program is told that opens a loop elsewhere.
+#[cfg(not(target_os = "wasi"))]
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct OnWasi;
+
+#[cfg(not(target_os = "wasi"))]
+impl proactor_core::Home for OnWasi {
+    const NAME: &'static str = "wasi";
+
+    const TOLD_ELSEWHERE: &'static str = "proactor-wasi has a loop on WASI alone: build with `--target wasm32-wasip1`. The section \"WASI\" of \
+         proactor's README says what that takes and how such a program is run.";
+}
 
 /// The loop over `poll_oneoff`; what it does is on the page of [`proactor_core::Loop`].
 pub type Loop<S> = proactor_core::Loop<Wasi, S>;

@@ -1,25 +1,31 @@
-//! The backend where this is built for another target than WASI: a type without values, so that programs can be checked there and
-//! documented. One that is built is told, where it opens a loop, which target it takes: without this type it would find the loop of
-//! core, which has one parameter more, and the compiler would ask for that.
+//! The backend of a crate that is built for a system that has none of its kind: a type without values, so that programs can be
+//! checked there and documented. One that is built is told, where it opens a loop, which target it takes: without this type it would
+//! find the loop of core, which has one parameter more, and the compiler would ask for that.
 
 use std::convert::Infallible;
 use std::io;
 use std::marker::PhantomData;
 
-use proactor_core::{
-    Backend, Capabilities, Config, Control, Done, Error, Family, OwnedDescriptor, Reply, Slot, SocketKind,
-    Time, Token, Until, Wake,
-};
+use crate::backend::{Backend, OwnedDescriptor, Token, Until, Wake};
+use crate::config::{Capabilities, Config};
+use crate::done::Done;
+use crate::error::Error;
+use crate::handle::Slot;
+use crate::socket::{Control, Family, Reply, SocketKind};
+use crate::time::Time;
 
-/// In place of the backend. That it has a parameter puts the error off until a program opens one.
-///
-/// ```compile_fail
-/// let ev = proactor_wasi::Loop::<()>::open(proactor_wasi::Config::default());
-/// ```
-///
-/// ```no_run
-/// let ev = proactor_wasi::Loop::<()>::open(proactor_wasi::Config::default());
-/// ```
+/// Where a backend is at home.
+#[doc(hidden)]
+pub trait Home: 'static {
+    /// The backend's name.
+    const NAME: &'static str;
+
+    /// What the compiler tells a program that opens a loop elsewhere.
+    const TOLD_ELSEWHERE: &'static str;
+}
+
+/// In place of the backend of a `T`. That it has a parameter puts the error off until a program opens one.
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct Elsewhere<T> {
     never: Infallible,
@@ -27,6 +33,7 @@ pub struct Elsewhere<T> {
 }
 
 /// In place of its waker.
+#[doc(hidden)]
 #[derive(Clone, Debug)]
 pub struct NoWaker(Infallible);
 
@@ -36,20 +43,17 @@ impl Wake for NoWaker {
     }
 }
 
-impl<T> Elsewhere<T> {
-    const IS_ON_WASI: () = panic!(
-        "proactor-wasi has a loop on WASI alone: build with `--target wasm32-wasip1`. The section \"WASI\" of proactor's README says what \
-         that takes and how such a program is run."
-    );
+impl<T: Home> Elsewhere<T> {
+    const IS_HERE: () = panic!("{}", T::TOLD_ELSEWHERE);
 }
 
-impl<T: 'static> Backend for Elsewhere<T> {
-    const NAME: &'static str = "wasi";
+impl<T: Home> Backend for Elsewhere<T> {
+    const NAME: &'static str = T::NAME;
 
     type Waker = NoWaker;
 
     fn open(_config: &Config) -> io::Result<Self> {
-        let () = Self::IS_ON_WASI;
+        let () = Self::IS_HERE;
         Err(io::ErrorKind::Unsupported.into())
     }
 
