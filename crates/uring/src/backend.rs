@@ -117,8 +117,8 @@ impl Uring {
     /// Hands a receive or a send with a buffer that is not empty to the kernel. Returns whether it did.
     #[inline(always)]
     fn transfer(&mut self, slot: Slot, place: Place, task: (Token, Kind), buffer: &mut Buffer) -> bool {
-        match self.descriptors.get(slot) {
-            Ok(descriptor) if !buffer.is_empty() && (task.1 != Kind::SendAll || !descriptor.is_local()) => {
+        match self.descriptors.find(slot) {
+            Some(descriptor) if !buffer.is_empty() && (task.1 != Kind::SendAll || !descriptor.is_local()) => {
                 self.requests.begin_transfer(place, descriptor.as_fd(), task, buffer)
             }
             _ => false,
@@ -133,8 +133,8 @@ impl Uring {
             Outcome::WriteAt(WriteAtDone { buffer, offset, .. }) => (Kind::WriteAt, (buffer, *offset)),
             _ => return false,
         };
-        match self.descriptors.get(slot) {
-            Ok(descriptor) if descriptor.kind == DescriptorKind::File => {
+        match self.descriptors.find(slot) {
+            Some(descriptor) if descriptor.kind == DescriptorKind::File => {
                 self.requests.begin_file_transfer((token, kind), (slot, descriptor.as_fd()), what)
             }
             _ => false,

@@ -19,6 +19,8 @@ pub(crate) struct Descriptor {
     restore: AtomicBool,
     /// Whether it can be waited for, once that was asked.
     can_poll: AtomicU8,
+    /// Whether what it sends stays within this machine. Asked of each send, so it is not looked for each time.
+    is_local: bool,
 }
 
 const UNKNOWN: u8 = 0;
@@ -27,7 +29,9 @@ const YES: u8 = 2;
 
 impl Descriptor {
     pub(crate) const fn new(descriptor: OwnedFd, kind: DescriptorKind) -> Self {
-        Self { descriptor, kind, restore: AtomicBool::new(false), can_poll: AtomicU8::new(UNKNOWN) }
+        let is_local = matches!(kind, DescriptorKind::Socket(transport) if transport.is_local());
+        let (restore, can_poll) = (AtomicBool::new(false), AtomicU8::new(UNKNOWN));
+        Self { descriptor, kind, restore, can_poll, is_local }
     }
 
     /// Gives the descriptor out, its status flags as they were.
@@ -46,7 +50,7 @@ impl Descriptor {
     /// Whether what it sends stays within this machine.
     #[inline(always)]
     pub(crate) const fn is_local(&self) -> bool {
-        matches!(self.kind, DescriptorKind::Socket(transport) if transport.is_local())
+        self.is_local
     }
 
     /// Whether an empty buffer may be filled by the system: with an empty message.
@@ -140,16 +144,22 @@ impl Descriptors {
     /// [`Error::StaleHandle`] if the slot is empty.
     #[inline(always)]
     pub(crate) fn get(&self, slot: Slot) -> Result<&Descriptor, Error> {
+        self.find(slot).ok_or(Error::StaleHandle)
+    }
+
+    /// None if the slot is empty. A pointer that may be none stays in a register, where a result would go through memory.
+    #[inline(always)]
+    pub(crate) fn find(&self, slot: Slot) -> Option<&Descriptor> {
         match self.slots.get(slot.index()) {
-            Some(Some(descriptor)) => Ok(descriptor),
-            _ => self.get_shared(slot),
+            Some(Some(descriptor)) => Some(descriptor),
+            _ => self.find_shared(slot),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn get_shared(&self, slot: Slot) -> Result<&Descriptor, Error> {
-        self.shared.get(&slot).map(Arc::as_ref).ok_or(Error::StaleHandle)
+    fn find_shared(&self, slot: Slot) -> Option<&Descriptor> {
+        self.shared.get(&slot).map(Arc::as_ref)
     }
 
     /// A share in it, for a thread of the pool. Allocates the first time.
