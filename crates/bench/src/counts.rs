@@ -221,7 +221,8 @@ fn system_calls(run: &ChildRun, worker: usize, scratch: &Scratch) -> Result<Syst
     let name = format!("calls-{worker}");
     let file = scratch.file(&name);
     let output = file.to_string_lossy();
-    child::start(run, &["strace", "-c", "-f", "-o", &output], LIMIT)?;
+    // With its output in a file it would listen to no signal.
+    child::start(run, &["strace", "-I", "2", "-c", "-f", "-o", &output], LIMIT)?;
     let [summary] = scratch.take(&name)?.try_into().map_err(|_| "strace wrote no summary")?;
     parse_calls(&summary).ok_or_else(|| format!("strace's summary is not understood:\n{summary}").into())
 }
