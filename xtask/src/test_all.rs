@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -51,6 +52,8 @@ pub(crate) fn main(workspace: &Workspace, arguments: impl Iterator<Item = OsStri
         build.args(["--exclude", &package]);
     }
     let Built { programs, failure } = executables::build_what_can_be(workspace, &mut build, Programs::Tests)?;
+    // What the build has written goes to the disk now: a case that has its file written there would wait for all of it.
+    let _ = Command::new("sync").status();
     let programs: Vec<_> = programs.into_iter().map(Executable::beside_others).collect();
     let mut outcome = Outcome { failed: failure.into_iter().collect(), ..Outcome::default() };
     let table = case_table::cases(&workspace.read(case_table::FILE)?)?;

@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn what_a_tool_runs_ends_with_it() {
         let mut command = Command::new("sh");
-        command.args(["-c", "sleep 3600.25 & trap 'kill $!; exit 1' TERM; wait"]);
+        command.args(["-c", "trap 'kill $!; exit 1' TERM; sleep 3600.25 & wait"]);
         wait(command, None, Duration::from_millis(500), |_| Ok(false)).expect_err("it sleeps");
         let is_left = |process: std::io::Result<std::fs::DirEntry>| {
             let line = process.and_then(|process| std::fs::read(process.path().join("cmdline")));

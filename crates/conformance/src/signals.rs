@@ -1,7 +1,6 @@
 //! Signals: a storm of them, and the disposition with which a process starts; and child processes that have ended.
 #![allow(unsafe_code)]
 
-use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -121,19 +120,23 @@ fn handle(signal: libc::c_int, handler: libc::sighandler_t) {
     assert_eq!(done, 0, "signals other than KILL and STOP can be handled");
 }
 
-/// Waits until a child process has ended, and leaves its status where it is.
+/// Waits until a child process of this number has ended, and leaves its status where it is.
 #[cfg(not(target_os = "openbsd"))]
-pub(crate) fn let_end(child: &Child) {
+pub(crate) fn let_end(id: u32) {
     use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-    assert!(waitid(WaitId::Pid(Pid::from_child(child)), options).expect("it is ours").is_some());
+    assert!(
+        waitid(WaitId::Pid(Pid::from_raw(id as i32).expect("it is not zero")), options)
+            .expect("it is ours")
+            .is_some()
+    );
 }
 
 /// The same, where rustix has no call for it.
 #[cfg(target_os = "openbsd")]
-pub(crate) fn let_end(child: &Child) {
-    let id = child.id().to_string();
+pub(crate) fn let_end(id: u32) {
+    let id = id.to_string();
     loop {
         let told = std::process::Command::new("ps").args(["-o", "stat=", "-p", &id]).output();
         if told.expect("there is ps").stdout.starts_with(b"Z") {

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use proactor_core::{
-    Accept, Address, Backend, Cancel, Connect, Context, Error, Handle, Key, ListenOptions, Loop, OneShot,
-    RunMode, SocketOption, State,
+    Accept, Address, Backend, Cancel, Connect, Context, Error, Expired, Handle, Key, ListenOptions, Loop,
+    OneShot, RunMode, SocketOption, State, Timer,
 };
 
 /// More turns than any case needs; one that needs more is going round in circles.
@@ -143,7 +143,8 @@ pub(crate) trait Steps<B: Backend> {
     /// Runs until nothing is under way.
     fn until_done(&mut self);
 
-    /// Runs for a while in which nothing is expected to happen.
+    /// Runs for a while in which nothing is expected to happen, and for some turns, however long that takes: a thread that is kept
+    /// waiting makes one in the while.
     fn idle(&mut self);
 
     fn cancel(&mut self, key: Key) -> Cancel;
@@ -157,8 +158,14 @@ pub(crate) trait Steps<B: Backend> {
     fn pair(&mut self) -> (Handle, Handle);
 }
 
-/// How long [`Steps::idle`] watches.
-const IDLE: Duration = Duration::from_millis(10);
+/// As [`Steps::idle`], of a loop with a state.
+#[track_caller]
+pub(crate) fn idle<B: Backend, S>(ev: &mut Loop<B, S>, state: &mut S) {
+    ev.run_for(state, Duration::from_millis(10)).expect("a run in which nothing happens");
+    for _ in 0..5 {
+        ev.run(state, RunMode::NoWait).expect("a turn in which nothing happens");
+    }
+}
 
 impl<B: Backend> Steps<B> for Loop<B, ()> {
     fn start<O: OneShot>(&mut self, operation: O) -> Pending<O::Output>
@@ -211,7 +218,7 @@ impl<B: Backend> Steps<B> for Loop<B, ()> {
 
     #[track_caller]
     fn idle(&mut self) {
-        self.run_for(&mut (), IDLE).expect("a run in which nothing happens");
+        idle(self, &mut ());
     }
 
     fn cancel(&mut self, key: Key) -> Cancel {
@@ -257,6 +264,20 @@ pub(crate) fn run_until<B: Backend, S>(
         ev.run(state, RunMode::Once).expect("a run until something happens");
     }
     panic!("not so after {TURNS_MAX} turns");
+}
+
+/// A timer that was started, and deleted before it has expired.
+#[track_caller]
+pub(crate) fn deleted_timer<B: Backend>(ev: &mut Loop<B, ()>, after: Duration) -> Pending<Expired> {
+    loop {
+        let timer = ev.start(Timer::after(after));
+        ev.no_wait();
+        // Unless this thread was kept waiting for so long.
+        if !timer.is_done() {
+            assert_eq!(ev.context().delete(timer.key), Ok(()));
+            return timer;
+        }
+    }
 }
 
 /// A listener on a free port of `loopback`, and its address.

@@ -671,15 +671,15 @@ pub(crate) fn cases<B: Backend>() -> Vec<Case<B>> {
         random::programs_of_datagrams_lose_none: ["C1", "H3", "R1", "X1"] needs ["ipv4"];
         random::programs_of_datagrams_lose_none_with_small_rings: ["C1", "H3", "L5"] needs ["ipv4"];
         random::programs_of_unix_datagrams_lose_none: ["C1", "H3", "R1", "X1"] needs ["unix_sockets"];
-        random::programs_of_files_match_the_model: ["C1", "C2", "C4", "H2", "H3", "R1", "R2"] needs ["files"];
-        random::programs_of_files_match_the_model_with_small_rings: ["C1", "C2", "H3", "L5"] needs ["files"];
+        random::programs_of_files_match_the_model: ["C1", "C2", "C4", "H2", "H3", "R1", "R2"] needs ["files"] patience 4;
+        random::programs_of_files_match_the_model_with_small_rings: ["C1", "C2", "H3", "L5"] needs ["files"] patience 4;
         random::programs_of_what_waits_match_the_model: ["C1", "H1", "X1", "X2"] needs ["polling", "descriptors", "child_processes", "signals"];
         random::programs_of_what_waits_match_the_model_with_small_rings: ["C1", "X1", "L5"] needs ["polling", "descriptors", "child_processes", "signals"];
         random::programs_of_splices_lose_no_byte: ["C1", "C5", "H3", "X1", "X4"] needs ["splicing", "ipv4"];
         random::programs_of_splices_lose_no_byte_with_small_rings: ["C1", "H3", "X1", "L5"] needs ["splicing", "ipv4"];
         random::programs_of_a_mailbox_match_the_model: ["W2", "C5", "C6", "L2"] needs ["threads"];
-        random::programs_of_jobs_keep_the_contract: ["C1", "C2", "C5", "X1", "X3", "X4", "H1"] needs ["files", "threads"];
-        random::programs_of_jobs_keep_the_contract_with_small_rings: ["C1", "C5", "X1", "L5"] needs ["files", "threads"];
+        random::programs_of_jobs_keep_the_contract: ["C1", "C2", "C5", "X1", "X3", "X4", "H1"] needs ["files", "threads"] patience 4;
+        random::programs_of_jobs_keep_the_contract_with_small_rings: ["C1", "C5", "X1", "L5"] needs ["files", "threads"] patience 4;
 
         bad_input::a_configuration_out_of_range_does_not_open: ["E1", "L5"] needs [];
         bad_input::the_largest_configuration_opens: ["E1", "L5"] needs ["streams"];

@@ -132,7 +132,11 @@ fn writing_is_told_apart_from_reading() {
     far.write_all(b"bytes").unwrap();
     near.peek(&mut [0; 8]).unwrap();
     rig.assert_quiet();
-    // Full, and then not.
+    // Full, and then not: over a socket of which nothing but reading makes room.
+    let mut rig = Rig::new();
+    let (near, mut far) = std::os::unix::net::UnixStream::pair().unwrap();
+    rig.add(Filter::Write, &near, CLEAR);
+    assert_eq!(rig.one().filter(), Some(Filter::Write));
     near.set_nonblocking(true).unwrap();
     while (&near).write(&[0; 65_536]).is_ok() {}
     rig.assert_quiet();

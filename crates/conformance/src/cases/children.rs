@@ -86,8 +86,8 @@ pub(crate) fn a_killing_signal_is_told<B: Backend>(fixture: &Fixture<B>) {
 pub(crate) fn what_has_ended_completes_at_once<B: Backend>(fixture: &Fixture<B>) {
     let mut ev = fixture.open();
     let (first, second) = (shell("exit 3"), shell("exit 4"));
-    let_end(&first);
-    let_end(&second);
+    let_end(first.id());
+    let_end(second.id());
     assert_eq!(code(ev.complete(wait(first)).result), Some(3));
     let id = second.id();
     let exited = ev.complete(WaitChild { child: ChildProcess::Id(id) });
@@ -111,7 +111,7 @@ pub(crate) fn what_is_no_child_is_an_error<B: Backend>(fixture: &Fixture<B>) {
     let mut ev = fixture.open();
     // A child that must not be taken for an answer.
     let bystander = shell("exit 1");
-    let_end(&bystander);
+    let_end(bystander.id());
     let gone = {
         let mut child = shell("exit 5");
         child.wait().unwrap();

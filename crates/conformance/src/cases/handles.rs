@@ -11,7 +11,7 @@ use proactor_core::{
 use super::cancellation::MORE_THAN_FITS;
 use crate::Fixture;
 use crate::peers::receive_all;
-use crate::steps::{IPV4, Log, Steps, address, join_at, listener, pair_on, run_until, start};
+use crate::steps::{IPV4, Log, Steps, address, idle, join_at, listener, pair_on, run_until, start};
 
 fn recv(handle: Handle) -> Recv {
     Recv { handle, buffer: vec![0; 64].into() }
@@ -240,7 +240,7 @@ pub(crate) fn recycled_within_one_batch<B: Backend>(fixture: &Fixture<B>) {
         .map(|&(client, _)| start(&mut ev.context(), SendAll { handle: client, buffer: b"data".into() }))
         .collect();
     run_until(&mut ev, &mut state, || sends.iter().all(|sent| sent.is_done()));
-    ev.run_for(&mut state, std::time::Duration::from_millis(10)).unwrap();
+    idle(&mut ev, &mut state);
     assert_eq!(state.ended.len(), 10);
     assert!(state.ended.contains(&Ok(4)));
     assert!(state.ended.iter().all(|end| matches!(end, Ok(4) | Err(Error::Canceled))), "{:?}", state.ended);

@@ -13,7 +13,7 @@ use proactor_core::{
 };
 
 use crate::Fixture;
-use crate::steps::{Captures, Log, Steps};
+use crate::steps::{Captures, Log, Steps, deleted_timer};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -369,11 +369,9 @@ pub(crate) fn a_wake_does_not_end_until_done<B: Backend>(fixture: &Fixture<B>) {
 pub(crate) fn internal_wake_ups_are_no_progress<B: Backend>(fixture: &Fixture<B>) {
     let mut ev = fixture.open();
     let (client, server) = ev.pair();
-    let deleted = ev.start(Timer::after(MS));
+    let deleted = deleted_timer(&mut ev, MS);
     let silent = ev.context().notifier();
     let other = silent.clone();
-    ev.no_wait();
-    ev.context().delete(deleted.key).unwrap();
     let sender = thread::spawn(move || {
         for _ in 0..5 {
             thread::sleep(MS);

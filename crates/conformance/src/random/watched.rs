@@ -173,7 +173,7 @@ struct Process {
 impl Process {
     /// Waits until it has ended, and leaves its status where it is.
     fn has_ended(&mut self, code: Option<i32>) {
-        let_end(&self.child);
+        let_end(self.child.id());
         self.ended = Some(code);
     }
 }

@@ -46,9 +46,9 @@ impl Rig {
     }
 
     /// A file without a name, of this length.
-    fn nameless(&mut self, len: usize) -> Handle {
+    pub(super) fn nameless(&mut self, len: usize) -> Handle {
         let flags = rustix::fs::MemfdFlags::CLOEXEC;
-        let mut file = File::from(rustix::fs::memfd_create("vectored", flags).unwrap());
+        let mut file = File::from(rustix::fs::memfd_create("nameless", flags).unwrap());
         file.write_all(&vec![b'.'; len]).unwrap();
         self.attach(file)
     }
