@@ -46,6 +46,8 @@ pub struct Uring {
     pub(crate) shown: Option<Shown>,
     /// Whether a wake came that has not ended a wait yet.
     woken: bool,
+    /// Whether something that goes on has ended, as where the queue was full, and is to be submitted again.
+    pub(crate) has_stopped: bool,
     capabilities: Capabilities,
     belongs_to_its_thread: PhantomData<*const ()>,
 }
@@ -79,6 +81,7 @@ impl Uring {
             waker,
             shown: None,
             woken: false,
+            has_stopped: false,
             capabilities,
             belongs_to_its_thread: PhantomData,
         })
@@ -305,16 +308,19 @@ impl Uring {
         }
         // A request that was cancelled is complete, and so is its cancel.
         let mut left = (2 * self.requests.places()).max(LOOKED_FOR);
+        let mut entered = self.requests.ring.enter(Until::Now);
         loop {
-            let entered = self.requests.ring.enter(Until::Now);
+            self.has_stopped = false;
             let taken = self.reap(done);
-            // Nothing taken, and still behind: the kernel takes nothing now.
-            let goes_on = self.requests.ring.holds_back() || taken > 0 && self.requests.ring.is_behind();
+            let goes_on = self.requests.ring.holds_back() || self.has_stopped;
             if entered.is_err() || left == 0 || !goes_on {
                 self.woken = false;
                 return entered;
             }
             left = left.saturating_sub(taken.clamp(1, WORKED_OFF));
+            // Whatever else is to be submitted by now has let others have their turn, or waits for its descriptor.
+            let ring = &mut self.requests.ring;
+            entered = if self.has_stopped { ring.enter(Until::Now) } else { ring.work_off() };
         }
     }
 

@@ -55,6 +55,7 @@ impl Uring {
             if self.requests.is_canceled(place) {
                 self.fail(place, Error::Canceled, done);
             } else {
+                self.has_stopped = true;
                 self.resubmit(place, done);
             }
         }

@@ -53,6 +53,7 @@ impl Uring {
 
     fn begin_again(&mut self, place: Place, done: &mut Done) {
         if self.requests.is_provided_for(place) {
+            self.has_stopped = true;
             self.resubmit(place, done);
         } else {
             self.poll(place, done);

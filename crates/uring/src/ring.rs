@@ -223,6 +223,14 @@ impl Ring {
         }
     }
 
+    /// Takes what the kernel holds back, without submitting and without waiting.
+    ///
+    /// # Errors
+    /// As [`enter`](Self::enter).
+    pub(crate) fn work_off(&self) -> Result<(), Error> {
+        outcome(self.call(0, 0, None))
+    }
+
     /// Waits without submitting, which the kernel has just refused to do: for a completion, or for a moment.
     #[cold]
     fn enter_under_pressure(&mut self, until: Until) -> Result<(), Error> {

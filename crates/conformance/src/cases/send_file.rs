@@ -495,6 +495,7 @@ pub(super) fn leaves_the_cache(path: &std::path::Path) -> bool {
     fadvise(&file, 0, None, Advice::DontNeed).unwrap();
     fadvise(&file, 0, None, Advice::Random).unwrap();
     let len = file.metadata().unwrap().len();
+    assert!(len > 32 << 10, "of a smaller one, nothing would be asked");
     let is_gone = |offset| {
         let byte = &mut [0];
         let buffers = &mut [std::io::IoSliceMut::new(byte)];

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use io_uring::opcode;
 use proactor_core::{
     Allocate, Backend, Buffer, Close, Config, Create, Done, Error, Fdatasync, FilePath, Fsync, Handle, Link,
-    MakeDir, OpenAt, OpenOptions, Outcome, ReadAt, RemoveDir, Rename, Slot, Statx, Symlink, Truncate, Unlink,
-    Until, WriteAt,
+    MakeDir, OpenAt, OpenOptions, Outcome, ReadAt, RemoveDir, Rename, SendFileAll, Slot, Statx, Symlink,
+    Truncate, Unlink, Until, WriteAt,
 };
 use rustix::fs::{CWD, FileType, Mode};
 
-use super::{CANCEL, Rig, SETUPS};
+use super::{CANCEL, POLL, Rig, SETUPS};
 
 /// A directory of a test's own.
 struct Directory(PathBuf);
@@ -197,6 +197,32 @@ fn another_queue_than_it_was_started_with() {
     }
     assert!(other.is_empty() && rig.done.is_empty());
     rig.close(handle);
+}
+
+/// What stops by itself so that others have their turn is not taken up again by the same look, though it could go on.
+#[test]
+fn a_look_leaves_others_their_turn() {
+    const LEN: usize = 64 << 20;
+    let (mut rig, directory) = (Rig::new(), Directory::new());
+    let (near, mut far) = super::tcp_pair();
+    // As much room as the system gives, and somebody who makes more.
+    rustix::net::sockopt::set_socket_send_buffer_size(&near, 4 << 20).unwrap();
+    rustix::net::sockopt::set_socket_recv_buffer_size(&far, 4 << 20).unwrap();
+    let reader = std::thread::spawn(move || std::io::copy(&mut far, &mut std::io::sink()).unwrap());
+    let (socket, file) = (rig.attach(near), rig.file(&directory, LEN));
+    rig.start(socket, SendFileAll { handle: socket, file, offset: 0, len: LEN as u64 });
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while rig.done.is_empty() {
+        assert!(Instant::now() < deadline);
+        let before = rig.pushed(POLL);
+        rig.look();
+        assert!(rig.pushed(POLL) <= before + 1, "one part in each look, and one wait for the next");
+        std::thread::yield_now();
+    }
+    let (_, Outcome::SendFileAll(sent)) = rig.next() else { panic!("it is the only one") };
+    assert_eq!((sent.result, sent.transferred), (Ok(()), LEN as u64));
+    rig.close(socket);
+    assert_eq!(reader.join().unwrap(), LEN as u64);
 }
 
 #[test]
