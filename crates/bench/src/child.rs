@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
@@ -46,29 +46,27 @@ const TRIES: usize = 3;
 /// The longest that a run of datagrams may take. One that is lost is never answered.
 const DATAGRAMS_LIMIT: Duration = Duration::from_secs(120);
 
-/// Runs the program in a process of its own, directly or as an argument of `under`: a tool and its options. What fails with
+/// Runs the program in a process of its own, directly or as an argument of `under`: a tool and its options. What is over time with
 /// datagrams while the system has dropped some is tried again: it has a thousand places for all that is on its way over the
-/// loopback, whoever sends it, and these programs, as the peers', ask for nothing twice.
+/// loopback, whoever sends it, and these programs, as the peers', ask for nothing twice. Any other failure is one.
 ///
 /// # Errors
 /// When it cannot be started, fails, or takes longer than `limit`; in the last case it is killed.
 pub(crate) fn start(run: &ChildRun, under: &[&str], limit: Duration) -> Result<Figures> {
-    if !matches!(run.workload.family, Family::UdpPingPong | Family::UdpPummel) {
-        return start_once(run, under, limit);
-    }
-    let limit = limit.min(DATAGRAMS_LIMIT);
-    for _ in 1..TRIES {
+    let has_datagrams = matches!(run.workload.family, Family::UdpPingPong | Family::UdpPummel);
+    let (tries, limit) = if has_datagrams { (TRIES, limit.min(DATAGRAMS_LIMIT)) } else { (1, limit) };
+    for tries_left in (0..tries).rev() {
         let before = dropped_packets();
-        let started = start_once(run, under, limit);
-        let lost = dropped_packets().saturating_sub(before);
-        match started {
-            Err(error) if lost > 0 => {
-                eprintln!("{}: {error}; {lost} packets were dropped: again", run.workload)
-            }
-            started => return started,
+        if let Some(figures) = start_once(run, under, limit)? {
+            return Ok(figures);
         }
+        let lost = dropped_packets().saturating_sub(before);
+        if tries_left == 0 || lost == 0 {
+            break;
+        }
+        eprintln!("{}: over time, and {lost} packets were dropped: again", run.workload);
     }
-    start_once(run, under, limit)
+    Err(format!("{}: not done after {} s", run.arguments().join(" "), limit.as_secs()).into())
 }
 
 /// The packets that the system has dropped, since it began, before they came to a socket; zero where it does not tell.
@@ -83,14 +81,16 @@ fn dropped_of(statistics: &str) -> u64 {
     column.filter_map(|dropped| u64::from_str_radix(dropped, 16).ok()).sum()
 }
 
-fn start_once(run: &ChildRun, under: &[&str], limit: Duration) -> Result<Figures> {
+/// None if it is over time.
+fn start_once(run: &ChildRun, under: &[&str], limit: Duration) -> Result<Option<Figures>> {
     let arguments = run.arguments();
     let named = |error| format!("{}: {error}", arguments.join(" "));
     if run.program.mechanism == Mechanism::Wasi {
         let runtime = Runtime::find().ok_or("no runtime for WASI is named")?;
         let (command, companion) = runtime.command(&arguments, run.workload.family == Family::TcpPingPong)?;
         let hear = move |line: &str| companion.hear(line);
-        return from_json(&wait(command, Some(run.cores), limit, hear).map_err(named)?);
+        let text = wait(command, Some(run.cores), limit, hear).map_err(named)?;
+        return text.map(|text| from_json(&text)).transpose();
     }
     let executable = std::env::current_exe()?;
     let mut command = match under {
@@ -102,17 +102,18 @@ fn start_once(run: &ChildRun, under: &[&str], limit: Duration) -> Result<Figures
         }
     };
     command.args(&arguments);
-    from_json(&wait(command, None, limit, |_| Ok(false)).map_err(named)?)
+    let text = wait(command, None, limit, |_| Ok(false)).map_err(named)?;
+    text.map(|text| from_json(&text)).transpose()
 }
 
-/// Runs `command`, which must end within `limit`, on so many cores if it does not choose them itself; what it printed, but for
-/// lines that `hear` takes.
+/// Runs `command`, on so many cores if it does not choose them itself; what it printed, but for lines that `hear` takes, or None if
+/// it did not end within `limit`.
 fn wait(
     mut command: Command,
     cores: Option<u32>,
     limit: Duration,
     mut hear: impl FnMut(&str) -> Result<bool> + Send + 'static,
-) -> Result<String> {
+) -> Result<Option<String>> {
     let tool = Path::new(command.get_program()).to_path_buf();
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child =
@@ -145,7 +146,8 @@ fn wait(
     });
     let (text, output) = match receiver.recv_timeout(limit) {
         Ok(read) => read?,
-        Err(_) => {
+        Err(RecvTimeoutError::Disconnected) => return Err("reading the output panicked".into()),
+        Err(RecvTimeoutError::Timeout) => {
             // Asked to end, a tool ends what it runs as well. Killed, it leaves that behind, with the output open.
             for signal in [rustix::process::Signal::TERM, rustix::process::Signal::KILL] {
                 rustix::process::kill_process(process, signal)?;
@@ -154,14 +156,14 @@ fn wait(
                     break;
                 }
             }
-            return Err(format!("not done after {} s", limit.as_secs()).into());
+            return Ok(None);
         }
     };
     if !output.status.success() {
         let message = String::from_utf8_lossy(&output.stderr);
         return Err(format!("{}\n{}", output.status, message.trim_end()).into());
     }
-    Ok(text)
+    Ok(Some(text))
 }
 
 /// Starts `command`, which inherits the cores of the thread that does so.
@@ -182,9 +184,8 @@ mod tests {
     fn a_process_that_does_not_end_is_killed() {
         let mut command = Command::new("sleep");
         command.arg("1000");
-        let message =
-            wait(command, None, Duration::from_millis(10), |_| Ok(false)).expect_err("it sleeps").to_string();
-        assert_eq!(message, "not done after 0 s");
+        let told = wait(command, None, Duration::from_millis(10), |_| Ok(false));
+        assert_eq!(told.expect("it sleeps"), None);
     }
 
     #[test]
@@ -193,22 +194,23 @@ mod tests {
         // The shell listens to nobody, and neither does what it leaves behind, for as long as this takes.
         command.args(["-c", "trap '' TERM; sleep 30 & wait; sleep 30"]);
         let begun = std::time::Instant::now();
-        let message = wait(command, None, Duration::from_millis(500), |_| Ok(false))
-            .expect_err("it sleeps")
-            .to_string();
-        assert_eq!(message, "not done after 0 s");
+        let told = wait(command, None, Duration::from_millis(500), |_| Ok(false));
+        assert_eq!(told.expect("it sleeps"), None);
         assert!(begun.elapsed() < Duration::from_secs(29), "it was not waited for");
     }
 
     /// A tool that ends what it runs when it is asked to end, as strace does.
     #[test]
     fn what_a_tool_runs_ends_with_it() {
+        // A time that no other run of this has.
+        let time = format!("3600.{}", std::process::id());
         let mut command = Command::new("sh");
-        command.args(["-c", "trap 'kill $!; exit 1' TERM; sleep 3600.25 & wait"]);
-        wait(command, None, Duration::from_millis(500), |_| Ok(false)).expect_err("it sleeps");
+        command.args(["-c", "trap 'kill $!; exit 1' TERM; sleep $0 & wait", &time]);
+        let told = wait(command, None, Duration::from_millis(500), |_| Ok(false));
+        assert_eq!(told.expect("it sleeps"), None);
         let is_left = |process: std::io::Result<std::fs::DirEntry>| {
             let line = process.and_then(|process| std::fs::read(process.path().join("cmdline")));
-            line.is_ok_and(|line| line == b"sleep\x003600.25\0")
+            line.is_ok_and(|line| line == format!("sleep\0{time}\0").into_bytes())
         };
         assert!(!std::fs::read_dir("/proc").expect("Linux has it").any(is_left));
     }

@@ -47,8 +47,8 @@ fn bench(arguments: &[&str]) -> Output {
     Command::new(program).args(arguments).output().expect("the program was built and can be started")
 }
 
-/// The same of one that sends datagrams, of which the system may drop some for what others send meanwhile: nobody asks for them
-/// again, so it is tried again.
+/// The same of one that sends datagrams, of which the system may drop some for what others send meanwhile. Nobody asks for them
+/// again, so that it never ends, and is tried again.
 fn bench_with_datagrams(arguments: &[&str]) -> Output {
     for tries_left in [2, 1, 0] {
         let before = dropped();
@@ -63,10 +63,11 @@ fn bench_with_datagrams(arguments: &[&str]) -> Output {
         }
         child.kill().expect("it is ours");
         let output = child.wait_with_output().expect("it is ours");
-        if is_over && output.status.success() || tries_left == 0 || dropped() == before {
-            assert!(is_over, "{arguments:?}: not done after a minute");
+        if is_over {
             return output;
         }
+        assert!(tries_left > 0 && dropped() != before, "{arguments:?}: not done after a minute");
+        eprintln!("{arguments:?}: over time, and packets were dropped: again");
     }
     unreachable!("the last try is returned");
 }
