@@ -480,6 +480,13 @@ pub(crate) fn cases<B: Backend>() -> Vec<Case<B>> {
         mailboxes::every_message_arrives_once_in_order: ["W2", "C1"] needs ["threads"];
         mailboxes::a_capacity_without_memory_is_refused: ["E1", "W2"] needs [];
         mailboxes::a_bounded_mailbox_pushes_back: ["W2", "E1"] needs [];
+        mailboxes::a_thread_waits_for_room: ["W2"] needs ["threads"];
+        mailboxes::a_wait_for_room_ends_in_time: ["W2"] needs ["threads"];
+        mailboxes::a_loop_does_not_wait_for_itself: ["W2", "E1"] needs [];
+        mailboxes::a_wait_for_room_ends_with_the_mailbox: ["W2", "X5"] needs ["threads"];
+        mailboxes::a_loop_is_told_of_room: ["W2", "W1"] needs [];
+        mailboxes::room_is_told_once: ["W2", "W1"] needs [];
+        mailboxes::loops_wait_for_each_others_room: ["W2", "W1"] needs ["threads"];
         mailboxes::a_message_wakes_the_loop: ["W2", "W1"] needs ["threads"];
         mailboxes::dropping_the_loop_closes_it: ["W2", "X5"] needs [];
         mailboxes::dropping_the_mailbox_closes_it: ["W2"] needs [];

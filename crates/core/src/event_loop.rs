@@ -10,6 +10,7 @@ use crate::callback::Callback;
 use crate::context::Context;
 use crate::driver::{Driver, Next};
 use crate::handles::NONE;
+use crate::mailbox::Rooms;
 use crate::{Config, Time};
 
 mod embed;
@@ -68,6 +69,8 @@ pub struct Loop<B: Backend, S> {
 
 /// What a [`Context`] refers to.
 pub(crate) struct Inner<B: Backend, S> {
+    /// Who waits for room in the loop's mailboxes.
+    pub(crate) rooms: Rooms,
     /// Its records have the callbacks.
     pub(crate) driver: Driver<B>,
     pub(crate) failure: Option<io::Error>,
@@ -98,6 +101,7 @@ impl<B: Backend, S> Loop<B, S> {
 
     fn with_driver(driver: Driver<B>) -> Self {
         let inner = Inner {
+            rooms: Rooms::default(),
             driver,
             failure: None,
             stopped: false,
@@ -313,8 +317,10 @@ impl<B: Backend, S> Inner<B, S> {
 }
 
 impl<B: Backend, S> Drop for Inner<B, S> {
-    /// Captures go before the driver: they may hold notifiers, not operations.
+    /// Captures go before the driver: they may hold notifiers, not operations. They may also wait for a thread that waits for room,
+    /// so that is over first.
     fn drop(&mut self) {
+        drop(std::mem::take(&mut self.rooms));
         self.driver.done.records.clear_callbacks();
     }
 }

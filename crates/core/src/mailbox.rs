@@ -12,6 +12,7 @@
 //! other, so no message stays behind with a sender that lives on.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use crate::notifier::Notifier;
 use crate::sync::{Arc, AtomicUsize, Ordering, fence};
@@ -20,12 +21,17 @@ use crate::sync::{Arc, AtomicUsize, Ordering, fence};
 mod loom_tests;
 mod queue;
 mod receive;
+mod room;
 
 use queue::Queue;
+use room::Room;
+pub(crate) use room::Rooms;
 
 /// What senders and mailbox share.
 struct Shared<T> {
     queue: Queue<T>,
+    /// Of a bounded one.
+    room: Option<std::sync::Arc<Room>>,
     notifier: Notifier,
     senders: AtomicUsize,
     mailboxes: AtomicUsize,
@@ -35,6 +41,15 @@ impl<T> Shared<T> {
     /// Whether nobody can receive any more.
     fn is_closed(&self) -> bool {
         self.mailboxes.load(Ordering::Acquire) == 0
+    }
+
+    /// Takes the next message, and tells those who wait for its place.
+    fn pop(&self) -> Option<T> {
+        let message = self.queue.pop();
+        if let (Some(_), Some(room)) = (&message, &self.room) {
+            room.is_made();
+        }
+        message
     }
 
     /// Drops what is in the queue.
@@ -97,7 +112,8 @@ pub enum Delivery<T> {
 /// Why a message was not sent; it comes back.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum TrySendError<T> {
-    /// The mailbox is as full as it may be: try again when some of it was delivered.
+    /// The mailbox is as full as it may be: [`send`](MailboxSender::send) waits until some of it was delivered, and
+    /// [`notify_when_room`](MailboxSender::notify_when_room) tells a loop.
     Full(T),
     /// The mailbox or its loop is gone.
     Closed(T),
@@ -107,6 +123,7 @@ pub enum TrySendError<T> {
 pub(crate) fn mailbox<T>(notifier: Notifier, capacity: Option<usize>) -> (MailboxSender<T>, Mailbox<T>) {
     let shared = Arc::new(Shared {
         queue: Queue::new(capacity),
+        room: capacity.map(|_| std::sync::Arc::new(Room::new())),
         notifier,
         senders: AtomicUsize::new(1),
         mailboxes: AtomicUsize::new(1),
@@ -137,17 +154,123 @@ impl<T> MailboxSender<T> {
         Ok(())
     }
 
+    /// Puts `message` into the mailbox as [`try_send`](Self::try_send), and waits for room where a bounded one is full, until the
+    /// loop has made some. For a thread that may block; a loop asks for a notification instead
+    /// ([`notify_when_room`](Self::notify_when_room)), since it can do nothing else while it is blocked.
+    ///
+    /// ```
+    /// use std::thread;
+    ///
+    /// use proactor_sim::{Config, Delivery, Loop, RunMode};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let mut ev = Loop::<u64>::open(Config::default())?;
+    /// let (sender, mailbox) = ev.context().mailbox::<u64>(16)?;
+    /// ev.context().receive(&mailbox, |sum, _cx, delivery| {
+    ///     if let Delivery::Message(number) = delivery {
+    ///         *sum += number;
+    ///     }
+    /// });
+    /// let worker = thread::spawn(move || (1..=1000).try_for_each(|number| sender.send(number)));
+    ///
+    /// let mut sum = 0;
+    /// ev.run(&mut sum, RunMode::UntilDone)?;
+    /// assert_eq!(sum, 500_500);
+    /// assert_eq!(worker.join().expect("it does not panic"), Ok(()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`TrySendError::Closed`] where nobody can receive it, also if that comes while it waits; [`TrySendError::Full`] on the
+    /// thread of the mailbox's loop, which never waits here, since only that loop could make room. Either with the message.
+    pub fn send(&self, message: T) -> Result<(), TrySendError<T>> {
+        self.send_within(message, None)
+    }
+
+    /// As [`send`](Self::send), but waits for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), and [`TrySendError::Full`] where there was no room within `timeout`.
+    pub fn send_timeout(&self, message: T, timeout: Duration) -> Result<(), TrySendError<T>> {
+        self.send_within(message, Some(timeout))
+    }
+
+    fn send_within(&self, message: T, timeout: Option<Duration>) -> Result<(), TrySendError<T>> {
+        match (self.try_send(message), &self.0.room) {
+            (Err(TrySendError::Full(message)), Some(room)) => {
+                // One that no clock reaches is none.
+                let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+                let attempt = |message| match self.try_send(message) {
+                    Err(TrySendError::Full(message)) => Err(message),
+                    done => Ok(done),
+                };
+                room.wait(message, end, attempt).unwrap_or_else(|message| Err(TrySendError::Full(message)))
+            }
+            (done, _) => done,
+        }
+    }
+
+    /// Has `notifier` notified once, as soon as the mailbox has room or can receive nothing more; at once if that is so already.
+    ///
+    /// For a callback whose message came back: it keeps the message, and submits a
+    /// [`NotifierWait`](crate::NotifierWait) with `notifier`, which is its own loop's. That there was room is all that the
+    /// notification says: another sender may have been faster, and then it asks again. Never blocks. A notifier that has been asked for
+    /// already, and was not notified since, is notified once.
+    ///
+    /// ```
+    /// use proactor_sim::{Action, Config, Delivery, Loop, NotifierWait, RunMode};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let mut ev = Loop::<Vec<u32>>::open(Config::default())?;
+    /// let mut cx = ev.context();
+    /// let (sender, mailbox) = cx.mailbox::<u32>(2)?;
+    /// let mut numbers = 0..5;
+    /// let mut next = numbers.next();
+    /// let notifier = cx.notifier();
+    /// notifier.notify();
+    /// cx.submit_rearm(NotifierWait { notifier }, move |_received, _cx, notified| {
+    ///     while let Some(number) = next {
+    ///         if sender.try_send(number).is_err() {
+    ///             sender.notify_when_room(&notified.notifier);
+    ///             return Action::Rearm(NotifierWait { notifier: notified.notifier });
+    ///         }
+    ///         next = numbers.next();
+    ///     }
+    ///     Action::Disarm
+    /// });
+    /// cx.receive(&mailbox, |received, _cx, delivery| {
+    ///     if let Delivery::Message(number) = delivery {
+    ///         received.push(number);
+    ///     }
+    /// });
+    ///
+    /// let mut received = Vec::new();
+    /// ev.run(&mut received, RunMode::UntilDone)?;
+    /// assert_eq!(received, [0, 1, 2, 3, 4]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn notify_when_room(&self, notifier: &Notifier) {
+        match &self.0.room {
+            Some(room) => room.notify(notifier, || !self.0.queue.is_full() || self.is_closed()),
+            None => notifier.notify(),
+        }
+    }
+
     /// Whether the mailbox or its loop is gone, so that nothing more can be sent.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.0.is_closed() || !self.0.notifier.has_loop()
+        let shared = &*self.0;
+        shared.is_closed()
+            || shared.room.as_ref().map_or_else(|| !shared.notifier.has_loop(), |room| room.is_closed())
     }
 }
 
 impl<T> Mailbox<T> {
     /// Takes the next message, if there is one: for what is left when nothing receives any more.
     pub fn try_receive(&self) -> Option<T> {
-        self.0.queue.pop()
+        self.0.pop()
     }
 
     /// How many messages wait in it.
@@ -201,6 +324,9 @@ impl<T> Clone for Mailbox<T> {
 impl<T> Drop for Mailbox<T> {
     fn drop(&mut self) {
         if self.0.mailboxes.fetch_sub(1, Ordering::AcqRel) == 1 {
+            if let Some(room) = &self.0.room {
+                room.is_gone();
+            }
             fence(Ordering::SeqCst);
             self.0.empty();
         }

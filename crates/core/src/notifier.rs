@@ -228,6 +228,11 @@ impl Notifier {
     pub(crate) fn has_loop(&self) -> bool {
         self.0.hub.bell.strong_count() > 0
     }
+
+    /// Whether both notify the same waits.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 impl Clone for Notifier {

@@ -3,10 +3,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proactor_core::{
-    Backend, Cancel, Context, Delivery, Error, Loop, MailboxSender, Nop, RunMode, Timer, TrySendError,
+    Action, Backend, Cancel, Context, Delivery, Error, Key, Loop, MailboxSender, Nop, Notifier, NotifierWait,
+    RunMode, Timer, TrySendError,
 };
 
 use crate::Fixture;
@@ -107,6 +108,242 @@ pub(crate) fn a_bounded_mailbox_pushes_back<B: Backend>(fixture: &Fixture<B>) {
     drop(sender);
     ev.until_done();
     assert_eq!(log.take(), [Delivery::End(Ok(()))]);
+}
+
+/// Threads wait for room, more of them than there is, and each message comes once, in order.
+pub(crate) fn a_thread_waits_for_room<B: Backend>(fixture: &Fixture<B>) {
+    for capacity in [1, 3, 64] {
+        let mut ev = fixture.open_state::<Vec<(usize, usize)>>();
+        let (sender, mailbox) = ev.context().mailbox(capacity).unwrap();
+        ev.context().receive(&mailbox, |received: &mut Vec<_>, _, delivery| match delivery {
+            Delivery::Message(message) => received.push(message),
+            Delivery::End(result) => assert_eq!(result, Ok(())),
+        });
+        let threads: Vec<_> = (0..SENDERS)
+            .map(|of| {
+                let sender = sender.clone();
+                thread::spawn(move || {
+                    for number in 0..MESSAGES {
+                        match number % 2 {
+                            0 => assert_eq!(sender.send((of, number)), Ok(())),
+                            _ => assert_eq!(sender.send_timeout((of, number), Duration::MAX), Ok(())),
+                        }
+                    }
+                })
+            })
+            .collect();
+        drop(sender);
+        let mut received = Vec::new();
+        ev.run(&mut received, RunMode::UntilDone).unwrap();
+        for of in 0..SENDERS {
+            let own = received.iter().filter(|message| message.0 == of).map(|message| message.1);
+            assert!(own.eq(0..MESSAGES), "each once, in order");
+        }
+        assert_eq!(received.len(), SENDERS * MESSAGES);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    }
+}
+
+/// Where nothing is received a thread waits as long as it has said, and not less; then the message comes back.
+pub(crate) fn a_wait_for_room_ends_in_time<B: Backend>(fixture: &Fixture<B>) {
+    const TIME: Duration = Duration::from_millis(20);
+    let mut ev = fixture.open();
+    let (sender, mailbox) = ev.context().mailbox(1).unwrap();
+    assert_eq!(sender.try_send(1), Ok(()));
+    let thread = thread::spawn(move || {
+        let begin = Instant::now();
+        assert_eq!(sender.send_timeout(2, Duration::ZERO), Err(TrySendError::Full(2)));
+        assert_eq!(sender.send_timeout(3, TIME), Err(TrySendError::Full(3)));
+        assert!(begin.elapsed() >= TIME, "it came back early");
+        sender
+    });
+    let sender = thread.join().unwrap();
+    assert_eq!(mailbox.try_receive(), Some(1), "whoever takes it makes room");
+    assert_eq!(sender.send_timeout(4, Duration::ZERO), Ok(()));
+    assert_eq!((mailbox.try_receive(), mailbox.try_receive()), (Some(4), None));
+}
+
+/// On the thread of the loop nobody can make room, so sending does not wait for it.
+pub(crate) fn a_loop_does_not_wait_for_itself<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open_state::<Vec<u32>>();
+    let (sender, mailbox) = ev.context().mailbox(1).unwrap();
+    assert_eq!((sender.send(1), sender.send(2)), (Ok(()), Err(TrySendError::Full(2))));
+    ev.context().receive(&mailbox, move |received: &mut Vec<u32>, _, delivery| {
+        if let Delivery::Message(number) = delivery {
+            received.push(number);
+            if number < 3 {
+                assert_eq!(sender.send(number + 1), Ok(()));
+                assert_eq!(sender.send(99), Err(TrySendError::Full(99)));
+                assert_eq!(sender.send_timeout(99, Duration::MAX), Err(TrySendError::Full(99)));
+            }
+        }
+    });
+    drop(mailbox);
+    let mut received = Vec::new();
+    for turns in 1..=3 {
+        ev.run(&mut received, RunMode::NoWait).unwrap();
+        assert!(received.iter().copied().eq(1..=turns));
+    }
+}
+
+/// What a thread waits with comes back when the mailbox is gone, or its loop.
+pub(crate) fn a_wait_for_room_ends_with_the_mailbox<B: Backend>(fixture: &Fixture<B>) {
+    /// As a worker that is waited for when it is no longer wanted.
+    struct Joined(
+        Option<thread::JoinHandle<Result<(), TrySendError<u32>>>>,
+        Log<Result<(), TrySendError<u32>>>,
+    );
+    impl Drop for Joined {
+        fn drop(&mut self) {
+            self.0.take().into_iter().for_each(|thread| self.1.push(thread.join().unwrap()));
+        }
+    }
+    for ends in ["mailbox", "loop", "capture"] {
+        let mut ev = fixture.open();
+        let mut other = fixture.open();
+        let (sender, mailbox) = ev.context().mailbox::<u32>(1).unwrap();
+        let notifier = other.context().notifier();
+        assert_eq!(sender.try_send(1), Ok(()));
+        let told = other.start(NotifierWait { notifier: notifier.clone() });
+        sender.notify_when_room(&notifier);
+        other.no_wait();
+        assert!(!told.is_done(), "it is full");
+        let worker = thread::spawn({
+            let sender = sender.clone();
+            // Longer than it takes by far; one that is left behind tells so.
+            move || sender.send_timeout(2, Duration::from_secs(3))
+        });
+        let sent = Log::new();
+        let worker = Joined(Some(worker), sent.clone());
+        // Whether it waits by then or not.
+        thread::sleep(Duration::from_millis(2));
+        match ends {
+            "mailbox" => drop((mailbox, worker)),
+            "loop" => drop((ev, worker)),
+            _ => {
+                ev.context().submit(Timer::after(Duration::from_secs(1000)), move |(), _, _| drop(worker));
+                drop(ev);
+            }
+        }
+        assert_eq!(sent.take(), [Err(TrySendError::Closed(2))], "{ends}");
+        other.no_wait();
+        assert_eq!(told.take().result, Ok(()), "{ends}");
+        assert!(sender.is_closed());
+        sender.notify_when_room(&notifier);
+        let told = other.start(NotifierWait { notifier });
+        other.no_wait();
+        assert_eq!(told.take().result, Ok(()), "at once, since it will have no room");
+    }
+}
+
+/// Sends what `numbers` brings, and waits for room by way of a notification.
+fn send_with_notifier<B: Backend>(
+    cx: &mut Context<'_, B, Vec<u32>>,
+    sender: MailboxSender<u32>,
+    mut numbers: impl Iterator<Item = u32> + 'static,
+) -> Key {
+    let notifier = cx.notifier();
+    notifier.notify();
+    let mut next = numbers.next();
+    cx.submit_rearm(NotifierWait { notifier }, move |_, _, notified| {
+        assert_eq!(notified.result, Ok(()));
+        while let Some(number) = next {
+            if let Err(error) = sender.try_send(number) {
+                assert_eq!(error, TrySendError::Full(number));
+                sender.notify_when_room(&notified.notifier);
+                return Action::Rearm(NotifierWait { notifier: notified.notifier });
+            }
+            next = numbers.next();
+        }
+        Action::Disarm
+    })
+}
+
+/// A loop is told of room, and sends all that it has, in order, through a mailbox as small as can be; several at once.
+pub(crate) fn a_loop_is_told_of_room<B: Backend>(fixture: &Fixture<B>) {
+    for capacity in [1, 2, 7] {
+        let mut ev = fixture.open_state::<Vec<u32>>();
+        let (sender, mailbox) = ev.context().mailbox(capacity).unwrap();
+        ev.context().receive(&mailbox, |received: &mut Vec<u32>, _, delivery| {
+            if let Delivery::Message(number) = delivery {
+                received.push(number);
+            }
+        });
+        for of in 0..3 {
+            send_with_notifier(&mut ev.context(), sender.clone(), (of * 1000)..(of * 1000 + 100));
+        }
+        drop(sender);
+        let mut received = Vec::new();
+        ev.run(&mut received, RunMode::UntilDone).unwrap();
+        for of in 0..3 {
+            let own = received.iter().copied().filter(|number| number / 1000 == of);
+            assert!(own.eq((of * 1000)..(of * 1000 + 100)), "each once, in order");
+        }
+        assert_eq!((received.len(), ev.context().active()), (300, 0));
+    }
+}
+
+/// One notification for what was asked, however often, and none that was not asked for.
+pub(crate) fn room_is_told_once<B: Backend>(fixture: &Fixture<B>) {
+    let mut ev = fixture.open();
+    let (sender, mailbox) = ev.context().mailbox(2).unwrap();
+    let notifier = ev.context().notifier();
+    let wait =
+        |ev: &mut Loop<B, ()>, notifier: &Notifier| ev.start(NotifierWait { notifier: notifier.clone() });
+    // There is some now.
+    sender.notify_when_room(&notifier);
+    let told = wait(&mut ev, &notifier);
+    ev.no_wait();
+    assert!(told.is_done());
+    (0..2).for_each(|message| assert_eq!(sender.try_send(message), Ok(())));
+    (0..100).for_each(|_| sender.notify_when_room(&notifier));
+    let told = wait(&mut ev, &notifier);
+    ev.no_wait();
+    assert!(!told.is_done(), "it is full");
+    assert_eq!(mailbox.try_receive(), Some(0));
+    ev.no_wait();
+    assert!(told.is_done());
+    let told = wait(&mut ev, &notifier);
+    assert_eq!(mailbox.try_receive(), Some(1));
+    ev.no_wait();
+    assert!(!told.is_done(), "nobody has asked again");
+    // An unbounded one has room always.
+    let (unbounded, _mailbox) = ev.context().unbounded_mailbox::<u32>();
+    unbounded.notify_when_room(&notifier);
+    ev.no_wait();
+    assert!(told.is_done());
+    assert_eq!(unbounded.send(5), Ok(()));
+}
+
+/// Loops on two threads pass messages on in both directions, through mailboxes that are full most of the time.
+pub(crate) fn loops_wait_for_each_others_room<B: Backend>(fixture: &Fixture<B>) {
+    const PASSED: u32 = 2000;
+    /// A loop that sends numbers and receives as many: its mailbox's sender goes out, the other's comes in.
+    fn run<B: Backend>(
+        fixture: &Fixture<B>,
+        out: &std::sync::mpsc::Sender<MailboxSender<u32>>,
+        from: &std::sync::mpsc::Receiver<MailboxSender<u32>>,
+    ) {
+        let mut ev = fixture.open_state::<Vec<u32>>();
+        let (sender, mailbox) = ev.context().mailbox(1).unwrap();
+        ev.context().receive(&mailbox, |received: &mut Vec<u32>, _, delivery| {
+            if let Delivery::Message(number) = delivery {
+                received.push(number);
+            }
+        });
+        out.send(sender).unwrap();
+        let other = from.recv().unwrap();
+        send_with_notifier(&mut ev.context(), other, 0..PASSED);
+        let mut received = Vec::new();
+        ev.run(&mut received, RunMode::UntilDone).unwrap();
+        assert!(received.into_iter().eq(0..PASSED));
+    }
+    let (to_first, of_second) = std::sync::mpsc::channel();
+    let (to_second, of_first) = std::sync::mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(move || run(fixture, &to_second, &of_second));
+        run(fixture, &to_first, &of_first);
+    });
 }
 
 /// The loop sleeps, and each message alone wakes it.

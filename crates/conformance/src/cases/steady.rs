@@ -373,19 +373,25 @@ fn on_another_thread(mut step: impl FnMut() + Send + 'static) -> impl FnOnce() {
     }
 }
 
-/// Messages from this thread and another, through a bounded mailbox.
+/// Messages from this thread and another, through a bounded mailbox; both wait for room.
 pub(crate) fn messages_do_not_allocate<B: Backend>(fixture: &Fixture<B>) {
     let mut ev = fixture.open_state::<Count>();
     let (sender, mailbox) = ev.context().mailbox::<u64>(64).unwrap();
     let end = {
         let sender = sender.clone();
         on_another_thread(move || {
-            let _ = sender.try_send(1);
+            // It ends though nothing is received any more.
+            let _ = sender.send_timeout(1, Duration::from_millis(1));
         })
     };
+    let room = ev.context().notifier();
+    ev.context().submit_rearm(NotifierWait { notifier: room.clone() }, |_, _, notified| {
+        Action::Rearm(NotifierWait { notifier: notified.notifier })
+    });
     ev.context().receive(&mailbox, move |count: &mut Count, cx, delivery| {
         let Delivery::Message(_) = delivery else { return };
-        let _ = sender.try_send(2);
+        while sender.try_send(2).is_ok() {}
+        sender.notify_when_room(&room);
         count.left = count.left.saturating_sub(1);
         if count.left == 0 {
             cx.stop();

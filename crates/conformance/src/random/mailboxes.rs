@@ -1,13 +1,16 @@
 //! Programs of one mailbox, its senders and whoever receives: each step takes effect before the next, and a model knows what
 //! is delivered (contract W2).
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 
 use proactor_core::{
-    Backend, Cancel, Config, Delivery, Error, Key, Loop, Mailbox, MailboxSender, RunMode, State, TrySendError,
+    Action, Backend, Cancel, Config, Delivery, Error, Key, Loop, Mailbox, MailboxSender, Notifier,
+    NotifierWait, RunMode, State, TrySendError,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -24,6 +27,10 @@ pub(crate) enum Step {
     Send {
         sender: Index,
         from_elsewhere: bool,
+    },
+    /// Asks to be notified of room.
+    AskForRoom {
+        sender: Index,
     },
     CloneSender {
         sender: Index,
@@ -71,6 +78,7 @@ pub(crate) fn program() -> impl Strategy<Value = (Option<usize>, Vec<Step>)> {
     let step = prop_oneof![
         12 => (index(), any::<bool>())
             .prop_map(|(sender, from_elsewhere)| Step::Send { sender, from_elsewhere }),
+        3 => index().prop_map(|sender| Step::AskForRoom { sender }),
         2 => index().prop_map(|sender| Step::CloneSender { sender }),
         2 => index().prop_map(|sender| Step::DropSender { sender }),
         3 => manner.prop_map(|manner| Step::Receive { manner }),
@@ -101,6 +109,34 @@ struct Receiver {
     count: u32,
 }
 
+/// Who asks for room.
+struct Room {
+    notifier: Notifier,
+    /// Whether it has asked and was not told since.
+    asked: bool,
+    /// How often it was told, and how often the model says.
+    told: Rc<Cell<u32>>,
+    expected: u32,
+}
+
+impl Room {
+    fn new<B: Backend>(ev: &mut Loop<B, ()>) -> Self {
+        let (notifier, told) = (ev.context().notifier(), Rc::new(Cell::new(0)));
+        let count = Rc::clone(&told);
+        ev.context().submit_rearm(NotifierWait { notifier: notifier.clone() }, move |(), _, notified| {
+            // Otherwise all was cancelled.
+            count.set(count.get() + u32::from(notified.result.is_ok()));
+            Action::Rearm(NotifierWait { notifier: notified.notifier })
+        });
+        Self { notifier, asked: false, told, expected: 0 }
+    }
+
+    /// The model's: there is some.
+    fn is_there(&mut self) {
+        self.expected += u32::from(std::mem::take(&mut self.asked));
+    }
+}
+
 /// The loop, and the model beside it.
 struct World<B: Backend> {
     ev: Loop<B, ()>,
@@ -111,6 +147,7 @@ struct World<B: Backend> {
     sent: u32,
     alive: Arc<()>,
     receiver: Option<Receiver>,
+    room: Room,
     keys: Vec<Key>,
     told: Log<Told>,
     expected: Vec<Told>,
@@ -124,7 +161,9 @@ pub(crate) fn run<B: Backend>((capacity, program): &(Option<usize>, Vec<Step>), 
         None => ev.context().unbounded_mailbox(),
     };
     let alive = Arc::new(());
+    let room = Room::new(&mut ev);
     let mut world = World {
+        room,
         ev,
         mailbox,
         senders: vec![sender],
@@ -157,6 +196,14 @@ impl<B: Backend> World<B> {
     fn take(&mut self, step: &Step) {
         match *step {
             Step::Send { ref sender, from_elsewhere } => self.send(sender, from_elsewhere),
+            Step::AskForRoom { ref sender } => {
+                let Some(sender) = self.sender(sender) else { return };
+                self.senders[sender].notify_when_room(&self.room.notifier);
+                self.room.asked = true;
+                if !self.is_full() {
+                    self.room.is_there();
+                }
+            }
             Step::CloneSender { ref sender } => {
                 if let Some(sender) = self.sender(sender) {
                     self.senders.push(self.senders[sender].clone());
@@ -170,7 +217,7 @@ impl<B: Backend> World<B> {
             Step::Receive { manner } => self.receive(manner),
             Step::TryReceive => {
                 let received = self.mailbox.try_receive().map(|message| message.number);
-                assert_eq!(received, self.queue.pop_front());
+                assert_eq!(received, self.pop());
             }
             Step::Cancel { ref receiver } => {
                 let Some((number, key)) = self.chosen(receiver) else { return };
@@ -193,6 +240,17 @@ impl<B: Backend> World<B> {
                 }
             }
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.capacity.is_some_and(|capacity| self.queue.len() >= capacity)
+    }
+
+    /// The model's next message, which makes room.
+    fn pop(&mut self) -> Option<u32> {
+        let message = self.queue.pop_front()?;
+        self.room.is_there();
+        Some(message)
     }
 
     fn sender(&self, which: &Index) -> Option<usize> {
@@ -223,7 +281,7 @@ impl<B: Backend> World<B> {
         } else {
             sender.try_send(message)
         };
-        let is_full = self.capacity.is_some_and(|capacity| self.queue.len() >= capacity);
+        let is_full = self.is_full();
         match answer {
             Ok(()) => assert!(!is_full),
             Err(TrySendError::Full(back)) => assert_eq!((back.number, is_full), (number, true)),
@@ -291,12 +349,13 @@ impl<B: Backend> World<B> {
             assert_eq!(is_dead, waiting != Some(number), "receiver {number}");
         }
         assert_eq!(self.mailbox.len(), self.queue.len());
+        assert_eq!(self.room.told.get(), self.room.expected, "told of room");
     }
 
     /// What the model delivers now.
     fn deliver(&mut self) {
         while let Some(mut receiver) = self.receiver {
-            let Some(message) = self.queue.pop_front() else {
+            let Some(message) = self.pop() else {
                 if self.senders.is_empty() {
                     self.ended(receiver.number, Ok(()));
                 }
@@ -308,7 +367,7 @@ impl<B: Backend> World<B> {
             match receiver.manner {
                 Manner::Keep | Manner::Stop => {}
                 Manner::TakeTwo => {
-                    let next = self.queue.pop_front();
+                    let next = self.pop();
                     self.expected.extend(next.map(|next| (receiver.number, Ok(next))));
                 }
                 Manner::DeleteAt(at) | Manner::PanicAt(at) => {

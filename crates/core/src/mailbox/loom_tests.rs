@@ -86,6 +86,87 @@ fn a_full_mailbox_pushes_back() {
     });
 }
 
+/// A thread waits for room: a wait that nobody ends shows as a deadlock.
+#[test]
+fn waiting_for_room_against_making_some() {
+    model(Some(3), || {
+        let mut sleeper = Sleeper::new();
+        let (sender, mailbox) = mailbox(sleeper.inbox.notifier(), Some(1));
+        let thread = thread::spawn(move || {
+            assert!(sender.send(1).is_ok());
+            assert!(sender.send(2).is_ok());
+        });
+        assert_eq!(receive_all(&mut sleeper, &mailbox), [1, 2]);
+        thread.join().unwrap();
+    });
+}
+
+/// One thread is woken for each message, and another message may come between.
+#[test]
+fn two_wait_for_room() {
+    model(Some(2), || {
+        let mut sleeper = Sleeper::new();
+        let (sender, mailbox) = mailbox(sleeper.inbox.notifier(), Some(1));
+        assert!(sender.try_send(1).is_ok());
+        let threads = [(sender.clone(), 2), (sender, 3)]
+            .map(|(sender, message)| thread::spawn(move || assert!(sender.send(message).is_ok())));
+        let mut received = receive_all(&mut sleeper, &mailbox);
+        received.sort_unstable();
+        assert_eq!(received, [1, 2, 3]);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+}
+
+/// The mailbox goes, or its loop, while a thread waits for room.
+#[test]
+fn waiting_for_room_against_the_end() {
+    for loop_ends in [false, true] {
+        model(Some(3), move || {
+            let mut sleeper = Sleeper::new();
+            let (sender, mailbox) = mailbox(sleeper.inbox.notifier(), Some(1));
+            let mut rooms = Rooms::default();
+            mailbox.0.room.iter().for_each(|room| rooms.push(room));
+            assert!(sender.try_send(1).is_ok());
+            let thread = thread::spawn(move || matches!(sender.send(2), Err(TrySendError::Closed(2))));
+            if loop_ends {
+                drop(rooms);
+                assert!(thread.join().unwrap());
+                assert_eq!(mailbox.try_receive(), Some(1));
+            } else {
+                drop(mailbox);
+                // It may find the place of what is dropped before it finds that nobody receives.
+                thread.join().unwrap();
+            }
+        });
+    }
+}
+
+/// A loop is notified of room, once, whenever it asks.
+#[test]
+fn asking_for_room_against_making_some() {
+    model(Some(3), || {
+        let mut sleeper = Sleeper::new();
+        let (sender, mailbox) = mailbox(sleeper.inbox.notifier(), Some(1));
+        let thread = thread::spawn(move || {
+            let mut own = Sleeper::new();
+            let room = own.inbox.notifier();
+            for message in [1, 2] {
+                let mut next = Some(message);
+                while let Some(message) = next.take() {
+                    if let Err(error) = sender.try_send(message) {
+                        next = Some(error.into_message());
+                        sender.notify_when_room(&room);
+                        assert_eq!(own.inbox.register(&room, 7), Registration::Waiting);
+                        assert_eq!(own.wait(0), Ended::Mail(vec![7]));
+                    }
+                }
+            }
+        });
+        assert_eq!(receive_all(&mut sleeper, &mailbox), [1, 2]);
+        thread.join().unwrap();
+    });
+}
+
 /// The mailbox goes while a message is sent: it is dropped once, and before the sender is.
 #[test]
 fn sending_against_the_end_of_the_mailbox() {

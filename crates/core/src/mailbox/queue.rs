@@ -41,6 +41,10 @@ mod implementation {
                 Self::Unbounded(queue) => queue.len(),
             }
         }
+
+        pub(crate) fn is_full(&self) -> bool {
+            matches!(self, Self::Bounded(queue) if queue.is_full())
+        }
     }
 }
 
@@ -102,6 +106,11 @@ mod implementation {
             let head = self.head.load(Ordering::Relaxed);
             let ready = |place: &&(AtomicUsize, Mutex<Option<T>>)| place.0.load(Ordering::Acquire) == 1;
             self.places[head.min(PLACES)..].iter().take_while(ready).count()
+        }
+
+        pub(crate) fn is_full(&self) -> bool {
+            let head = self.head.load(Ordering::Relaxed);
+            self.tail.load(Ordering::Relaxed).saturating_sub(head) >= self.capacity
         }
     }
 }

@@ -20,7 +20,9 @@ impl<B: Backend, S> Context<'_, B, S> {
     /// ENOMEM where there is no memory for so many (contract E1).
     pub fn mailbox<T>(&mut self, capacity: usize) -> Result<(MailboxSender<T>, Mailbox<T>), Error> {
         find_room::<T>(capacity)?;
-        Ok(mailbox(self.notifier(), Some(capacity)))
+        let (sender, mailbox) = mailbox(self.notifier(), Some(capacity));
+        mailbox.0.room.iter().for_each(|room| self.inner.rooms.push(room));
+        Ok((sender, mailbox))
     }
 
     /// A new mailbox of this loop that takes as many messages as memory does, and its first sender.

@@ -1,0 +1,183 @@
+//! Who waits until a bounded mailbox has room: threads that send, and notifiers of loops that do.
+//!
+//! *No wait is lost.* Who waits counts itself, then looks whether there is room, or nobody to send to; who makes room takes a
+//! message, and who closes says so, then looks whether somebody is counted. With a `SeqCst` fence in between on both sides one of
+//! them sees the other. A thread looks without the lock, since sending runs code of others; so it remembers how often
+//! room was told of before it looked, and sleeps only while that is so still.
+//!
+//! *One thread for each message taken.* Whoever is woken tries to send, also if its time has run out, so where room is left
+//! for another one, another was woken for it, or comes to it by itself.
+
+use std::sync::{Arc, PoisonError, Weak};
+use std::time::Instant;
+
+use crate::notifier::Notifier;
+use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, ThreadId, current, fence};
+
+/// Of one bounded mailbox.
+pub(crate) struct Room {
+    /// Threads and notifiers, counted under the lock.
+    waiting: AtomicUsize,
+    told: Mutex<Told>,
+    changed: Condvar,
+    /// The loop's. It makes the room, so it cannot wait for it.
+    thread: ThreadId,
+    /// Whether the loop is gone, or about to be.
+    is_closed: AtomicBool,
+}
+
+struct Told {
+    /// How often, so far.
+    times: usize,
+    /// To be told once each.
+    notifiers: Vec<Notifier>,
+}
+
+impl Room {
+    /// Of a mailbox of this thread's loop.
+    pub(super) fn new() -> Self {
+        Self {
+            waiting: AtomicUsize::new(0),
+            told: Mutex::new(Told { times: 0, notifiers: Vec::new() }),
+            changed: Condvar::new(),
+            thread: current().id(),
+            is_closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether its loop is gone.
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A message was taken: one of the threads, and who is to be notified.
+    #[inline]
+    pub(super) fn is_made(&self) {
+        fence(Ordering::SeqCst);
+        if self.waiting.load(Ordering::Relaxed) != 0 {
+            self.tell(Condvar::notify_one);
+        }
+    }
+
+    /// Nobody can receive any more: all of them.
+    pub(super) fn is_gone(&self) {
+        fence(Ordering::SeqCst);
+        if self.waiting.load(Ordering::Relaxed) != 0 {
+            self.tell(Condvar::notify_all);
+        }
+    }
+
+    #[cold]
+    fn tell(&self, wake: impl FnOnce(&Condvar)) {
+        let mut told = self.lock();
+        told.times = told.times.wrapping_add(1);
+        self.waiting.fetch_sub(told.notifiers.len(), Ordering::Relaxed);
+        while let Some(notifier) = told.notifiers.pop() {
+            notifier.notify();
+        }
+        wake(&self.changed);
+    }
+
+    /// Has `notifier` told once, which may be at once.
+    pub(super) fn notify(&self, notifier: &Notifier, is_there: impl FnOnce() -> bool) {
+        {
+            let mut told = self.lock();
+            if !told.notifiers.iter().any(|other| other.is_same(notifier)) {
+                told.notifiers.push(notifier.clone());
+                self.waiting.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        fence(Ordering::SeqCst);
+        if is_there() {
+            self.tell(Condvar::notify_one);
+        }
+    }
+
+    /// Calls `attempt` until it returns something else than what it was given, with a wait before each call but the first, until
+    /// `end`; on the loop's thread never.
+    pub(super) fn wait<T, R>(
+        &self,
+        mut given: T,
+        end: Option<Instant>,
+        mut attempt: impl FnMut(T) -> Result<R, T>,
+    ) -> Result<R, T> {
+        if current().id() == self.thread {
+            return Err(given);
+        }
+        loop {
+            let times = self.enter();
+            match attempt(given) {
+                Ok(done) => {
+                    self.leave();
+                    return Ok(done);
+                }
+                Err(again) => given = again,
+            }
+            let is_over = self.sleep(times, end);
+            self.leave();
+            if is_over {
+                return attempt(given);
+            }
+        }
+    }
+
+    /// Counts this thread among those that wait; how often room was told of before.
+    fn enter(&self) -> usize {
+        let times = {
+            let told = self.lock();
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+            told.times
+        };
+        fence(Ordering::SeqCst);
+        times
+    }
+
+    fn leave(&self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Sleeps until room is told of once more; whether `end` came first.
+    fn sleep(&self, times: usize, end: Option<Instant>) -> bool {
+        let mut told = self.lock();
+        while told.times == times {
+            told = match end.map(|end| end.saturating_duration_since(Instant::now())) {
+                None => self.changed.wait(told).unwrap_or_else(PoisonError::into_inner),
+                Some(left) if left.is_zero() => return true,
+                Some(left) => self.changed.wait_timeout(told, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
+        }
+        false
+    }
+}
+
+/// Of all bounded mailboxes of a loop, which closes them when it is dropped, however long their ends live on. It does so first, since
+/// what it drops then may wait for a thread that waits for room.
+#[derive(Default)]
+pub(crate) struct Rooms {
+    rooms: Vec<Weak<Room>>,
+    /// How many there may be before those of mailboxes that are gone are taken out.
+    limit: usize,
+}
+
+impl Rooms {
+    pub(super) fn push(&mut self, room: &Arc<Room>) {
+        if self.rooms.len() >= self.limit {
+            self.rooms.retain(|room| room.strong_count() > 0);
+            self.limit = (2 * self.rooms.len()).max(8);
+        }
+        self.rooms.push(Arc::downgrade(room));
+    }
+}
+
+impl Drop for Rooms {
+    fn drop(&mut self) {
+        for room in self.rooms.iter().filter_map(Weak::upgrade) {
+            room.is_closed.store(true, Ordering::Release);
+            room.is_gone();
+        }
+    }
+}
