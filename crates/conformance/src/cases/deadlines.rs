@@ -83,8 +83,9 @@ pub(crate) fn a_queued_result_outlives_its_deadline<B: Backend>(fixture: &Fixtur
     assert_eq!((notified.take().result, passed.take().result), (Ok(()), Err(Error::TimedOut)));
 }
 
-/// A deadline that passes while the loop is kept busy, for longer than it takes until what was written to a peer is there.
-const SHORT: Duration = Duration::from_millis(30);
+/// A deadline that passes while the loop is kept busy, for longer than it takes until what was written to a peer is there, and than a
+/// thread is held up before its first turn.
+const SHORT: Duration = Duration::from_millis(100);
 
 /// As a callback that takes its time.
 fn keep_busy<B: Backend>(ev: &mut Loop<B, ()>, begin: Time) {
@@ -157,7 +158,7 @@ pub(crate) fn an_exit_that_is_there_wins<B: Backend>(fixture: &Fixture<B>) {
 pub(crate) fn what_threads_have_done_in_time_wins<B: Backend>(fixture: &Fixture<B>) {
     // The longer ones are for a machine on which a thread that has said so needs long to end its job.
     const LONG: Duration = Duration::from_millis(750);
-    for timeout in [SHORT, 5 * SHORT, LONG] {
+    for timeout in [SHORT, 3 * SHORT, LONG] {
         let mut ev = fixture.open();
         let ((go_on, told), (says, ended)) = (mpsc::channel::<()>(), mpsc::channel());
         let notifier = ev.context().notifier();

@@ -10,6 +10,15 @@ const MS: Duration = Duration::from_millis(1);
 
 /// Time in waits is idle time; time in callbacks is not.
 pub(crate) fn idle_time_is_measured<B: Backend>(fixture: &Fixture<B>) {
+    // A thread that is held up on its way to a wait idles less, and one that is held up in a look more: then once more.
+    let mut failures = Vec::new();
+    while let Err(failure) = idle_time_of_a_run(fixture) {
+        failures.push(failure);
+        assert!(failures.len() < 10, "{failures:?}");
+    }
+}
+
+fn idle_time_of_a_run<B: Backend>(fixture: &Fixture<B>) -> Result<(), String> {
     let mut ev: Loop<B, u32> = fixture.open_with(Config::default().measure());
     let begin = ev.context().update_now();
     let before = ev.context().metrics().times.expect("they are measured");
@@ -19,8 +28,11 @@ pub(crate) fn idle_time_is_measured<B: Backend>(fixture: &Fixture<B>) {
     ev.run(&mut count, RunMode::UntilDone).unwrap();
     let elapsed = ev.context().update_now().since(begin);
     let times = ev.context().metrics().times.expect("they are measured");
+    assert!(times.idle <= elapsed, "{times:?} of {elapsed:?}");
     // What is not idle of it: the way to the wait and back, which takes no such time.
-    assert!(times.idle >= 20 * MS && times.idle <= elapsed, "{times:?} of {elapsed:?}");
+    if times.idle < 20 * MS {
+        return Err(format!("{times:?} of {elapsed:?}"));
+    }
     assert!(ev.context().metrics().waits > 0);
 
     let busy = if fixture.capabilities().virtual_time { Duration::ZERO } else { 30 * MS };
@@ -33,7 +45,10 @@ pub(crate) fn idle_time_is_measured<B: Backend>(fixture: &Fixture<B>) {
     ev.run(&mut count, RunMode::UntilDone).unwrap();
     let after = ev.context().metrics().times.expect("they are measured");
     assert!(after.longest_callback >= busy && after.callbacks >= after.longest_callback, "{after:?}");
-    assert!(after.idle < times.idle + 20 * MS, "{after:?} after {times:?}");
+    if after.idle >= times.idle + 20 * MS {
+        return Err(format!("{after:?} after {times:?}"));
+    }
+    Ok(())
 }
 
 /// Counters are there in any case, times only where they were asked for.
