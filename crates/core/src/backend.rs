@@ -47,6 +47,8 @@ pub enum Until {
 /// Ends a backend's wait, from any thread. Cheap to clone; sticky: a wake before the wait ends that wait.
 pub trait Wake: Clone + Send + Sync + 'static {
     /// Ends the present wait, or the next one. Does nothing once the backend is gone.
+    ///
+    /// It is called with locks held: it must use no notifier, waker or mailbox itself, and not panic.
     fn wake(&self);
 }
 

@@ -154,9 +154,12 @@ impl<T> MailboxSender<T> {
         Ok(())
     }
 
-    /// Puts `message` into the mailbox as [`try_send`](Self::try_send), and waits for room where a bounded one is full, until the
-    /// loop has made some. For a thread that may block; a loop asks for a notification instead
+    /// Puts `message` into the mailbox as [`try_send`](Self::try_send), and waits for room where a bounded one is full, as long as
+    /// that takes. For a thread that may block; a loop asks for a notification instead
     /// ([`notify_when_room`](Self::notify_when_room)), since it can do nothing else while it is blocked.
+    ///
+    /// Who waits here goes on when a message is taken, or with the end of the mailbox or its loop. So a callback of that loop must not
+    /// wait for such a thread, by joining it for one; that which is dropped with the loop may.
     ///
     /// ```
     /// use std::thread;
@@ -183,12 +186,12 @@ impl<T> MailboxSender<T> {
     ///
     /// # Errors
     /// [`TrySendError::Closed`] where nobody can receive it, also if that comes while it waits; [`TrySendError::Full`] on the
-    /// thread of the mailbox's loop, which never waits here, since only that loop could make room. Either with the message.
+    /// thread of the mailbox's loop, which never waits here, since it could deliver nothing meanwhile. Either with the message.
     pub fn send(&self, message: T) -> Result<(), TrySendError<T>> {
         self.send_within(message, None)
     }
 
-    /// As [`send`](Self::send), but waits for at most `timeout`.
+    /// As [`send`](Self::send), but waits for at most `timeout`, of the system's time whatever clock the loop has.
     ///
     /// # Errors
     /// As [`send`](Self::send), and [`TrySendError::Full`] where there was no room within `timeout`.
@@ -215,8 +218,12 @@ impl<T> MailboxSender<T> {
     ///
     /// For a callback whose message came back: it keeps the message, and submits a
     /// [`NotifierWait`](crate::NotifierWait) with `notifier`, which is its own loop's. That there was room is all that the
-    /// notification says: another sender may have been faster, and then it asks again. Never blocks. A notifier that has been asked for
-    /// already, and was not notified since, is notified once.
+    /// notification says: another sender may have been faster, and then it asks again. A notifier that has been asked for already,
+    /// and was not notified since, is notified once.
+    ///
+    /// Never blocks. It allocates where more have asked than ever before, and looks through those who have: meant for some, not
+    /// for thousands. The mailbox keeps a clone of the notifier until then, so its loop counts as one that can be woken, and a wait
+    /// that nothing else could end is no [`Error::Deadlock`](crate::Error::Deadlock).
     ///
     /// ```
     /// use proactor_sim::{Action, Config, Delivery, Loop, NotifierWait, RunMode};

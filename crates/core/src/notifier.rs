@@ -229,6 +229,11 @@ impl Notifier {
         self.0.hub.bell.strong_count() > 0
     }
 
+    /// Whether there are clones of it, or a wait for it.
+    pub(crate) fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// Whether both notify the same waits.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

@@ -114,29 +114,37 @@ fn two_wait_for_room() {
         received.sort_unstable();
         assert_eq!(received, [1, 2, 3]);
         threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(mailbox.0.room.as_ref().map(|room| room.waiting()), Some(0));
     });
 }
 
-/// The mailbox goes, or its loop, while a thread waits for room.
+/// The mailbox goes, or its loop, while two threads wait for room.
 #[test]
 fn waiting_for_room_against_the_end() {
     for loop_ends in [false, true] {
-        model(Some(3), move || {
+        model(Some(2), move || {
             let mut sleeper = Sleeper::new();
             let (sender, mailbox) = mailbox(sleeper.inbox.notifier(), Some(1));
             let mut rooms = Rooms::default();
             mailbox.0.room.iter().for_each(|room| rooms.push(room));
             assert!(sender.try_send(1).is_ok());
-            let thread = thread::spawn(move || matches!(sender.send(2), Err(TrySendError::Closed(2))));
-            if loop_ends {
+            let threads = [(sender.clone(), 2), (sender, 3)]
+                .map(|(sender, message)| thread::spawn(move || sender.send(message)));
+            let kept = if loop_ends {
                 drop(rooms);
-                assert!(thread.join().unwrap());
-                assert_eq!(mailbox.try_receive(), Some(1));
+                Some(mailbox)
             } else {
                 drop(mailbox);
-                // It may find the place of what is dropped before it finds that nobody receives.
-                thread.join().unwrap();
+                None
+            };
+            for (thread, message) in threads.into_iter().zip(2..) {
+                match thread.join().unwrap() {
+                    // One that found it open may find the place of what is dropped with it.
+                    Ok(()) => assert!(!loop_ends),
+                    sent => assert_eq!(sent, Err(TrySendError::Closed(message))),
+                }
             }
+            assert_eq!(kept.and_then(|mailbox| mailbox.try_receive()), loop_ends.then_some(1));
         });
     }
 }

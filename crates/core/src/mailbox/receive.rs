@@ -13,7 +13,7 @@ use crate::{Backend, Context, Error, Key};
 
 impl<B: Backend, S> Context<'_, B, S> {
     /// A new mailbox of this loop for up to `capacity` messages, which pushes back when it is full, and its first sender.
-    /// All of its memory is allocated here.
+    /// The memory for its messages is allocated here.
     ///
     /// # Errors
     /// [`Error::InvalidInput`] for a capacity of zero, or of more messages than an address space holds; the system's

@@ -3,7 +3,8 @@
 //! *No wait is lost.* Who waits counts itself, then looks whether there is room, or nobody to send to; who makes room takes a
 //! message, and who closes says so, then looks whether somebody is counted. With a `SeqCst` fence in between on both sides one of
 //! them sees the other. A thread looks without the lock, since sending runs code of others; so it remembers how often
-//! room was told of before it looked, and sleeps only while that is so still.
+//! room was told of before it looked, and sleeps only while that is so still. Who is notified is notified under the lock, so that no
+//! list has to be made for it: a [`Wake`](crate::Wake) calls nothing of ours.
 //!
 //! *One thread for each message taken.* Whoever is woken tries to send, also if its time has run out, so where room is left
 //! for another one, another was woken for it, or comes to it by itself.
@@ -16,11 +17,11 @@ use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering,
 
 /// Of one bounded mailbox.
 pub(crate) struct Room {
-    /// Threads and notifiers, counted under the lock.
+    /// Threads and notifiers. It goes up before whoever it counts looks.
     waiting: AtomicUsize,
     told: Mutex<Told>,
     changed: Condvar,
-    /// The loop's. It makes the room, so it cannot wait for it.
+    /// The loop's, which makes room as it runs, so it does not wait for it.
     thread: ThreadId,
     /// Whether the loop is gone, or about to be.
     is_closed: AtomicBool,
@@ -75,8 +76,8 @@ impl Room {
     fn tell(&self, wake: impl FnOnce(&Condvar)) {
         let mut told = self.lock();
         told.times = told.times.wrapping_add(1);
-        self.waiting.fetch_sub(told.notifiers.len(), Ordering::Relaxed);
         while let Some(notifier) = told.notifiers.pop() {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
             notifier.notify();
         }
         wake(&self.changed);
@@ -86,6 +87,12 @@ impl Room {
     pub(super) fn notify(&self, notifier: &Notifier, is_there: impl FnOnce() -> bool) {
         {
             let mut told = self.lock();
+            // Those that nobody else has can complete no wait any more.
+            told.notifiers.retain(|other| {
+                let is_wanted = other.is_shared();
+                self.waiting.fetch_sub(usize::from(!is_wanted), Ordering::Relaxed);
+                is_wanted
+            });
             if !told.notifiers.iter().any(|other| other.is_same(notifier)) {
                 told.notifiers.push(notifier.clone());
                 self.waiting.fetch_add(1, Ordering::Relaxed);
@@ -109,48 +116,60 @@ impl Room {
             return Err(given);
         }
         loop {
-            let times = self.enter();
+            let waiting = self.enter();
             match attempt(given) {
-                Ok(done) => {
-                    self.leave();
-                    return Ok(done);
-                }
+                Ok(done) => return Ok(done),
                 Err(again) => given = again,
             }
-            let is_over = self.sleep(times, end);
-            self.leave();
-            if is_over {
+            if waiting.sleep(end) {
                 return attempt(given);
             }
         }
     }
 
-    /// Counts this thread among those that wait; how often room was told of before.
-    fn enter(&self) -> usize {
+    /// Counts this thread among those that wait.
+    fn enter(&self) -> Waiting<'_> {
         let times = {
             let told = self.lock();
             self.waiting.fetch_add(1, Ordering::Relaxed);
             told.times
         };
         fence(Ordering::SeqCst);
-        times
+        Waiting { room: self, times }
     }
 
-    fn leave(&self) {
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    #[cfg(all(test, loom))]
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
+}
 
+/// A thread that waits.
+struct Waiting<'a> {
+    room: &'a Room,
+    /// How often room had been told of before it looked.
+    times: usize,
+}
+
+impl Waiting<'_> {
     /// Sleeps until room is told of once more; whether `end` came first.
-    fn sleep(&self, times: usize, end: Option<Instant>) -> bool {
-        let mut told = self.lock();
-        while told.times == times {
+    fn sleep(&self, end: Option<Instant>) -> bool {
+        let changed = &self.room.changed;
+        let mut told = self.room.lock();
+        while told.times == self.times {
             told = match end.map(|end| end.saturating_duration_since(Instant::now())) {
-                None => self.changed.wait(told).unwrap_or_else(PoisonError::into_inner),
+                None => changed.wait(told).unwrap_or_else(PoisonError::into_inner),
                 Some(left) if left.is_zero() => return true,
-                Some(left) => self.changed.wait_timeout(told, left).unwrap_or_else(PoisonError::into_inner).0,
+                Some(left) => changed.wait_timeout(told, left).unwrap_or_else(PoisonError::into_inner).0,
             };
         }
         false
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.room.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -179,5 +198,35 @@ impl Drop for Rooms {
             room.is_closed.store(true, Ordering::Release);
             room.is_gone();
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::notifier::Inbox;
+
+    #[derive(Clone)]
+    struct Silent;
+
+    impl crate::Wake for Silent {
+        fn wake(&self) {}
+    }
+
+    /// Whoever asks and gives up is forgotten, so that a mailbox that stands still does not grow.
+    #[test]
+    fn who_has_given_up_is_forgotten() {
+        let mut inbox = Inbox::new(Silent);
+        let room = Room::new();
+        let waits = inbox.notifier();
+        room.notify(&waits, || false);
+        for _ in 0..100 {
+            room.notify(&inbox.notifier(), || false);
+        }
+        assert_eq!(room.waiting.load(Ordering::Relaxed), 2, "the one that waits, and the last one");
+        room.notify(&waits, || false);
+        assert_eq!(room.lock().notifiers.len(), 1);
+        room.is_made();
+        assert_eq!((room.waiting.load(Ordering::Relaxed), room.lock().notifiers.len()), (0, 0));
     }
 }
