@@ -163,7 +163,7 @@ pub(crate) fn a_wait_for_room_ends_in_time<B: Backend>(fixture: &Fixture<B>) {
     assert_eq!((mailbox.try_receive(), mailbox.try_receive()), (Some(4), None));
 }
 
-/// On the thread of the loop nobody can make room, so sending does not wait for it.
+/// The loop delivers nothing while its own thread sends, so that does not wait for room.
 pub(crate) fn a_loop_does_not_wait_for_itself<B: Backend>(fixture: &Fixture<B>) {
     let mut ev = fixture.open_state::<Vec<u32>>();
     let (sender, mailbox) = ev.context().mailbox(1).unwrap();
@@ -188,8 +188,8 @@ pub(crate) fn a_loop_does_not_wait_for_itself<B: Backend>(fixture: &Fixture<B>) 
 
 /// What threads wait with comes back when the mailbox is gone, or its loop.
 pub(crate) fn a_wait_for_room_ends_with_the_mailbox<B: Backend>(fixture: &Fixture<B>) {
-    /// As workers that are waited for when they are no longer wanted.
     type Sent = Result<(), TrySendError<u32>>;
+    /// As workers that are waited for when they are no longer wanted.
     struct Joined(Vec<thread::JoinHandle<Sent>>, Log<Sent>);
     impl Drop for Joined {
         fn drop(&mut self) {
@@ -226,7 +226,9 @@ pub(crate) fn a_wait_for_room_ends_with_the_mailbox<B: Backend>(fixture: &Fixtur
             }
         }
         assert!(begin.elapsed() < LONG, "{ends}: one was left behind");
-        for (sent, message) in sent.take().into_iter().zip([2, 3]) {
+        let sent = sent.take();
+        assert_eq!(sent.len(), 2, "{ends}: both were waited for");
+        for (sent, message) in sent.into_iter().zip([2, 3]) {
             // One that found the mailbox open may find the place of what is dropped with it.
             let is_dropped = ends == "mailbox" && sent == Ok(());
             assert!(is_dropped || sent == Err(TrySendError::Closed(message)), "{ends}: {sent:?}");

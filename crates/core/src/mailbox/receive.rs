@@ -19,9 +19,11 @@ impl<B: Backend, S> Context<'_, B, S> {
     /// [`Error::InvalidInput`] for a capacity of zero, or of more messages than an address space holds; the system's
     /// ENOMEM where there is no memory for so many (contract E1).
     pub fn mailbox<T>(&mut self, capacity: usize) -> Result<(MailboxSender<T>, Mailbox<T>), Error> {
-        find_room::<T>(capacity)?;
+        find_memory::<T>(capacity)?;
         let (sender, mailbox) = mailbox(self.notifier(), Some(capacity));
-        mailbox.0.room.iter().for_each(|room| self.inner.rooms.push(room));
+        if let Some(room) = &mailbox.0.room {
+            self.inner.rooms.push(room);
+        }
         Ok((sender, mailbox))
     }
 
@@ -53,7 +55,7 @@ impl<B: Backend, S> Context<'_, B, S> {
 }
 
 /// Whether a queue for so many messages can be made. Who makes one is told of nothing that is wrong but by a panic.
-fn find_room<T>(capacity: usize) -> Result<(), Error> {
+fn find_memory<T>(capacity: usize) -> Result<(), Error> {
     /// A place of the queue: a message, and whose turn it is.
     type Place<T> = (usize, MaybeUninit<T>);
     let bytes = capacity.checked_mul(size_of::<Place<T>>());

@@ -48,7 +48,8 @@ impl Room {
 
     /// Whether its loop is gone.
     pub(super) fn is_closed(&self) -> bool {
-        self.is_closed.load(Ordering::Acquire)
+        // Nothing is handed over with it; that no wait is lost is the fences' work.
+        self.is_closed.load(Ordering::Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, Told> {
@@ -195,7 +196,7 @@ impl Rooms {
 impl Drop for Rooms {
     fn drop(&mut self) {
         for room in self.rooms.iter().filter_map(Weak::upgrade) {
-            room.is_closed.store(true, Ordering::Release);
+            room.is_closed.store(true, Ordering::Relaxed);
             room.is_gone();
         }
     }
